@@ -1,0 +1,218 @@
+"""The waist: what the wire side and the application side know of each other.
+
+         wire (h1, h2 engines)                        application (asgi, later wsgi, ...)
+    Application.begin(request, stream) ------------>  returns a Receiver, runs nothing yet
+    Receiver.on_body / on_end ...      ------------>  whatever arrived with the head
+    Receiver.start()                   ------------>  the application runs
+                                       <------------  Stream.respond / write / finish / grant / reset
+
+Calls up (`begin`, `Receiver.*`) never block and never raise. `begin` and `on_*` may be made from inside
+an engine's parser: they must not run application code. `start` is called once, after the whole read
+that carried the head was parsed, so that a request reset in the same read is never run.
+Calls down (`Stream.*`) may come at any time, also from within `on_*`; they only queue.
+Bytes reach the socket in `Connection.flush` and nowhere else.
+
+The classes are bases, not typing protocols, so that the compiled build calls them through C slots.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = [
+    "Application",
+    "Fields",
+    "Observer",
+    "Peer",
+    "Receiver",
+    "Request",
+    "Reset",
+    "ServedConnection",
+    "Stream",
+]
+
+Fields = list[tuple[bytes, bytes]]
+"""Header or trailer fields in wire order: (lower-case name, value)."""
+
+Address = tuple[str, int]
+
+
+class Reset:
+    """Why a stream is given up; each wire maps it (h2: RST_STREAM code; h1: the connection closes)."""
+
+    NO_ERROR = 0x0
+    PROTOCOL_ERROR = 0x1
+    INTERNAL_ERROR = 0x2
+    REFUSED_STREAM = 0x7
+    CANCEL = 0x8
+    ENHANCE_YOUR_CALM = 0xB
+
+
+class Peer:
+    """Who is on the other side of one connection. Shared by its requests, never changed after accept.
+
+    `client` and `server` are (host, port); a unix socket has no client and its path as (path, None).
+    `trusted` says that this peer may speak for the client in forwarding fields.
+    `memo` is the application's own: a place to keep what is the same for each request of a connection.
+    """
+
+    __slots__ = ("client", "memo", "scheme", "server", "trusted")
+
+    def __init__(
+        self,
+        client: Address | None,
+        server: tuple[str, int | None] | None,
+        scheme: str,
+        trusted: bool,
+    ) -> None:
+        self.client = client
+        self.server = server
+        self.scheme = scheme
+        self.trusted = trusted
+        self.memo: object = None
+
+
+class Request:
+    """One request head, judged and normalised by `http.message`.
+
+    `target` is what was sent; `path` is percent-decoded text; `raw_path` and `query` are bytes of it.
+    `fields` are lower-case, `host` first; `version` is "1.0", "1.1" or "2".
+    `length` is the declared content-length or -1; `ends` says that no body follows.
+    `expects` is set for `Expect: 100-continue`; `forwarded` if forwarding fields are among `fields`.
+    `protocol` is the `:protocol` of an extended CONNECT (RFC 8441) or None.
+    """
+
+    __slots__ = (
+        "authority",
+        "ends",
+        "expects",
+        "fields",
+        "forwarded",
+        "length",
+        "method",
+        "path",
+        "peer",
+        "protocol",
+        "query",
+        "raw_path",
+        "scheme",
+        "target",
+        "trailers_accepted",
+        "version",
+    )
+
+    def __init__(self) -> None:
+        self.method: str = ""
+        self.target: bytes = b""
+        self.path: str = ""
+        self.raw_path: bytes = b""
+        self.query: bytes = b""
+        self.scheme: str = "http"
+        self.authority: bytes = b""
+        self.fields: Fields = []
+        self.version: str = ""
+        self.peer: Peer | None = None
+        self.protocol: bytes | None = None
+        self.length: int = -1
+        self.ends: bool = False
+        self.expects: bool = False
+        self.forwarded: bool = False
+        self.trailers_accepted: bool = False
+
+
+class Stream:
+    """The handle by which an application answers one request.
+
+    After the stream is closed or reset every call is a quiet no-op.
+    `writable` is False while the stream's queue (256 KiB) or the connection's (1 MiB) is full;
+    `Receiver.on_writable` says when it is True again.
+    """
+
+    __slots__ = ("writable",)
+
+    def __init__(self) -> None:
+        self.writable: bool = True
+
+    def inform(self, status: int, fields: Fields) -> None:
+        """Send an interim response (1xx, RFC 9110 section 15.2)."""
+        raise NotImplementedError
+
+    def respond(self, status: int, fields: Fields, end: bool) -> None:
+        """Send the response head; `end` if no body follows. Fields are already judged, lower-case."""
+        raise NotImplementedError
+
+    def write(self, chunk: bytes, end: bool) -> None:
+        """Queue body bytes; `end` closes the body."""
+        raise NotImplementedError
+
+    def finish(self, trailers: Fields) -> None:
+        """End the body with trailers."""
+        raise NotImplementedError
+
+    def grant(self, size: int) -> None:
+        """Give receive credit for `size` body bytes back to the peer."""
+        raise NotImplementedError
+
+    def reset(self, reason: int) -> None:
+        """Give the stream up (`Reset`); the client must not take what it has for a whole response."""
+        raise NotImplementedError
+
+
+class Receiver:
+    """One request on the application's side, called by the wire."""
+
+    __slots__ = ()
+
+    def start(self) -> None:
+        """Run the application; called once, unless the stream was lost before."""
+        raise NotImplementedError
+
+    def on_body(self, chunk: bytes) -> None:
+        """Body bytes arrived; they are owed to the peer until `Stream.grant`."""
+        raise NotImplementedError
+
+    def on_end(self, trailers: Fields) -> None:
+        """The body is complete."""
+        raise NotImplementedError
+
+    def on_writable(self) -> None:
+        """`Stream.writable` became True again."""
+        raise NotImplementedError
+
+    def on_lost(self) -> None:
+        """The client reset the stream or is gone; called at most once, and not after the last `write`."""
+        raise NotImplementedError
+
+
+class Application:
+    """What answers requests: the one object the wire side is given."""
+
+    __slots__ = ()
+
+    def begin(self, request: Request, stream: Stream) -> Receiver:
+        """Take a request. Must not run application code (see the module's docstring)."""
+        raise NotImplementedError
+
+
+class Observer(Protocol):
+    """Access log, metrics: told once for each request that was dispatched."""
+
+    def on_done(self, request: Request, status: int, sent: int, seconds: float) -> None:
+        """`status` 0: nothing was answered; `sent` body bytes handed to the wire."""
+
+
+class ServedConnection(Protocol):
+    """One accepted socket after the choice of protocol, as the worker sees it."""
+
+    def tick(self, now: float) -> None:
+        """Check deadlines; called about once a second with `loop.time()`."""
+
+    def drain(self) -> None:
+        """Take no new requests, finish what is in flight, then close."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+    @property
+    def inflight(self) -> int:
+        """Requests that were begun and are not answered."""

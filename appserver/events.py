@@ -1,0 +1,49 @@
+"""The closed vocabulary of log events: name, level and sentence, declared once.
+
+`Event.X.log(logger, key=value)` renders the sentence; nothing else in `appserver` logs a bare string.
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import Enum
+from typing import Any
+
+__all__ = ["Event", "logger"]
+
+logger = logging.getLogger("appserver")
+
+
+class Event(Enum):
+    """One kind of thing worth telling an operator."""
+
+    STARTING = (logging.INFO, "appserver {version}: {app} with {engine}, {loop}, Python {python}")
+    LISTENING = (logging.INFO, "listening on {address}")
+    READY = (logging.INFO, "ready in {seconds:.3f} s")
+    ENGINE_CHOSEN = (logging.INFO, "HTTP/2 engine: {engine} ({reason})")
+    LIMITER_MISSING = (logging.WARNING, "libnghttp2 {version} lacks {missing}: {consequence}")
+    LIFESPAN_UNSUPPORTED = (logging.INFO, "the application does not support lifespan ({reason})")
+    LIFESPAN_FAILED = (logging.ERROR, "lifespan {phase} failed: {reason}")
+    LIFESPAN_SLOW = (logging.ERROR, "lifespan {phase} did not finish in {seconds:g} s")
+    STOPPING = (logging.INFO, "{signal}: stopping, {inflight} in flight, at most {seconds:g} s")
+    FORCED = (logging.WARNING, "{reason}: {inflight} in flight were cut")
+    STOPPED = (logging.INFO, "stopped")
+    APPLICATION_FAILED = (logging.ERROR, "request {request_id} {method} {path}: the application raised")
+    APPLICATION_BROKE_ASGI = (logging.ERROR, "request {request_id} {method} {path}: {reason}")
+    PEER_BROKE_PROTOCOL = (logging.INFO, "{client}: {reason}")
+    INTERNAL_ERROR = (logging.CRITICAL, "a fault of appserver itself on {client}: please report it")
+    ACCESS_LOG_FAILED = (logging.ERROR, "access log {target}: {reason}; {dropped} lines dropped")
+
+    def __init__(self, level: int, sentence: str) -> None:
+        self.level = level
+        self.sentence = sentence
+
+    def log(self, *, exc_info: BaseException | None = None, **values: Any) -> None:
+        """Log this event on the package's logger; `values` fill the sentence."""
+        if logger.isEnabledFor(self.level):
+            logger.log(
+                self.level,
+                self.sentence.format(**values),
+                exc_info=exc_info,
+                extra={"event": self.name.lower(), "values": values},
+            )

@@ -1,0 +1,1 @@
+"""appserver/ops."""

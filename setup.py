@@ -1,0 +1,80 @@
+"""The compiled half of `appserver`; everything else is in pyproject.toml.
+
+APPSERVER_BUILD=auto (default) builds what it can, kernel fails where it cannot, pure builds nothing.
+NGHTTP2_PREFIX names an unpacked libnghttp2 (include/, lib/) to use in place of the system's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+from setuptools import setup
+
+# Request-path modules: plain Python, each with a .pxd beside it.
+COMPILED = [
+    "appserver.contract",
+    "appserver.http.fields",
+    "appserver.http.message",
+    "appserver.h2.connection",
+    "appserver.apps.asgi.scope",
+    "appserver.apps.asgi.exchange",
+]
+KERNEL = "appserver.h2.kernel._kernel"
+
+
+def missing() -> str:
+    """Return what keeps the extension from being built, or an empty string."""
+    compiler = os.environ.get("CC", "cc")
+    if shutil.which(compiler.split()[0]) is None:
+        return f"no C compiler ({compiler})"
+    prefix = os.environ.get("NGHTTP2_PREFIX")
+    flags = ["-I", f"{prefix}/include"] if prefix else []
+    probe = "#include <Python.h>\n#include <nghttp2/nghttp2.h>\n"
+    import sysconfig
+
+    include = sysconfig.get_path("include")
+    done = subprocess.run(
+        [*compiler.split(), "-I", include, *flags, "-E", "-x", "c", "-"],
+        input=probe, text=True, capture_output=True, check=False,
+    )
+    if done.returncode == 0:
+        return ""
+    return next((line for line in done.stderr.splitlines() if "error" in line), "the compiler failed")
+
+
+def extensions() -> list:
+    """Return the extensions to build, or none with the reason on stderr."""
+    wish = os.environ.get("APPSERVER_BUILD", "auto")
+    if wish == "pure":
+        return []
+    reason = missing()
+    if reason:
+        if wish == "kernel":
+            sys.exit(f"APPSERVER_BUILD=kernel, but {reason}; on Debian: apt-get install gcc python3-dev libnghttp2-dev")
+        print(f"appserver: the kernel is not built ({reason}); the pure engine will be used", file=sys.stderr)
+        return []
+    from Cython.Build import cythonize
+    from setuptools import Extension
+
+    prefix = os.environ.get("NGHTTP2_PREFIX")
+    nghttp2 = {
+        "libraries": ["nghttp2"],
+        "include_dirs": [f"{prefix}/include"] if prefix else [],
+        "library_dirs": [f"{prefix}/lib"] if prefix else [],
+    }
+    flags = ["-O3", "-fno-semantic-interposition", "-fstack-protector-strong"]
+    modules = [
+        Extension(name, [name.replace(".", "/") + ".py"], extra_compile_args=flags) for name in COMPILED
+    ]
+    modules.append(Extension(KERNEL, [KERNEL.replace(".", "/") + ".pyx"], extra_compile_args=flags, **nghttp2))
+    return cythonize(
+        modules,
+        build_dir="build/cython",
+        compiler_directives={"language_level": 3, "annotation_typing": False, "embedsignature": False},
+    )
+
+
+setup(ext_modules=extensions())
