@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from appserver.contract import Peer, Trust
 
@@ -57,7 +57,7 @@ class Front(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who is there; bytes decide the rest."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's are none by type
         self.transport = transport
         self._accepted = self._chooser.loop.time()
         self.peer = describe(transport, self._trusts)
