@@ -5,6 +5,9 @@ cdef class Engine:
     def __cinit__(self):
         self.session = NULL
         memset(self.slots, 0, sizeof(self.slots))
+        memset(self.closed, 0, sizeof(self.closed))
+        self.skip = 24
+        memset(self.expected, 0, sizeof(self.expected))
 
     def __init__(self, owner, Head head, Peer peer, windows):
         cdef nghttp2_option *option = NULL
@@ -52,28 +55,92 @@ cdef class Engine:
     # Bytes in
 
     cpdef receive(self, bytes data):
+        # nghttp2 drops DATA for streams that it has forgotten without a word, and RFC 9113 5.1 wants an
+        # error: frame headers are followed here, and each DATA frame is looked at before nghttp2 sees it.
+        cdef const uint8_t *bytes_in = <const uint8_t *> PyBytes_AS_STRING(data)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        cdef Py_ssize_t fed = 0, at = 0
+        cdef int kind
+        while at < size and not self.terminated:
+            if self.skip >= size - at:
+                self.skip -= size - at
+                break
+            at += self.skip
+            self.skip = 0
+            while self.scanned < 9 and at < size:
+                self.frame[self.scanned] = bytes_in[at]
+                self.scanned += 1
+                at += 1
+            if self.scanned < 9:
+                break
+            self.scanned = 0
+            self.skip = self.frame[0] << 16 | self.frame[1] << 8 | self.frame[2]
+            kind = self.frame[3]
+            if kind == NGHTTP2_DATA and at > 9:
+                self.feed(bytes_in + fed, at - 9 - fed)
+                fed = at - 9
+            if kind == NGHTTP2_DATA and self.is_late():
+                return
+        self.feed(bytes_in + fed, size - fed)
+
+    cdef bint is_late(self) except -1:
+        # Is the DATA frame in `frame` for a stream that is over?
+        cdef int32_t stream_id = (
+            (self.frame[5] & 0x7F) << 24 | self.frame[6] << 16 | self.frame[7] << 8 | self.frame[8]
+        )
+        self.settle()
+        if self.session == NULL or self.terminated or not stream_id & 1 or stream_id > self.highest:
+            return False
+        if nghttp2_session_get_stream_user_data(self.session, stream_id) != NULL:
+            return False
+        return on_closed_stream(self, stream_id, NGHTTP2_DATA) != 0
+
+    cdef void settle(self) noexcept:
+        # HEADERS that nghttp2 did not announce were refused by it: more frames may follow them.
+        if self.opening:
+            self.expect_more(self.opening)
+            self.opening = 0
+
+    cdef int feed(self, const uint8_t *data, Py_ssize_t size) except -1:
         cdef ssize_t done
         cdef BaseException fault
-        if self.session == NULL:
-            return
+        if self.session == NULL or size <= 0:
+            return 0
         self.busy = True
-        done = nghttp2_session_mem_recv(
-            self.session, <const uint8_t *> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)
-        )
+        done = nghttp2_session_mem_recv(self.session, data, size)
         self.busy = False
         if self.fault is not None:
             fault, self.fault = self.fault, None
             raise fault
         if done < 0:
             self.fail(<int> done)
+        return 0
 
     cdef int fail(self, int code) except -1:
         if code == NGHTTP2_ERR_NOMEM:
             raise MemoryError
-        if not self.terminated:
+        if not self.terminated:  # else it was stopped by us
             self.owner.on_fault(nghttp2_strerror(code).decode("ascii"))
             self.terminate(PROTOCOL_ERROR if code == NGHTTP2_ERR_BAD_CLIENT_MAGIC else ENHANCE_YOUR_CALM)
         return 0
+
+    cdef void expect_more(self, int32_t stream_id) noexcept:
+        self.expected[self.expected_at] = stream_id
+        self.expected_at = (self.expected_at + 1) % REMEMBERED_STREAMS
+
+    cdef bint is_expected(self, int32_t stream_id) noexcept:
+        cdef int n
+        for n in range(REMEMBERED_STREAMS):
+            if self.expected[n] == stream_id:
+                return True
+        return False
+
+    cdef bint was_open(self, int32_t stream_id) noexcept:
+        cdef int n
+        for n in range(REMEMBERED_STREAMS):
+            if self.closed[n] == stream_id:
+                return True
+        return False
 
     cdef Field remember(self, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags):
         # nghttp2 hands out the same two buffers for each repetition of an indexed field, and as we hold
@@ -112,7 +179,7 @@ cdef class Engine:
 
     cpdef list take(self, Py_ssize_t most):
         cdef const uint8_t *data = NULL
-        cdef ssize_t size
+        cdef ssize_t size = 0
         cdef list output
         cdef BaseException fault
         if self.session == NULL:
