@@ -137,7 +137,7 @@ def _made(factory: object, called: str) -> object:
         raise _failed(f"application factory {called}", error) from error
     if inspect.iscoroutine(made):
         made.close()
-        raise ConfigError(f"application factory {called} must not be async; return the application from a plain function")
+        raise ConfigError(f"application factory {called} is async; return the application from a plain function")
     return made
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from appserver.config.catalog import OPTIONS, Option
-from appserver.config.layer import Layer, nearest
+from appserver.config.layer import Layer, nearest, plain
 
 __all__ = ["ACTIONS", "FOREIGN", "from_command_line"]
 
@@ -58,8 +58,8 @@ def from_command_line(argv: Sequence[str]) -> tuple[Layer, str, list[str]]:
     positional = said_values.pop("positional", None)
     for key, raw in said_values.items():
         _take(layer, OPTIONS[key], raw)
-    _take_positional(layer, positional)
-    _refuse(layer, extra)
+    if not _refuse(layer, extra):
+        _take_positional(layer, positional)
     return layer, action, files
 
 
@@ -108,7 +108,7 @@ def _take_positional(layer: Layer, app: str | None) -> None:
         return
     option = OPTIONS["server.app"]
     if option.key in layer.values:
-        layer.faults.append(f"MODULE:APP {WHERE}: given twice, as {app} and with --app")
+        layer.faults.append(f"MODULE:APP {WHERE}: given twice, as {plain(app)} and with --app")
         return
     layer.read_text(option, app, f"MODULE:APP {WHERE}")
 
@@ -125,13 +125,16 @@ def _files(raw: list[str], layer: Layer) -> list[str]:
 # Mistakes
 
 
-def _refuse(layer: Layer, extra: list[str]) -> None:
+def _refuse(layer: Layer, extra: list[str]) -> bool:
+    """Report what was not understood; return whether the other words may be values of unknown flags."""
     unknown = [word for word in extra if word.startswith("-") and word != "-"]
     for word in unknown:
         name = word.partition("=")[0]
-        layer.refuse(f"{name} {WHERE}", FOREIGN.get(name) or nearest(name, known_flags()))
-    if not unknown:  # else they may be the values of the unknown flags
-        layer.faults.extend(f"{word} {WHERE}: unexpected; one application is served" for word in extra)
+        layer.refuse(f"{plain(name)} {WHERE}", FOREIGN.get(name) or nearest(name, known_flags()))
+    if unknown:
+        return True
+    layer.faults.extend(f"{plain(word)} {WHERE}: unexpected; one application is served" for word in extra)
+    return False
 
 
 def known_flags() -> list[str]:

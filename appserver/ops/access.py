@@ -1,9 +1,9 @@
-"""The access log: one line per request that was dispatched.
+r"""The access log: one line per request that was dispatched.
 
     192.0.2.7 - - [03/Nov/2026:06:02:18 +0000] "GET /path HTTP/2" 200 1234 0.412ms
 
 Common Log Format with the duration appended; no query string; "-" for what is not known. What is not
-visible ASCII, and what could end a quoted part, is written as \\xNN.
+visible ASCII, and what could end a quoted part, is written as \xNN.
 """
 
 from __future__ import annotations

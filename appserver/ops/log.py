@@ -47,7 +47,7 @@ class Handler(logging.StreamHandler[TextIO]):
         self.setFormatter(Formatter())
         self.lost = 0
 
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging calls it so
         """Count: the place to complain about a broken stderr is the broken stderr."""
         self.lost += 1
 
