@@ -147,7 +147,8 @@ def _made(factory: object, called: str) -> object:
 def _require_asgi3(target: object, called: str) -> None:
     if not callable(target):
         raise ConfigError(f"application {called} is not callable but {_kind(target)}")
-    if inspect.isclass(target) and not hasattr(target, "__await__"):
+    # A class whose instances can be awaited is an application too: Starlette's endpoints are.
+    if isinstance(target, type) and "__await__" not in dir(target):
         raise ConfigError(_refused_class(target, called))
     if _takes(target, 3) is not False:
         return

@@ -64,7 +64,14 @@ def from_command_line(argv: Sequence[str]) -> tuple[Layer, str, list[str]]:
 
 
 def _parser() -> _Parser:
-    parser = _Parser("appserver", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    parser = _Parser(
+        "appserver",
+        add_help=False,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        # Without a width every add_argument asks shutil for the terminal's; importing that costs 2 ms.
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=80),
+    )
     parser.add_argument("positional", nargs="?")
     for flag, (action, _) in ACTIONS.items():
         names = (flag, "-h") if action == "help" else (flag,)

@@ -34,7 +34,7 @@ class Sink:
 
     __slots__ = (
         "_clock", "_dropped", "_fd", "_is_file", "_later", "_midline", "_on_loss", "_pending",
-        "_reported", "_scheduled", "_size", "_target", "_torn",
+        "_reason", "_reported", "_scheduled", "_size", "_target", "_torn",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +50,7 @@ class Sink:
         self._midline = False  # the last byte written was not a newline
         self._torn = False  # and the rest of that line was lost
         self._dropped = 0
+        self._reason = ""
         self._reported = float("-inf")
         self._fd, self._is_file = _opened(target)
 
@@ -92,10 +93,11 @@ class Sink:
         self.flush()
         while self._pending and (left := deadline - self._clock()) > 0 and self._is_writable(left):
             self.flush()
-        self._dropped += sum(piece.count(b"\n") for piece in self._pending)
-        self._pending = []
+        if self._pending:
+            self._lose(sum(piece.count(b"\n") for piece in self._pending), SLOW)
+            self._pending = []
         if self._dropped:
-            self._report(SLOW)
+            self._report(self._reason)
         if self._fd > 1:
             os.close(self._fd)
         self._fd = -1
@@ -145,6 +147,7 @@ class Sink:
 
     def _lose(self, lines: int, reason: str) -> None:
         self._dropped += lines
+        self._reason = reason
         if self._clock() - self._reported >= REPORT_SECONDS:
             self._report(reason)
 

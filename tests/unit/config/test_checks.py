@@ -51,7 +51,7 @@ def test_a_rule_finds_what_it_forbids(rule: str, section: str, values: dict[str,
 
 
 def test_every_rule_has_a_case_above() -> None:
-    (mark,) = test_a_rule_finds_what_it_forbids.pytestmark  # type: ignore[attr-defined]  # pytest puts it there
+    (mark,) = test_a_rule_finds_what_it_forbids.pytestmark
 
     assert {case[0] for case in mark.args[1]} == {rule.__name__ for rule in RULES}
 

@@ -131,16 +131,22 @@ def test_toml_of_another_type(option: Option, raw: object) -> None:
         from_toml(option, raw)
 
 
-@given(st.sampled_from(sorted(OPTIONS)), st.text())
+def read_or_refusal(option: Option, text: str) -> object:
+    try:
+        return from_texts(option, [text]) if option.is_list else from_text(option, text)
+    except BadValue as bad:
+        return bad
+
+
+@given(st.sampled_from(sorted(OPTIONS)), st.text() | st.from_regex(r"-?[0-9.]{1,25}( ?[a-zA-Z]{1,3})?", fullmatch=True))
 def test_any_text_is_a_value_in_bounds_or_refused(key: str, text: str) -> None:
     option = OPTIONS[key]
-    try:
-        value = from_texts(option, [text]) if option.is_list else from_text(option, text)
-    except BadValue as bad:
-        assert str(bad).isprintable()
-        return
 
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    value = read_or_refusal(option, text)
+
+    if isinstance(value, BadValue):
+        assert str(value).isprintable()
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
         assert option.low is None or value >= option.low
         assert option.high is None or value <= option.high
         assert math.isfinite(value)
