@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import appserver
 from appserver.config.sources import Loaded, load
@@ -79,14 +78,13 @@ ACTIONS: dict[str, Callable[[Loaded], int]] = {
 }
 
 
-def version_line(engine: dict[str, Any]) -> str:
+def version_line(engine: Mapping[str, str]) -> str:
     """Return what --version prints; `engine` is what `appserver.h2.describe` tells."""
     python = ".".join(map(str, sys.version_info[:3]))
-    return (
-        f"appserver {appserver.__version__} (engine: {engine['engine']}, {engine['reason']}; "
-        f"libnghttp2 {engine['nghttp2'] or 'none'}; loop {_loop()}; Python {python}; "
-        f"{'compiled' if engine['compiled'] else 'not compiled'})"
-    )
+    # The reason to take the kernel is its library: said once.
+    words = dict.fromkeys([f"engine: {engine['engine']}", engine["reason"], f"libnghttp2 {engine['nghttp2']}"])
+    words |= dict.fromkeys([f"loop {_loop()}", f"Python {python}", engine["compiled"]])
+    return f"appserver {appserver.__version__} ({', '.join(words)})"
 
 
 def _loop() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from appserver.errors import ConfigError, StartupError
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"pydantic", "cyclopts", "jinja2", "yaml", "rich", "ssl", "asyncio", "h2", "hpack", "uvloop", "logging"}
-ENGINE = {"engine": "kernel", "reason": "built", "nghttp2": "1.70.0", "compiled": True}
+ENGINE = {"engine": "kernel", "reason": "libnghttp2 1.70.0", "nghttp2": "1.70.0", "compiled": "compiled"}
 
 
 @pytest.fixture(autouse=True)
@@ -113,19 +114,19 @@ def test_check_config(capsys: pytest.CaptureFixture[str]) -> None:
 def test_version_tells_everything_that_matters(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("appserver.h2.describe", lambda: ENGINE, raising=False)
+    monkeypatch.setattr("appserver.h2.describe", lambda: ENGINE)
 
     assert cli.main(["--version"]) == 0
     line = capsys.readouterr().out
-    assert line.startswith(f"appserver {appserver.__version__} (engine: kernel, built; libnghttp2 1.70.0; loop ")
-    assert line.endswith("; compiled)\n")
+    assert line.startswith(f"appserver {appserver.__version__} (engine: kernel, libnghttp2 1.70.0, loop ")
+    assert line.endswith(", compiled)\n")
 
 
 def test_version_without_the_kernel() -> None:
-    line = cli.version_line({"engine": "pure", "reason": "not built", "nghttp2": None, "compiled": False})
+    line = cli.version_line({"engine": "pure", "reason": "no kernel", "nghttp2": "none", "compiled": "not compiled"})
 
-    assert "engine: pure, not built; libnghttp2 none; " in line
-    assert line.endswith("; not compiled)")
+    assert "(engine: pure, no kernel, libnghttp2 none, loop " in line
+    assert line.endswith(", not compiled)")
 
 
 def test_the_version_is_the_distribution_s() -> None:
@@ -133,6 +134,17 @@ def test_the_version_is_the_distribution_s() -> None:
 
 
 # As a process
+
+
+def test_version_of_this_build() -> None:
+    done = python("-m", "appserver", "--version")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(
+        r"appserver [0-9.]+ \(engine: (kernel|pure), .*libnghttp2 (none|1\.[0-9.]+), loop .+, Python 3\.[0-9.]+, "
+        r"(not )?compiled\)\n",
+        done.stdout,
+    )
 
 
 def test_an_unknown_flag_ends_with_2_and_one_line() -> None:
