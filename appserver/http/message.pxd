@@ -26,6 +26,7 @@ cpdef Field judge(bytes name, bytes value)
 @cython.locals(byte=cython.uchar, first=cython.uchar, last=cython.uchar)
 cdef bint _bad_value(bytes value)
 
+@cython.locals(byte=cython.uchar, length=cython.longlong, size=Py_ssize_t)
 cpdef long long parse_length(bytes value) except -2
 
 @cython.final

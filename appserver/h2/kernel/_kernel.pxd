@@ -77,7 +77,7 @@ cdef class Engine:
     cdef list unfinished                    # answered before the request ended: RST_STREAM(NO_ERROR) due
     cdef list output                        # buffers of the take() in progress
     cdef Py_ssize_t room                    # bytes that take() may still collect
-    cdef Slot slots[64]
+    cdef Slot slots[128]
 
     # Bytes in
     cpdef receive(self, bytes data)

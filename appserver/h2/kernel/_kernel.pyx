@@ -41,7 +41,8 @@ cdef extern from *:
     void raise_continuation_limit(nghttp2_option *option, size_t most)
 
 cdef enum:
-    SLOTS = 64
+    SLOT_BITS = 7
+    SLOTS = 128
     # Longer values seldom repeat; what is remembered stays in memory with the connection.
     REMEMBERED = 512
     MOST_NV = 64

@@ -1,6 +1,15 @@
 # One session: bytes in, bytes out, the remembered fields, the end.
 
 
+cdef int clear_slot(Slot *slot) except -1:
+    if slot.field != NULL:
+        nghttp2_rcbuf_decref(slot.name)
+        nghttp2_rcbuf_decref(slot.value)
+        Py_DECREF(<object> slot.field)
+    memset(slot, 0, sizeof(Slot))
+    return 0
+
+
 cdef class Engine:
     def __cinit__(self):
         self.session = NULL
@@ -34,10 +43,7 @@ cdef class Engine:
         if self.session != NULL:
             nghttp2_session_del(self.session)
         for n in range(SLOTS):
-            if self.slots[n].field != NULL:
-                nghttp2_rcbuf_decref(self.slots[n].name)
-                nghttp2_rcbuf_decref(self.slots[n].value)
-                Py_DECREF(<object> self.slots[n].field)
+            clear_slot(&self.slots[n])
 
     cdef int greet(self, windows) except -1:
         cdef nghttp2_settings_entry settings[6]
@@ -145,12 +151,16 @@ cdef class Engine:
     cdef Field remember(self, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags):
         # nghttp2 hands out the same two buffers for each repetition of an indexed field, and as we hold
         # them nobody else can have their addresses: equal pointers are equal fields.
-        cdef size_t hashed = (<size_t> name >> 4) ^ (<size_t> value >> 4) ^ (<size_t> value >> 10)
-        cdef Slot *slot = &self.slots[hashed % SLOTS]
+        # Two places for each: a request has a dozen fields, and they must not push each other out.
+        cdef size_t mixed = (<size_t> name * 31 + <size_t> value) * 0x9E3779B97F4A7C15U
+        cdef Slot *slot = &self.slots[mixed >> (64 - SLOT_BITS)]
+        cdef Slot *second = &self.slots[(mixed >> (64 - SLOT_BITS)) ^ 1]
         cdef nghttp2_vec n, v
         cdef Field field
-        if slot.name == name and slot.value == value and slot.field != NULL:
+        if slot.name == name and slot.value == value:
             return <Field> slot.field
+        if second.name == name and second.value == value:
+            return <Field> second.field
         n = nghttp2_rcbuf_get_buf(name)
         v = nghttp2_rcbuf_get_buf(value)
         field = judge(
@@ -161,10 +171,8 @@ cdef class Engine:
             nghttp2_rcbuf_incref(name)
             nghttp2_rcbuf_incref(value)
             Py_INCREF(field)
-            if slot.field != NULL:
-                nghttp2_rcbuf_decref(slot.name)
-                nghttp2_rcbuf_decref(slot.value)
-                Py_DECREF(<object> slot.field)
+            clear_slot(second)
+            second[0] = slot[0]
             slot.name = name
             slot.value = value
             slot.field = <void *> field
