@@ -43,7 +43,7 @@ types: setup ## mypy --strict
 
 docs: reference ## Build the documentation strictly; generated pages must not have drifted
 	@git diff --exit-code --stat -- docs/reference || { echo "docs/reference has drifted: commit what 'make reference' wrote"; exit 1; }
-	@$(PY) -m mkdocs build --strict --quiet --site-dir build/site
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet --site-dir build/site
 	@echo "build/site/index.html"
 
 reference: setup ## Write the generated pages of docs/reference

@@ -1,8 +1,14 @@
 #!/bin/sh
 # Print the interpreter that .venv should be made on, and why others were passed over (stderr).
 # PYTHON= chooses; otherwise the newest of python3.14 ... 3.11 on PATH, under pyenv, and python3.
-# `--any` also takes one that cannot build extensions (no Python.h).
+# `--any` also takes one that cannot build extensions (no Python.h); `--minor N` wants Python 3.N.
 set -u
+
+minors="14 13 12 11"
+if [ "${1:-}" = --minor ]; then
+    minors=$2
+    shift 2
+fi
 
 probe='
 import os, sys, sysconfig
@@ -20,14 +26,14 @@ candidates() {
         command -v "$PYTHON" || echo "$PYTHON"
         return
     fi
-    for minor in 14 13 12 11; do
+    for minor in $minors; do
         command -v "python3.$minor"
         for found in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.$minor.*/bin/python3.$minor; do
             [ -x "$found" ] && echo "$found"
         done
         [ -x "/usr/bin/python3.$minor" ] && echo "/usr/bin/python3.$minor"
     done
-    command -v python3
+    [ "$minors" = "14 13 12 11" ] && command -v python3
 }
 
 tried=""
