@@ -221,6 +221,9 @@ class ServedConnection(Protocol):
     def drain(self) -> None:
         """Take no new requests, finish what is in flight, then close."""
 
+    def terminate(self) -> None:
+        """Cut what is in flight, tell the peer, close."""
+
     def abort(self) -> None:
         """Close at once."""
 
