@@ -44,8 +44,8 @@ def built() -> list[Path]:
 
 def expected() -> list[Path]:
     """Return the extensions that a kernel build leaves in the tree."""
-    compiled, kernel = declared()
-    return sorted(ROOT / (name.replace(".", "/") + SUFFIX) for name in [*compiled, kernel])
+    kernel = Path(declared()[1].replace(".", "/"))
+    return sorted(ROOT / path.with_name(path.stem + SUFFIX) for path in [*sources(), kernel])
 
 
 def fits(wish: str) -> bool:
