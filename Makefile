@@ -8,7 +8,7 @@ VENV ?= .venv
 export VENV PYTHON APPSERVER_BUILD NGHTTP2_PREFIX
 PY := $(VENV)/bin/python
 # Only what is there: the list is the same in every state of the tree.
-CODE := $(wildcard appserver proxyconf bench h2spec tools examples tests)
+CODE := $(wildcard appserver proxyconf bench h2spec tools examples tests docs/generate.py)
 PYTEST := $(PY) -m pytest
 
 help: ## List the targets
@@ -47,7 +47,8 @@ docs: reference ## Build the documentation strictly; generated pages must not ha
 	@echo "build/site/index.html"
 
 reference: setup ## Write the generated pages of docs/reference
-	@$(PY) -m tools.reference
+	@$(PY) docs/generate.py
+	@$(PY) -m proxyconf.reference > docs/reference/site-spec.md
 
 h2spec: setup ## h2spec against both engines; the failing set must equal h2spec/waivers.toml
 	@tools/packages.sh h2spec

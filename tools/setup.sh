@@ -23,6 +23,7 @@ quietly() {
     set +e
     "$@" 2>&1 | while IFS= read -r line; do
         printf '%s\n' "$line" >>"$log"
+        [ -n "${line// /}" ] || continue
         if [ -t 1 ]; then
             printf '\r\033[K    %.100s' "$line"
         elif [ $((SECONDS - last)) -ge 10 ]; then
