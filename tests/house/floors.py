@@ -17,7 +17,8 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"h1", "h2", "apps", "ops"}),
     frozenset({"worker"}),
     frozenset({"supervisor"}),
-    frozenset({"cli", "__main__"}),
+    frozenset({"cli"}),
+    frozenset({"__main__"}),
 )
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 MAY_NAME_CONFIG = frozenset({"config", "worker", "supervisor", "cli", "__main__"})
