@@ -21,6 +21,7 @@ COMPILED = [
     "appserver.http.reply",
     "appserver.h2.connection",
     "appserver.h1.connection",
+    "appserver.h1.parser",
     "appserver.h1.stream",
     "appserver.apps.asgi.host",
     "appserver.apps.asgi.application",

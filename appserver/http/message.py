@@ -482,6 +482,9 @@ class Head:
         elif self._hosts and self._host.lower() != authority.lower():  # type: ignore[union-attr] # counted
             self.fail(400, "host differs from the authority")
             return False
+        elif not self._hosts and not self.h2 and version != "1.0":
+            self.fail(400, "no host")  # RFC 9112 3.2: in absolute-form too
+            return False
         if authority != self._judged:
             if not is_authority(authority):
                 hostile = not authority or authority.translate(None, b"/?#@\\ ") != authority

@@ -1,0 +1,76 @@
+cimport cython
+
+from appserver.contract cimport Peer, Request
+from appserver.http.message cimport Field, Head, Limits, Meter, judge
+
+cdef bytes CRLF, HEAD_END
+cdef int CR, LF
+cdef Py_ssize_t EXTENSION, EXTENSIONS, TRAILERS, TRAILER_FIELDS, CHUNK_LINE, JUDGED_FIELDS, JUDGED_SIZE
+cdef dict JUDGED
+
+cdef Field _judge(bytes name, bytes value)
+
+@cython.final
+cdef class Parser:
+    cdef readonly Request request
+    cdef public list body
+    cdef readonly list trailers
+    cdef readonly bint begun, complete, persistent
+    cdef readonly long long remaining
+    cdef readonly int status
+    cdef readonly str reason
+
+    cdef object _execute_raw
+    cdef Head _head, _trailer
+    cdef Limits _limits
+    cdef Peer _peer
+    cdef Meter _meter
+    cdef bytes _scheme, _line, _tail, _authority
+    cdef Py_ssize_t _quick, _head_size, _run, _extensions
+    cdef bint _carriage, _lined, _upgraded, _spent, _moved, _sized, _in_chunk
+
+    cpdef next(self)
+    cdef _renew(self)
+    cpdef close(self)
+    cpdef fail(self, int status, str reason)
+    cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t at) except -1
+    cdef bint _execute(self, bytes piece) except -1
+
+    # Called by llhttp
+    @cython.locals(field=Field)
+    cpdef on_header(self, bytes name, bytes value)
+    cpdef on_body(self, bytes piece)
+    cpdef on_chunk_header(self)
+    cpdef on_message_complete(self)
+
+    # Head
+    @cython.locals(end=Py_ssize_t)
+    cdef Py_ssize_t _feed_head(self, bytes data, Py_ssize_t at) except -1
+    @cython.locals(byte=cython.uchar)
+    cdef Py_ssize_t _skip_blank(self, bytes data, Py_ssize_t at) except -1
+    @cython.locals(end=Py_ssize_t, stop=Py_ssize_t, most=Py_ssize_t, piece=bytes)
+    cdef Py_ssize_t _feed_part(self, bytes data, Py_ssize_t at) except -1
+    @cython.locals(tail=bytes, last=bytes, seam=Py_ssize_t, end=Py_ssize_t)
+    cdef Py_ssize_t _find_end(self, bytes data, Py_ssize_t at) except -1
+    @cython.locals(most=Py_ssize_t, piece=bytes, line=bytes, mark=Py_ssize_t)
+    cdef Py_ssize_t _feed_line(self, bytes data, Py_ssize_t at, Py_ssize_t stop) except -1
+    @cython.locals(words=list, version=bytes, number=str, target=bytes, head=Head, request=Request)
+    cdef _finish_head(self, bytes line)
+    cdef bytes _split_absolute(self, bytes method, bytes target)
+
+    # Framing
+    @cython.locals(head=Head)
+    cdef _frame(self, Request request)
+    cdef bint _frame_chunks(self, Request request) except -1
+    cdef bint _keep_body(self, Request request) except -1
+    cdef _read_connection(self, Request request)
+
+    # Body
+    @cython.locals(size=Py_ssize_t)
+    cdef Py_ssize_t _feed_length(self, bytes data, Py_ssize_t at) except -1
+    @cython.locals(stop=Py_ssize_t, mark=Py_ssize_t)
+    cdef Py_ssize_t _feed_chunks(self, bytes data, Py_ssize_t at) except -1
+    cdef _account(self, Py_ssize_t size)
+    cdef Head _trailing(self)
+    @cython.locals(trailers=list)
+    cdef _finish_trailers(self, Head trailer)

@@ -1,0 +1,50 @@
+cimport cython
+
+from appserver.contract cimport Request, Stream
+from appserver.http.message cimport parse_length
+
+cdef bytes COLON, CRLF, LAST_CHUNK, CHUNKED, EMPTY, GOES_ON, CLOSES, KEEPS_ALIVE
+cdef dict LINES
+
+@cython.locals(line=bytes)
+cpdef bytes status_line(int status)
+
+cdef class Wire:
+    cdef list out           # borrowed by the stream while it answers
+    cdef long long queued
+
+    cpdef bint keeps(self) except -1
+    cpdef schedule(self)
+    cpdef answered(self, bint keep)
+    cpdef broken_off(self, bint abruptly)
+    cpdef granted(self, Py_ssize_t size)
+
+cdef class Http1Stream(Stream):
+    cdef readonly bint awaits, responded
+    cdef Wire _wire
+    cdef Request _request
+    cdef long long _left
+    cdef bint _chunked, _mute, _keep
+
+    # Head
+    cpdef inform(self, int status, list fields)
+    @cython.locals(wire=Wire, out=list, line=bytes, keep=bint, length=cython.longlong, pair=tuple, name=bytes, value=bytes)
+    cpdef respond(self, int status, list fields, bint end)
+    @cython.locals(request=Request, old=bint)
+    cdef _frame(self, list out, int status, long long length, bint end)
+    @cython.locals(name=bytes, value=bytes)
+    cdef _append(self, list out, list fields)
+
+    # Body
+    @cython.locals(wire=Wire, out=list, size=Py_ssize_t)
+    cpdef write(self, bytes chunk, bint end)
+    @cython.locals(wire=Wire)
+    cpdef finish(self, list trailers)
+    @cython.locals(wire=Wire)
+    cdef _end(self)
+
+    # Flow and failure
+    cpdef grant(self, Py_ssize_t size)
+    @cython.locals(wire=Wire)
+    cpdef reset(self, int reason)
+    cpdef lose(self)
