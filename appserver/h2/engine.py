@@ -52,6 +52,9 @@ class EngineOwner(Protocol):
     def schedule(self) -> None:
         """There is output that no running `receive` will flush."""
 
+    def on_pong(self) -> None:
+        """The peer acknowledged a PING: it has read all that was sent before."""
+
     def on_fault(self, reason: str) -> None:
         """The peer broke the protocol (a stream or the connection); for the log only."""
 
@@ -72,19 +75,22 @@ class Engine(Protocol):
         connection queues GOAWAY and sets `ended`.
         """
 
-    def take(self, most: int) -> bytes:
-        """Return the next output, at least a frame and about `most` bytes; b"" if there is none now."""
+    def take(self, most: int) -> list[bytes | memoryview]:
+        """Return the next output as buffers, about `most` bytes; an empty list if there is none now."""
 
     @property
     def ended(self) -> bool:
-        """Nothing more will be read or written once `take` returns b"": close the socket."""
+        """Nothing more will be read or written once `take` returns nothing: close the socket."""
 
     @property
     def inflight(self) -> int:
         """Open streams."""
 
     def notice(self) -> None:
-        """Drain, step one: GOAWAY with the highest stream id (RFC 9113 6.8); streams are still taken."""
+        """Drain, step one: GOAWAY with the highest stream id (RFC 9113 6.8) and a PING.
+
+        Streams are still taken; `EngineOwner.on_pong` says that the peer has seen it.
+        """
 
     def goaway(self) -> None:
         """Drain, step two: GOAWAY with the last id taken; `ended` once the open streams are done."""
