@@ -262,9 +262,9 @@ class Client:
         end: bool = False,
         pad: int | None = None,
         priority: tuple[int, int] | None = None,
-        parts: int = 1,
+        parts: int = 0,
     ) -> bytes:
-        """HEADERS; `priority` is (depends on, weight), `parts` > 1 adds CONTINUATION frames."""
+        """HEADERS; `priority` is (depends on, weight), `parts` is how many frames; 0: as many as it takes."""
         return self.raw_headers(stream, self.block(fields), end=end, pad=pad, priority=priority, parts=parts)
 
     def raw_headers(
@@ -275,9 +275,10 @@ class Client:
         end: bool = False,
         pad: int | None = None,
         priority: tuple[int, int] | None = None,
-        parts: int = 1,
+        parts: int = 0,
     ) -> bytes:
         """HEADERS with a block of any bytes."""
+        parts = parts or -(-len(block) // 16_000) or 1
         step = max(1, -(-len(block) // parts))
         pieces = [block[step * n : step * (n + 1)] for n in range(parts)]
         first = pieces[0]
