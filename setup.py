@@ -22,7 +22,10 @@ COMPILED = [
     "appserver.h2.connection",
     "appserver.h1.connection",
     "appserver.h1.stream",
+    "appserver.apps.asgi.host",
+    "appserver.apps.asgi.application",
     "appserver.apps.asgi.exchange",
+    "appserver.apps.asgi.ready",
 ]
 KERNEL = "appserver.h2.kernel._kernel"
 
