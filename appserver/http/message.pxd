@@ -55,6 +55,7 @@ cdef class Head:
 
     cpdef begin(self)
     cpdef fail(self, int verdict, str reason)
+    cpdef Meter meter(self, long long length)
     @cython.locals(kind=int)
     cpdef add(self, Field field)
     cdef _too_large(self)

@@ -248,6 +248,10 @@ class Head:
             self.verdict = verdict
             self.reason = reason
 
+    def meter(self, length: int) -> Meter:
+        """Return what counts the body of a request that declared `length`."""
+        return Meter(length, self._limits.body)
+
     # Collecting
 
     def add(self, field: Field) -> None:

@@ -1,0 +1,340 @@
+"""The pure engine: what each frame means for the streams, and the order of what goes out.
+
+Messages are judged by `http.message` alone, frames by `reader` and `session`. Where RFC 9113 leaves a
+choice it is nghttp2's: a frame on a stream that its peer has ended is a connection error (5.4.1 allows
+it), a stream beyond MAX_CONCURRENT_STREAMS is refused, one after GOAWAY is ignored.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from h2.errors import ErrorCodes
+from h2.events import PingAckReceived, StreamReset
+from h2.exceptions import FlowControlError, ProtocolError
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PriorityFrame, RstStreamFrame
+
+from appserver.contract import Fields, Peer, Reset
+from appserver.h2.engine import CONNECTION_QUEUE, STREAM_QUEUE, EngineOwner, Windows
+from appserver.h2.pure.reader import Broken, Reader
+from appserver.h2.pure.session import HIGHEST_STREAM, Session
+from appserver.h2.pure.stream import PureStream
+from appserver.http.message import DROP_CONNECTION, RESET, Head, judge
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """One connection's HTTP/2 (see `h2.engine`)."""
+
+    def __init__(self, owner: EngineOwner, head: Head, peer: Peer, windows: Windows) -> None:
+        self.owner = owner
+        self.session = Session(windows)
+        self.queued = 0
+        self._head = head
+        self._peer = peer
+        self._most_streams = windows.streams
+        self._reader = Reader()
+        self._streams: dict[int, PureStream] = {}
+        self._senders: deque[PureStream] = deque()
+        self._unfinished: list[PureStream] = []
+        self._last = HIGHEST_STREAM
+        self._leaving = False
+        self._dead = False
+        self._busy = False
+        self._full = False
+
+    # Bytes in
+
+    def receive(self, data: bytes) -> None:
+        """Parse bytes and make the calls up."""
+        if self._dead:
+            return
+        self._busy = True
+        try:
+            for frame in self._reader.frames(data):
+                self._take_frame(frame)
+                if self._dead:
+                    break
+        except Broken as error:
+            self._break(error.code, error.reason)
+        except ProtocolError as error:
+            self._break(error.error_code, str(error))
+        finally:
+            self._busy = False
+
+    def _take_frame(self, frame: Frame) -> None:
+        if isinstance(frame, HeadersFrame):
+            self._take_block(frame)
+        elif isinstance(frame, DataFrame):
+            self._take_data(frame)
+        elif isinstance(frame, RstStreamFrame):
+            self._take_reset(frame)
+        elif isinstance(frame, PriorityFrame):
+            self._check_dependency(frame)
+        elif isinstance(frame, GoAwayFrame):
+            self._leaving = True
+        else:
+            self._take_control(frame)
+
+    def _check_dependency(self, frame: HeadersFrame | PriorityFrame) -> None:
+        # RFC 9113 5.3.2 deprecates priorities; what RFC 7540 5.3.1 forbids is still nothing a peer may send.
+        if frame.depends_on == frame.stream_id:
+            raise Broken(ErrorCodes.PROTOCOL_ERROR, "a stream that depends on itself")
+
+    def _take_control(self, frame: Frame) -> None:
+        for event in self.session.control(frame):
+            if isinstance(event, PingAckReceived):
+                self.owner.on_pong()
+            elif isinstance(event, StreamReset):
+                # h2 answered a WINDOW_UPDATE that overflows the stream's window.
+                self.owner.on_fault("a stream's window grew above 2**31-1")
+                self._lose(self._streams[event.stream_id])
+
+    def _take_block(self, frame: HeadersFrame) -> None:
+        if "PRIORITY" in frame.flags:
+            self._check_dependency(frame)
+        ended = "END_STREAM" in frame.flags
+        stream = self._streams.get(frame.stream_id)
+        if stream is not None and stream.complete:
+            raise Broken(ErrorCodes.STREAM_CLOSED, "HEADERS after END_STREAM")
+        new = stream is None and self.session.admit(frame.stream_id)
+        # Whatever becomes of it, each block is decoded: HPACK's state is the connection's.
+        fields = self.session.decode(frame.data)
+        if stream is not None:
+            self._take_trailers(stream, fields, ended)
+        elif new and frame.stream_id > self._last:
+            self.session.skip(frame.stream_id)
+        elif new and len(self._streams) >= self._most_streams:
+            self.session.refuse(frame.stream_id)
+        elif new:
+            self._take_request(frame.stream_id, fields, ended)
+
+    def _collect(self, fields: Fields) -> None:
+        head = self._head
+        head.begin()
+        for name, value in fields:
+            head.add(judge(name, value))
+            if head.verdict == DROP_CONNECTION:
+                raise Broken(ErrorCodes.ENHANCE_YOUR_CALM, head.reason)
+
+    def _take_request(self, id: int, fields: Fields, ended: bool) -> None:
+        self._collect(fields)
+        request = self._head.request(self._peer, ended, "2")
+        self.session.open(id, ended)
+        stream = self._streams[id] = PureStream(self, id, ended)
+        if request is None:
+            stream.answer(self._head.verdict, self._head.reason)
+            return
+        if not ended:
+            stream.meter = self._head.meter(request.length)
+        receiver = self.owner.begin(request, stream)
+        if receiver is not None:
+            stream.receiver = receiver
+        elif not stream.responded:
+            stream.reset(Reset.REFUSED_STREAM)
+
+    def _take_trailers(self, stream: PureStream, fields: Fields, ended: bool) -> None:
+        self._collect(fields)
+        trailers = self._head.trailers()
+        # RFC 9113 8.1: a second block without END_STREAM makes the request malformed.
+        if trailers is None or not ended:
+            stream.refuse_body(RESET)
+            return
+        self.session.end(stream.id)
+        stream.take_end(trailers)
+
+    def _take_data(self, frame: DataFrame) -> None:
+        self.session.consume(frame)
+        stream = self._streams.get(frame.stream_id)
+        size = frame.flow_controlled_length
+        if stream is None:
+            self.session.credit(size)
+            return
+        if stream.complete:
+            raise Broken(ErrorCodes.STREAM_CLOSED, "DATA after END_STREAM")
+        try:
+            self.session.take_data(frame)
+        except FlowControlError:
+            self.owner.on_fault("more DATA than the stream's window allows")
+            self.reset(stream, ErrorCodes.FLOW_CONTROL_ERROR)
+            self.session.credit(size)
+            return
+        ended = "END_STREAM" in frame.flags
+        stream.complete = ended
+        self.session.credit(size - len(frame.data), 0 if ended else stream.id)
+        if frame.data:
+            stream.take_body(frame.data)
+        if ended and not stream.closed:
+            stream.take_end([])
+
+    def _take_reset(self, frame: RstStreamFrame) -> None:
+        stream = self._streams.get(frame.stream_id)
+        if stream is not None:
+            self.session.streams[stream.id].stream_reset(frame)
+            self._lose(stream)
+        elif frame.stream_id > self.session.highest_inbound_stream_id or frame.stream_id % 2 == 0:
+            raise Broken(ErrorCodes.PROTOCOL_ERROR, "RST_STREAM on an idle stream")
+
+    # The streams' calls
+
+    def wake(self) -> None:
+        """Ask for a flush, unless one follows anyway."""
+        if not self._busy:
+            self.owner.schedule()
+
+    def queue(self, stream: PureStream, size: int) -> None:
+        """Count what a stream queued, and let it take its turn."""
+        self.queued += size
+        if len(stream.queue) >= STREAM_QUEUE:
+            stream.writable = False
+        elif self.queued >= CONNECTION_QUEUE:
+            stream.writable = False
+            self._full = True
+        if not stream.sending:
+            stream.sending = True
+            self._senders.append(stream)
+
+    def end_sent(self, stream: PureStream) -> None:
+        """The answer's last frame is on its way."""
+        stream.sent = True
+        if stream.complete:
+            self.drop(stream)
+        else:
+            self._unfinished.append(stream)
+
+    def reset(self, stream: PureStream, code: int) -> None:
+        """Send RST_STREAM and forget the stream."""
+        self.session.reject(stream.id, code)
+        self._lose(stream)
+
+    def drop(self, stream: PureStream) -> None:
+        """Forget a stream; what its application has not read is credited to the connection."""
+        del self._streams[stream.id]
+        self.session.close(stream.id)
+        self.queued -= stream.release()
+        self.session.credit(stream.owed)
+
+    def _lose(self, stream: PureStream) -> None:
+        self.drop(stream)
+        receiver, stream.receiver = stream.receiver, None
+        if receiver is not None and not stream.finished:
+            receiver.on_lost()
+
+    # Bytes out
+
+    def take(self, most: int) -> list[bytes | memoryview]:
+        """Return the next output, about `most` bytes."""
+        output: list[bytes | memoryview] = []
+        outbox = self.session.outbox
+        self._busy = True
+        while most > 0:
+            if outbox:
+                frame = outbox.popleft()
+                most -= len(frame)
+                output.append(frame)
+            elif not self._send_next() and not self._end_unfinished():
+                break
+        if self._full and self.queued <= CONNECTION_QUEUE // 2:
+            self._full = False
+            for stream in list(self._streams.values()):
+                stream.relieve()
+        self._busy = False
+        return output
+
+    def _send_next(self) -> bool:
+        # Each stream that may send has its turn.
+        for _ in range(len(self._senders)):
+            stream = self._senders.popleft()
+            if stream.closed:
+                continue
+            sent = self._send(stream)
+            if stream.closed or stream.sent or not (stream.queue or stream.finished):
+                stream.sending = False
+            else:
+                self._senders.append(stream)
+            if sent:
+                return True
+        return False
+
+    def _send(self, stream: PureStream) -> bool:
+        size = min(len(stream.queue), self.session.room(stream.id))
+        last = stream.finished and size == len(stream.queue)
+        if not size and not last:
+            return False
+        trailers = stream.trailers if last else None
+        if size or trailers is None:
+            self.session.send_data(stream.id, bytes(stream.queue[:size]), end_stream=last and trailers is None)
+        if trailers is not None:
+            self.session.send_headers(stream.id, trailers, end_stream=True)
+        del stream.queue[:size]
+        self.queued -= size
+        if last:
+            self.end_sent(stream)
+        elif self.queued < CONNECTION_QUEUE:
+            stream.relieve()
+        return True
+
+    def _end_unfinished(self) -> bool:
+        # Their whole answer went out, and what is still to come of their request nobody will read.
+        unfinished, self._unfinished = self._unfinished, []
+        for stream in unfinished:
+            if not stream.closed:
+                self.reset(stream, Reset.NO_ERROR)
+        return bool(unfinished)
+
+    # The end
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more will be read or written once `take` returns nothing."""
+        return self._dead or ((self._leaving or self._last != HIGHEST_STREAM) and not self._streams)
+
+    @property
+    def inflight(self) -> int:
+        """Open streams."""
+        return len(self._streams)
+
+    def notice(self) -> None:
+        """Drain, step one."""
+        if not self._dead:
+            self.session.say_goaway(HIGHEST_STREAM, Reset.NO_ERROR)
+            self.session.ping(bytes(8))
+            self.wake()
+
+    def goaway(self) -> None:
+        """Drain, step two."""
+        if not self._dead and self._last == HIGHEST_STREAM:
+            self._last = self.session.highest_inbound_stream_id
+            self.session.say_goaway(self._last, Reset.NO_ERROR)
+            self.wake()
+
+    def terminate(self, code: int) -> None:
+        """GOAWAY with `code` at once; open streams are lost."""
+        if not self._dead:
+            self._dead = True
+            self.session.say_goaway(self.session.highest_inbound_stream_id, code)
+            self._lose_all()
+            self.wake()
+
+    def lose(self) -> None:
+        """The socket is gone."""
+        self._dead = True
+        self._lose_all()
+        self.session.outbox.clear()
+
+    def _lose_all(self) -> None:
+        streams, self._streams = self._streams, {}
+        self._senders.clear()
+        self._unfinished.clear()
+        self.queued = 0
+        for stream in streams.values():
+            stream.release()
+        for stream in streams.values():
+            receiver, stream.receiver = stream.receiver, None
+            if receiver is not None and not stream.finished:
+                receiver.on_lost()
+
+    def _break(self, code: int, reason: str) -> None:
+        self.owner.on_fault(reason)
+        self.terminate(code)

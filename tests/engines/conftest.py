@@ -1,0 +1,50 @@
+"""The engines every test of this directory runs against.
+
+`LASTHOP_ENGINES=kernel,pure` makes a missing engine a failure; without it the kernel may be missing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.engines.talk import MAKE, Talk
+
+DEMANDED = tuple(name for name in os.environ.get("LASTHOP_ENGINES", "").split(",") if name)
+
+
+def load(name: str) -> MAKE:
+    """Return an engine's class; skips, or fails if it was demanded, naming what is missing."""
+    try:
+        module = importlib.import_module(f"appserver.h2.{name}")
+        engine: MAKE = module.Engine
+    except (ImportError, AttributeError) as error:
+        message = f"the {name} engine cannot be imported: {error}"
+        if name in DEMANDED:
+            pytest.fail(message)
+        pytest.skip(message)
+    return engine
+
+
+@pytest.fixture(params=DEMANDED or ("pure", "kernel"))
+def make(request: pytest.FixtureRequest) -> MAKE:
+    return load(request.param)
+
+
+@pytest.fixture
+def talk(make: MAKE) -> Talk:
+    return Talk(make)
+
+
+@pytest.fixture
+def open_talk(make: MAKE) -> Callable[..., Talk]:
+    """A connection with other limits, windows or settings."""
+
+    def start(**options: Any) -> Talk:
+        return Talk(make, **options)
+
+    return start

@@ -1,0 +1,150 @@
+"""An engine in a test: a client's frames in, the calls up and the server's frames out.
+
+`talk.say(talk.client.headers(1, GET, end=True))` is one read; `talk.calls` are the calls up that it made,
+`talk.request()` is what was begun, `talk.heard()` are the frames that the engine has to send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from appserver.contract import Fields, Peer, Receiver, Request, Stream
+from appserver.h2.engine import Engine, Windows
+from appserver.http.message import Head, Limits
+from tests.support.frames import Client, Goaway, Sent, Wire, expect
+
+__all__ = ["Recorder", "Talk"]
+
+MAKE = Callable[..., Engine]
+LIMITS = {"path": 8_190, "count": 100, "field": 16_384, "size": 65_536, "body": 1_048_576}
+WINDOWS = {"streams": 100, "stream": 262_144, "connection": 1_048_576, "head": 65_536}
+
+Call = tuple[Any, ...]
+
+
+class Recorder(Receiver):
+    """One request on the application's side: writes down each call."""
+
+    def __init__(self, talk: Talk, id: int, request: Request, stream: Stream) -> None:
+        self.talk = talk
+        self.id = id
+        self.request = request
+        self.stream = stream
+        self.body = b""
+        self.trailers: Fields | None = None
+        self.lost = 0
+        self.relieved = 0
+
+    def start(self) -> None:
+        raise AssertionError("start is the connection's to call")
+
+    def on_body(self, chunk: bytes) -> None:
+        assert type(chunk) is bytes
+        assert chunk
+        self.body += chunk
+        self.talk.told(self, "body", chunk)
+
+    def on_end(self, trailers: Fields) -> None:
+        assert self.trailers is None
+        self.trailers = trailers
+        self.talk.told(self, "end", trailers)
+
+    def on_writable(self) -> None:
+        self.relieved += 1
+        self.talk.told(self, "writable")
+
+    def on_lost(self) -> None:
+        self.lost += 1
+        assert self.lost == 1
+        self.talk.told(self, "lost")
+
+
+@dataclass
+class Talk:
+    """One connection; the nth request begun is `requests[n - 1]`.
+
+    An engine tells no stream ids: `react(recorder, call)` may answer from within a call up.
+    """
+
+    make: MAKE
+    limits: dict[str, int] = field(default_factory=dict)
+    windows: dict[str, int] = field(default_factory=dict)
+    settings: dict[int, int] = field(default_factory=dict)
+    greet: bool = True
+
+    def __post_init__(self) -> None:
+        self.calls: list[Call] = []
+        self.faults: list[str] = []
+        self.pongs = 0
+        self.schedules = 0
+        self.requests: list[Recorder] = []
+        self.refusing = False
+        self.react: Callable[[Recorder, str], None] | None = None
+        self.client = Client()
+        self.wire = Wire()
+        head = Head(Limits(**{**LIMITS, **self.limits}), True)
+        self.peer = Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http")
+        self.engine = self.make(self, head, self.peer, Windows(**{**WINDOWS, **self.windows}))
+        if self.greet:
+            self.welcome = self.heard()
+            self.say(self.client.greet(self.settings))
+            assert self.heard() == [expect.acknowledged()]
+
+    # The engine's owner
+
+    def begin(self, request: Request, stream: Stream) -> Receiver | None:
+        recorder = Recorder(self, len(self.requests) + 1, request, stream)
+        if not self.refusing:
+            self.requests.append(recorder)
+            self.calls.append((recorder.id, "begin", request.method, request.target))
+        if self.react is not None:
+            self.react(recorder, "begin")
+        return None if self.refusing else recorder
+
+    def schedule(self) -> None:
+        self.schedules += 1
+
+    def on_pong(self) -> None:
+        self.pongs += 1
+
+    def on_fault(self, reason: str) -> None:
+        assert reason
+        self.faults.append(reason)
+
+    def told(self, recorder: Recorder, call: str, *what: Any) -> None:
+        self.calls.append((recorder.id, call, *what))
+        if self.react is not None:
+            self.react(recorder, call)
+
+    # The client
+
+    def say(self, *data: bytes) -> None:
+        """Let the engine receive `data` as one read."""
+        self.engine.receive(b"".join(data))
+
+    def take(self, most: int = 65_536) -> bytes:
+        """One take, as bytes."""
+        return b"".join(bytes(piece) for piece in self.engine.take(most))
+
+    def heard(self, most: int = 65_536) -> list[Sent]:
+        """Take all output there is now, as frames."""
+        frames: list[Sent] = []
+        while piece := self.take(most):
+            frames += self.wire.read(piece)
+        assert self.wire.rest == b"", "half a frame"
+        return frames
+
+    def ask(self, *data: bytes) -> list[Sent]:
+        """Say and hear."""
+        self.say(*data)
+        return self.heard()
+
+    def request(self, n: int = 1) -> Recorder:
+        return self.requests[n - 1]
+
+    def is_dead(self, frames: list[Sent], code: int) -> bool:
+        """Tell whether the connection was ended with `code`, as the last thing that was said."""
+        last = frames[-1] if frames else None
+        return isinstance(last, Goaway) and last.code == code and self.engine.ended
