@@ -24,7 +24,10 @@ class LoadFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The outcome of one h2load run. `total` is what was asked for; `data` the body bytes that arrived."""
+    """The outcome of one h2load run. `total` is what was asked for; `data` the body bytes that arrived.
+
+    `ok` requests were answered 2xx and completed: a stream reset after its head counts as 2xx and as errored.
+    """
 
     seconds: float
     rate: float
@@ -51,7 +54,7 @@ def parse(text: str) -> Counts:
         seconds=float(rate[1]) * SECONDS[rate[2] or "s"],
         rate=float(rate[3]),
         total=int(requests[1]),
-        ok=int(status[1]),
+        ok=min(int(status[1]), int(requests[3])),
         data=int(traffic[3]),
         wire=int(traffic[1]),
     )

@@ -76,7 +76,7 @@ def _peers(venv: Path, work: Path, say: Say) -> None:
     except PlaceError:
         lines = [line for line in wanted.read_text().splitlines() if line and not line.startswith("#")]
         for line in lines:
-            _try([*pip, line], work / "pip.log", lambda error, name=line: say(f"without {name}: {error}"))
+            _try([*pip, line], work / "pip.log", lambda error: say(f"a peer is missing: {error}"))
         return
     shutil.copyfile(wanted, stamp)
 
@@ -139,8 +139,8 @@ def _must(argv: Sequence[str], log: Path, environment: dict[str, str] | None = N
             argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=environment, check=False
         )
     if done.returncode:
-        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if "rror" in line]
-        raise PlaceError(f"{(lines or ['exit ' + str(done.returncode)])[0][:200]} (see {log})")
+        lines = re.findall(r"^.*\b(?:[A-Z]\w*)?(?:Error|error): \S.*$", log.read_text(errors="replace"), re.MULTILINE)
+        raise PlaceError(f"{(lines or [f'exit {done.returncode}'])[0].strip()[:200]} (see {log})")
 
 
 def _try(argv: Sequence[str], log: Path, tell: Say) -> None:

@@ -23,6 +23,10 @@ CORES = {
     "one": "each server held on one core, h2load on another",
     "all": "servers on any core, h2load held on one",
 }
+CAVEAT = (
+    "A rival with threads of its own (h2corn, granian) makes more requests per second where it may use both cores:\n"
+    "--cores all judges these bars more strictly."
+)
 
 
 def grid(rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -43,6 +47,8 @@ def tables(plan: Plan, table: Table) -> str:
     if table.memory:
         parts.append("Memory after the GET runs\n" + grid(list(_memory(plan, table))))
     parts.append("Bars (medians of this run; " + CORES[plan.cores] + ")\n" + bars(judge(table)))
+    if plan.cores == "one":
+        parts.append(CAVEAT)
     return "\n\n".join(parts)
 
 
@@ -53,7 +59,7 @@ def bars(verdicts: Sequence[Verdict]) -> str:
 
 
 def _scenario(scenario: Scenario, plan: Plan, table: Table) -> str:
-    rows = [("server", "req/s", "req/CPU-s", "fastest/slowest", "failed", "kernel/this")]
+    rows: list[tuple[str, ...]] = [("server", "req/s", "req/CPU-s", "fastest/slowest", "failed", "kernel/this")]
     notes = []
     for server in plan.servers:
         cell = table.figures.get((server.id, scenario.id))
