@@ -10,17 +10,22 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from setuptools import setup
 
 # Request-path modules: plain Python, each with a .pxd beside it.
 COMPILED = [
     "appserver.contract",
-    "appserver.http.fields",
     "appserver.http.message",
+    "appserver.http.reply",
     "appserver.h2.connection",
-    "appserver.apps.asgi.scope",
+    "appserver.h1.connection",
+    "appserver.h1.stream",
+    "appserver.apps.asgi.host",
+    "appserver.apps.asgi.application",
     "appserver.apps.asgi.exchange",
+    "appserver.apps.asgi.ready",
 ]
 KERNEL = "appserver.h2.kernel._kernel"
 
@@ -44,7 +49,6 @@ def missing() -> str:
         return ""
     return next((line for line in done.stderr.splitlines() if "error" in line), "the compiler failed")
 
-
 def extensions() -> list:
     """Return the extensions to build, or none with the reason on stderr."""
     wish = os.environ.get("APPSERVER_BUILD", "auto")
@@ -67,7 +71,9 @@ def extensions() -> list:
     }
     flags = ["-O3", "-fno-semantic-interposition", "-fstack-protector-strong"]
     modules = [
-        Extension(name, [name.replace(".", "/") + ".py"], extra_compile_args=flags) for name in COMPILED
+        Extension(name, [source], extra_compile_args=flags)
+        for name in COMPILED
+        if Path(source := name.replace(".", "/") + ".py").exists()
     ]
     modules.append(Extension(KERNEL, [KERNEL.replace(".", "/") + ".pyx"], extra_compile_args=flags, **nghttp2))
     return cythonize(
@@ -75,6 +81,5 @@ def extensions() -> list:
         build_dir="build/cython",
         compiler_directives={"language_level": 3, "annotation_typing": False, "embedsignature": False},
     )
-
 
 setup(ext_modules=extensions())

@@ -4,7 +4,7 @@ cdef class Peer:
     cdef public object client
     cdef public object server
     cdef public str scheme
-    cdef public bint trusted
+    cdef public object trust
     cdef public object memo
 
 cdef class Request:
@@ -19,7 +19,8 @@ cdef class Request:
     cdef public str version
     cdef public Peer peer
     cdef public object protocol
-    cdef public object length
+    cdef public object client
+    cdef public long long length
     cdef public bint ends
     cdef public bint expects
     cdef public bint forwarded

@@ -29,6 +29,7 @@ __all__ = [
     "Reset",
     "ServedConnection",
     "Stream",
+    "Trust",
 ]
 
 Fields = list[tuple[bytes, bytes]]
@@ -48,27 +49,34 @@ class Reset:
     ENHANCE_YOUR_CALM = 0xB
 
 
+class Trust(Protocol):
+    """Turns the forwarding fields of a trusted peer into who the client is."""
+
+    def resolve(self, fields: Fields) -> tuple[Address | None, str | None]:
+        """Return (client, scheme); None where the fields say nothing usable."""
+
+
 class Peer:
     """Who is on the other side of one connection. Shared by its requests, never changed after accept.
 
     `client` and `server` are (host, port); a unix socket has no client and its path as (path, None).
-    `trusted` says that this peer may speak for the client in forwarding fields.
+    `trust` resolves forwarding fields if this peer may speak for the client, else it is None.
     `memo` is the application's own: a place to keep what is the same for each request of a connection.
     """
 
-    __slots__ = ("client", "memo", "scheme", "server", "trusted")
+    __slots__ = ("client", "memo", "scheme", "server", "trust")
 
     def __init__(
         self,
         client: Address | None,
         server: tuple[str, int | None] | None,
         scheme: str,
-        trusted: bool,
+        trust: Trust | None = None,
     ) -> None:
         self.client = client
         self.server = server
         self.scheme = scheme
-        self.trusted = trusted
+        self.trust = trust
         self.memo: object = None
 
 
@@ -77,6 +85,7 @@ class Request:
 
     `target` is what was sent; `path` is percent-decoded text; `raw_path` and `query` are bytes of it.
     `fields` are lower-case, `host` first; `version` is "1.0", "1.1" or "2".
+    `client` is the effective client: the peer's, or what a trusted peer forwarded.
     `length` is the declared content-length or -1; `ends` says that no body follows.
     `expects` is set for `Expect: 100-continue`; `forwarded` if forwarding fields are among `fields`.
     `protocol` is the `:protocol` of an extended CONNECT (RFC 8441) or None.
@@ -84,6 +93,7 @@ class Request:
 
     __slots__ = (
         "authority",
+        "client",
         "ends",
         "expects",
         "fields",
@@ -113,6 +123,7 @@ class Request:
         self.version: str = ""
         self.peer: Peer | None = None
         self.protocol: bytes | None = None
+        self.client: Address | None = None
         self.length: int = -1
         self.ends: bool = False
         self.expects: bool = False
@@ -209,6 +220,9 @@ class ServedConnection(Protocol):
 
     def drain(self) -> None:
         """Take no new requests, finish what is in flight, then close."""
+
+    def terminate(self) -> None:
+        """Cut what is in flight, tell the peer, close."""
 
     def abort(self) -> None:
         """Close at once."""

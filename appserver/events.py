@@ -30,6 +30,8 @@ class Event(Enum):
     STOPPED = (logging.INFO, "stopped")
     APPLICATION_FAILED = (logging.ERROR, "request {request_id} {method} {path}: the application raised")
     APPLICATION_BROKE_ASGI = (logging.ERROR, "request {request_id} {method} {path}: {reason}")
+    APPLICATION_EXIT = (logging.ERROR, "the application called exit ({code}) in a request; the worker goes on")
+    APPLICATION_TASK_FAILED = (logging.ERROR, "outside of a request: {reason}")
     PEER_BROKE_PROTOCOL = (logging.INFO, "{client}: {reason}")
     INTERNAL_ERROR = (logging.CRITICAL, "a fault of appserver itself on {client}: please report it")
     ACCESS_LOG_FAILED = (logging.ERROR, "access log {target}: {reason}; {dropped} lines dropped")

@@ -1,0 +1,7 @@
+from appserver.apps.asgi.exchange cimport Exchange
+from appserver.apps.asgi.host cimport Host
+from appserver.contract cimport Application, Receiver, Request, Stream
+
+cdef class AsgiApplication(Application):
+    cdef readonly Host host
+    cpdef Receiver begin(self, Request request, Stream stream)

@@ -1,0 +1,24 @@
+cimport cython
+
+from appserver.contract cimport Application, Peer, Receiver, Request, Stream
+
+cdef int OPEN, NOTICED, DRAINING, CLOSED
+cdef Py_ssize_t WRITE_BYTES
+
+cdef class Connection:
+    cdef readonly object transport
+    cdef readonly Peer peer
+    cdef object _write, _registry, _timeouts, _call_soon, _engine
+    cdef Application _application
+    cdef list _begun
+    cdef bint _began, _reading, _scheduled, _paused, _moved
+    cdef double _paused_at, _idle_since
+    cdef int _phase
+
+    @cython.locals(begun=list, receiver=Receiver)
+    cpdef data_received(self, bytes data)
+    cpdef begin(self, Request request, Stream stream)
+    cpdef schedule(self)
+    @cython.locals(output=list)
+    cpdef flush(self)
+    cdef _go_away(self)

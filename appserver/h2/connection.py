@@ -1,0 +1,223 @@
+r"""One HTTP/2 connection: the socket's side of an engine, and when to end it.
+
+Owns the transport, its pauses, the drain and the idle clock. Knows no frames and no engine by name.
+
+    OPEN --drain()--> NOTICED --PING answered, or a second--> DRAINING --last stream done--> CLOSED
+      \--------------------- peer gone, connection error, abort() --------------------------^
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from appserver.config.options import TimeoutOptions
+from appserver.contract import Application, Peer, Receiver, Request, Reset, Stream
+from appserver.events import Event
+from appserver.h2.engine import Engine, Windows
+from appserver.http.message import Head, Limits
+
+__all__ = ["Connection", "Registry"]
+
+OPEN = 0
+NOTICED = 1
+DRAINING = 2
+CLOSED = 3
+
+# Between the two steps of a drain a peer that does not answer PING gets this long.
+NOTICE_SECONDS = 1.0
+# What one write hands to the transport at most; its own high-water mark then says when to go on.
+WRITE_BYTES = 262_144
+
+
+class Registry(Protocol):
+    """The worker's set of connections."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def closed(self, connection: object) -> None:
+        """Forget a connection."""
+
+
+class Connection:
+    """An asyncio protocol, set on the transport once the first bytes have shown HTTP/2."""
+
+    __slots__ = (
+        "_began",
+        "_begun",
+        "_call_soon",
+        "_engine",
+        "_idle_since",
+        "_moved",
+        "_paused",
+        "_paused_at",
+        "_phase",
+        "_reading",
+        "_registry",
+        "_scheduled",
+        "_timeouts",
+        "_write",
+        "_application",
+        "peer",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        peer: Peer,
+        application: Application,
+        engine: Callable[[object, Head, Peer, Windows], Engine],
+        limits: Limits,
+        windows: Windows,
+        timeouts: TimeoutOptions,
+        registry: Registry,
+    ) -> None:
+        self.transport = transport
+        self.peer = peer
+        self._write = transport.write
+        self._application = application
+        self._registry = registry
+        self._timeouts = timeouts
+        self._call_soon = registry.loop.call_soon
+        self._begun: list[Receiver] = []
+        self._began = False
+        self._reading = False
+        self._scheduled = False
+        self._paused = False
+        self._paused_at: float = 0.0
+        self._moved = False
+        self._phase = OPEN
+        self._idle_since: float = registry.loop.time()
+        self._engine = engine(self, Head(limits, True), peer, windows)
+
+    # Called by the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Nothing: the front has accepted already."""
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, let the begun requests run, and send all they answered in one write."""
+        self._reading = True
+        self._engine.receive(data)
+        if self._begun:
+            begun = self._begun
+            self._begun = []
+            for receiver in begun:
+                receiver.start()
+        self._reading = False
+        self.flush()
+
+    def eof_received(self) -> bool:
+        """HTTP/2 has no half-close: a peer that will not read WINDOW_UPDATEs is gone."""
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The socket is gone, and with it all open streams."""
+        self._phase = CLOSED
+        self._engine.lose()
+        self._registry.closed(self)
+
+    def pause_writing(self) -> None:
+        """The transport is full."""
+        self._paused = True
+        self._paused_at = self._registry.loop.time()
+
+    def resume_writing(self) -> None:
+        """The transport has room."""
+        self._paused = False
+        self.flush()
+
+    # Called by the engine
+
+    def begin(self, request: Request, stream: Stream) -> Receiver | None:
+        """Take a request; it runs after the read that carried it."""
+        if self._phase >= DRAINING:
+            return None
+        receiver = self._application.begin(request, stream)
+        self._begun.append(receiver)
+        self._began = True
+        return receiver
+
+    def schedule(self) -> None:
+        """Flush once in this turn of the loop, however many streams wrote."""
+        if not self._scheduled and not self._reading:
+            self._scheduled = True
+            self._call_soon(self._flush_scheduled)
+
+    def on_pong(self) -> None:
+        """The peer has read the notice: every stream it opened before is here."""
+        if self._phase == NOTICED:
+            self._go_away()
+
+    def on_fault(self, reason: str) -> None:
+        """Log what the peer did wrong."""
+        client = self.peer.client
+        Event.PEER_BROKE_PROTOCOL.log(client=f"{client[0]}:{client[1]}" if client else "unix", reason=reason)
+
+    # Writing
+
+    def _flush_scheduled(self) -> None:
+        self._scheduled = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand the engine's output to the transport until that is full; the only place that writes."""
+        while not self._paused:
+            output = self._engine.take(WRITE_BYTES)
+            if not output:
+                break
+            self._moved = True
+            if len(output) == 1:
+                self._write(output[0])
+            else:
+                self.transport.writelines(output)
+        if self._engine.ended and self._phase != CLOSED:
+            self._phase = CLOSED
+            self.transport.close()
+
+    # Called by the worker
+
+    @property
+    def inflight(self) -> int:
+        """Open streams."""
+        return self._engine.inflight
+
+    def tick(self, now: float) -> None:
+        """Close what idles or stalls; PING and SETTINGS do not count as life."""
+        if self._engine.inflight or self._began:
+            self._began = False
+            self._idle_since = now
+        elif self._phase == OPEN and now - self._idle_since > self._timeouts.h2_idle:
+            self.drain()
+        if self._paused and now - self._paused_at > self._timeouts.response_stall:
+            self.abort()
+
+    def drain(self) -> None:
+        """Refuse nothing that is under way: GOAWAY in two steps (RFC 9113 6.8)."""
+        if self._phase != OPEN:
+            return
+        self._phase = NOTICED
+        self._engine.notice()
+        self.flush()
+        self._registry.loop.call_later(NOTICE_SECONDS, self._notice_over)
+
+    def _notice_over(self) -> None:
+        if self._phase == NOTICED:
+            self._go_away()
+
+    def _go_away(self) -> None:
+        self._phase = DRAINING
+        self._engine.goaway()
+        self.schedule()
+
+    def terminate(self) -> None:
+        """Cut open streams with GOAWAY; what the transport still takes is sent."""
+        if self._phase != CLOSED:
+            self._engine.terminate(Reset.NO_ERROR)
+            self.flush()
+
+    def abort(self) -> None:
+        """Close the socket at once."""
+        self.transport.abort()

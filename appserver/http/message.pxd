@@ -1,0 +1,74 @@
+cimport cython
+
+from appserver.contract cimport Peer, Request
+
+cdef int _PLAIN, _COOKIE, _HOST, _LENGTH, _TE, _CONNECTION, _CODING, _EXPECT, _FORWARDED
+cdef int _DROPPED, _METHOD, _PATH, _SCHEME, _AUTHORITY, _PROTOCOL, _SINGLE, _HOP, _BAD
+cdef int _MOST_CRUMBS, _HARD
+cdef dict _KINDS, _METHODS, _SCHEMES
+cdef bytes VALUE_TABLE, TARGET_TABLE
+
+cdef class Limits:
+    cdef readonly Py_ssize_t path, count, field, size
+    cdef readonly long long body
+
+@cython.final
+cdef class Field:
+    cdef readonly int kind
+    cdef readonly tuple pair
+    cdef readonly bytes value
+    cdef readonly Py_ssize_t size
+
+@cython.locals(size=Py_ssize_t, kind=int)
+cpdef Field judge(bytes name, bytes value)
+
+@cython.locals(byte=cython.uchar, first=cython.uchar, last=cython.uchar)
+cdef bint _bad_value(bytes value)
+
+cpdef long long parse_length(bytes value) except -2
+
+@cython.final
+cdef class Meter:
+    cdef readonly long long length
+    cdef readonly long long limit
+    cdef readonly long long received
+    cpdef int take(self, Py_ssize_t size)
+    cpdef int end(self)
+
+@cython.final
+cdef class Head:
+    cdef Limits _limits
+    cdef bytes _method, _path, _scheme, _authority, _protocol, _host, _judged
+    cdef int _hosts
+    cdef long long _length
+    cdef Py_ssize_t _count, _size
+    cdef list _crumbs
+    cdef bint _te, _forwarded, _single, _regular
+    cdef readonly bint h2
+    cdef public list fields
+    cdef public int verdict
+    cdef public str reason
+    cdef readonly bytes expect
+    cdef readonly list connection, codings
+
+    cpdef begin(self)
+    cpdef fail(self, int verdict, str reason)
+    @cython.locals(kind=int)
+    cpdef add(self, Field field)
+    cdef _too_large(self)
+    cdef _too_many(self, Py_ssize_t count, Py_ssize_t limit, str reason)
+    cdef _add_crumb(self, bytes value)
+    cdef _add_pseudo(self, int kind, bytes value)
+    cdef _add_special(self, int kind, Field field)
+    cdef _add_length(self, Field field)
+    cdef _add_hop(self, int kind, Field field)
+    cpdef line(self, bytes method, bytes scheme, bytes target, bytes authority)
+    cpdef request(self, Peer peer, bint ends, str version)
+    cdef _refuse(self, int verdict, str reason)
+    cdef _incomplete(self)
+    cdef bint _name_method(self, Request request) except -1
+    @cython.locals(target=bytes, byte=cython.uchar, mark=Py_ssize_t, at=Py_ssize_t, escaped=bint, raw=bytes)
+    cdef bint _split_target(self, Request request) except -1
+    @cython.locals(authority=bytes)
+    cdef bint _name_host(self, Request request, str version) except -1
+    cpdef trailers(self)

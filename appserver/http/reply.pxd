@@ -1,0 +1,20 @@
+cimport cython
+
+cdef int _DATE, _SERVER, _LENGTH, _CONNECTION, _DROPPED
+cdef dict _SPECIAL
+cdef bytes NAME_TABLE, VALUE_TABLE
+
+cpdef bint has_body(int status, bint head)
+
+@cython.locals(byte=cython.uchar)
+cdef bint _bad(bytes text, bytes table)
+
+@cython.final
+cdef class Reply:
+    cdef public list fields
+    cdef public long long length
+    cdef public bint dated, served
+    @cython.locals(judged=list, kind=object)
+    cpdef judge(self, object fields, bint h2)
+    @cython.locals(length=cython.longlong)
+    cdef bint _special(self, int kind, bytes value, bint h2) except -1

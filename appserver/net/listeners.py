@@ -1,0 +1,133 @@
+"""Bound sockets: from an address to something a loop can accept on.
+
+Owns the unix path and its permissions: a socket file is removed only if it is ours or nobody listens.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterable
+
+from appserver.config.grammar import TcpBind, UnixBind, parse_bind, parse_mode
+from appserver.errors import ConfigError
+
+__all__ = ["Listener", "open_all"]
+
+
+class Listener:
+    """One bound socket; the kernel queues for it once a server listens."""
+
+    def __init__(self, sock: socket.socket, address: TcpBind | UnixBind) -> None:
+        self.sock = sock
+        self.address = address
+        self._inode = os.stat(address.path).st_ino if isinstance(address, UnixBind) else 0
+
+    def __str__(self) -> str:
+        """Return where clients connect to, as `--bind` would spell it, with the port that was given."""
+        if isinstance(self.address, UnixBind):
+            return str(self.address)
+        host, port = self.sock.getsockname()[:2]
+        return f"http://{TcpBind(host, port)}"
+
+    def close(self) -> None:
+        """Close the socket; a unix path goes with it if it is still ours."""
+        self.sock.close()
+        if isinstance(self.address, UnixBind):
+            try:
+                if os.stat(self.address.path).st_ino == self._inode:
+                    os.unlink(self.address.path)
+            except FileNotFoundError:
+                return
+
+
+def open_all(binds: Iterable[str], unix_mode: str) -> list[Listener]:
+    """Bind all addresses or none; raises ConfigError naming the first that cannot be had."""
+    opened: list[Listener] = []
+    try:
+        for text in binds:
+            address = parse_bind(text)
+            if isinstance(address, UnixBind):
+                opened.append(_open_unix(address, parse_mode(unix_mode)))
+            else:
+                opened.extend(_open_tcp(address))
+    except BaseException:
+        for listener in opened:
+            listener.close()
+        raise
+    return opened
+
+
+def _open_tcp(address: TcpBind) -> list[Listener]:
+    try:
+        found = socket.getaddrinfo(
+            address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except socket.gaierror as error:
+        raise ConfigError(f"server.bind {address}: the host is not known ({error.strerror})") from None
+    opened: list[Listener] = []
+    for family, kind, _, _, name in dict.fromkeys(found):
+        sock = socket.socket(family, kind, socket.IPPROTO_TCP)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # "every interface" with port 0 is one port for both families.
+            port = opened[0].sock.getsockname()[1] if opened and address.port == 0 else name[1]
+            sock.bind((name[0], port, *name[2:]))
+        except OSError as error:
+            sock.close()
+            if error.errno == errno.EADDRNOTAVAIL and not address.host and opened:
+                continue
+            for listener in opened:
+                listener.close()
+            raise ConfigError(f"server.bind {address}: {_why(error)}") from None
+        opened.append(Listener(sock, address))
+    return opened
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "the address is in use; stop what listens there or choose another port"
+    if error.errno == errno.EACCES:
+        return "not permitted; ports below 1024 need CAP_NET_BIND_SERVICE, choose a higher one"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have that address"
+    return error.strerror or str(error)
+
+
+def _open_unix(address: UnixBind, mode: int) -> Listener:
+    _clear(address)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # The mode is there from the first moment on: no window in which others may connect.
+    before = os.umask(0o777 & ~mode)
+    try:
+        sock.bind(address.path)
+    except OSError as error:
+        sock.close()
+        raise ConfigError(f"server.bind {address}: {error.strerror}; check the directory and its permissions") from None
+    finally:
+        os.umask(before)
+    return Listener(sock, address)
+
+
+def _clear(address: UnixBind) -> None:
+    """Remove a stale socket; refuse anything else that is in the way."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(address.path).st_mode):
+            raise ConfigError(f"server.bind {address}: a file that is no socket is there; remove it or choose another")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ConfigError(f"server.bind {address}: {error.strerror}") from None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(address.path)
+        except ConnectionRefusedError:
+            os.unlink(address.path)
+            return
+        except OSError as error:
+            raise ConfigError(f"server.bind {address}: {error.strerror}") from None
+    raise ConfigError(f"server.bind {address}: another server listens there; stop it or choose another path")
