@@ -124,7 +124,8 @@ def header(facts: dict[str, Any], plan: Plan) -> str:
         f"nghttp2    h2load {facts['nghttp2']['h2load']}, nghttpd {facts['nghttp2']['nghttpd']}",
         *(f"appserver  {line}" for line in facts["appserver"].splitlines()),
         f"compiled   {facts['kernel_compiled'] or 'the kernel is not built'}",
-        f"commit {facts['commit']}, seed {plan.seed}, {plan.rounds} rounds of {plan.seconds:g} s, {report.CORES[plan.cores]}",
+        f"commit     {facts['commit']}, seed {plan.seed}, {plan.rounds} rounds of {plan.seconds:g} s",
+        f"cores      {report.CORES[plan.cores]}",
     ])
 
 

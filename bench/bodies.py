@@ -1,4 +1,4 @@
-"""Before anything is measured: does the server answer this scenario correctly?"""
+"""The check before anything is measured: the server has to answer the scenario correctly."""
 
 from __future__ import annotations
 

@@ -135,7 +135,9 @@ def chart(plan: Plan, table: Table, facts: dict[str, Any]) -> str:
     panels = []
     for scenario in plan.scenarios:
         found = [(server, table.figures.get((server.id, scenario.id))) for server in plan.servers]
-        bars_ = [Bar(server.title, cell.rate, cell.per_cpu, _kind(server)) for server, cell in found if cell and cell.runs]
+        bars_ = [
+            Bar(server.title, cell.rate, cell.per_cpu, _kind(server)) for server, cell in found if cell and cell.runs
+        ]
         if bars_:
             panels.append(Panel(scenario.title, sorted(bars_, key=lambda bar: -bar.rate)))
     note = (

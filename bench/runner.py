@@ -114,7 +114,8 @@ class Bench:
                 served = [scenario for scenario in scenarios if server.serves(scenario)]
                 process = self._server(server, app)
                 if served and self._starts(server, process, served, running):
-                    ready += [(server, process, scenario) for scenario in served if self._fit(server, process, scenario)]
+                    fit = [scenario for scenario in served if self._fit(server, process, scenario)]
+                    ready += [(server, process, scenario) for scenario in fit]
             for number in range(1, self.plan.rounds + 1):
                 self._round(number, ready)
 

@@ -64,7 +64,8 @@ SERVERS = (
     ),
     Server(
         "gunicorn", "gunicorn, asgi",
-        "{bin}/gunicorn {app} -k asgi --asgi-loop uvloop --bind 127.0.0.1:{port} --workers 1 --log-level warning", "gunicorn", ("h1",),
+        "{bin}/gunicorn {app} -k asgi --asgi-loop uvloop --bind 127.0.0.1:{port} --workers 1 --log-level warning",
+        "gunicorn", ("h1",),
     ),
     Server(LIMIT, "nghttpd, a file", "nghttpd --no-tls -n1 -a 127.0.0.1 -d {www} {port}", "", ("h2",)),
 )

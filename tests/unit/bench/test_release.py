@@ -40,7 +40,10 @@ def test_a_disabled_or_source_stanza_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_the_one_line_style_is_read_too(tmp_path: Path) -> None:
-    text = "# deb http://old.example/debian x main\ndeb [signed-by=/k.gpg] https://mirror.example/debian bookworm main\n"
+    text = (
+        "# deb http://old.example/debian x main\n"
+        "deb [signed-by=/k.gpg] https://mirror.example/debian bookworm main\n"
+    )
     assert mirror(sources(tmp_path, old=text)) == "https://mirror.example/debian"
 
 

@@ -99,7 +99,8 @@ def test_go_is_asked_for_the_next_version_when_one_is_not_served(
 
 def test_the_table_sets_the_verdicts_side_by_side() -> None:
     first = Outcome(target.Target("kernel", "", 0), [Case("a/1/1", "1. S", "t", "passed")])
-    second = Outcome(target.Target("pure", "", 0), [Case("a/1/1", "1. S", "t", "failed"), Case("a/1/2", "1. S", "u", "passed")])
+    cases = [Case("a/1/1", "1. S", "t", "failed"), Case("a/1/2", "1. S", "u", "passed")]
+    second = Outcome(target.Target("pure", "", 0), cases)
     assert run.table([first, second]).splitlines() == [
         "case   kernel   pure     title",
         "-- a 1. S",
