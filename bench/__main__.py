@@ -1,7 +1,7 @@
 """The command: `python -m bench`, what it is given, where it goes, and how it ends.
 
 Exit 0: measured. 1: ours was asked for and failed a run or gave a wrong body, or (--strict) a bar is not met.
-2: the options are wrong. 5: something that is needed cannot be had here.
+2: the options are wrong. 5: something that is needed cannot be had here. 130: interrupted.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import random
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -167,6 +168,7 @@ def ended(bench: Bench, strict: bool) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark, here or in the release."""
     chosen = options(argv)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     if chosen.seed is None:
         chosen.seed = random.randrange(1, 1_000_000)
     try:
@@ -174,6 +176,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ReleaseError, place.PlaceError) as error:
         say(str(error))
         return 5
+    except KeyboardInterrupt:
+        say("stopped; nothing is left running")
+        return 130
     if chosen.json and code in (0, 1):
         chosen.json.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(RESULTS / "report.json", chosen.json)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -39,11 +40,10 @@ class PlaceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A prepared venv; `compiled` is the command that compiled the kernel, `problem` why ours is not installed."""
+    """A prepared venv; `compiled` is the command that compiled the kernel."""
 
     bin_dir: Path
     compiled: str
-    problem: str
 
 
 def prepare(venv: Path, work: Path, say: Say) -> Place:
@@ -54,13 +54,11 @@ def prepare(venv: Path, work: Path, say: Say) -> Place:
         say(f"making a venv of Python {sys.version.split()[0]} in {venv}")
         _must([sys.executable, "-m", "venv", "--clear", str(venv)], work / "venv.log")
     _peers(venv, work, say)
-    problem = ""
     try:
         _ours(venv, work, say)
     except PlaceError as error:
-        problem = str(error)
-        say(f"appserver is not installed: {problem}")
-    return Place(bin_dir, _compile_line(venv / "wheel.log"), problem)
+        say(f"appserver is not installed: {error}")
+    return Place(bin_dir, _compile_line(venv / "wheel.log"))
 
 
 def _peers(venv: Path, work: Path, say: Say) -> None:
@@ -87,21 +85,29 @@ def _ours(venv: Path, work: Path, say: Say) -> None:
     state = fingerprint(ROOT)
     if stamp.exists() and stamp.read_text() == state:
         return
-    source = work / "source"
-    shutil.rmtree(source, ignore_errors=True)
-    _copy(ROOT, source)
-    say("building the wheel of this checkout")
-    wheels = work / "wheels"
-    shutil.rmtree(wheels, ignore_errors=True)
     stamp.unlink(missing_ok=True)
     pip = str(venv / "bin/pip")
-    build = [pip, "wheel", "-v", "--no-build-isolation", "--no-deps", "-w", str(wheels), str(source)]
-    path = f"{venv / 'bin'}:{os.environ.get('PATH', '')}"
-    _must(build, venv / "wheel.log", {**os.environ, "APPSERVER_BUILD": "kernel", "PATH": path})
-    wheel = next(wheels.glob("lasthop-*.whl"))
+    # Before the build: should that fail, no older state of the checkout must be measured in its place.
     _try([pip, "uninstall", "-q", "-y", "lasthop"], work / "pip.log", say)
+    say("building the wheel of this checkout")
+    try:
+        wheel = _wheel(venv, work, "kernel")
+    except PlaceError as error:
+        say(f"the kernel cannot be built: {error}")
+        wheel = _wheel(venv, work, "pure")
     _must([pip, "install", "-q", f"{wheel}[uvloop]"], work / "pip.log")
     stamp.write_text(state)
+
+
+def _wheel(venv: Path, work: Path, build: str) -> Path:
+    source, wheels = work / "source", work / "wheels"
+    for folder in (source, wheels):
+        shutil.rmtree(folder, ignore_errors=True)
+    _copy(ROOT, source)
+    argv = [str(venv / "bin/pip"), "wheel", "-v", "--no-build-isolation", "--no-deps", "-w", str(wheels), str(source)]
+    path = f"{venv / 'bin'}:{os.environ.get('PATH', '')}"
+    _must(argv, venv / "wheel.log", {**os.environ, "APPSERVER_BUILD": build, "PATH": path})
+    return next(wheels.glob("lasthop-*.whl"))
 
 
 def _files(root: Path) -> list[Path]:
@@ -160,4 +166,18 @@ def enter(arguments: Sequence[str], say: Say) -> int:
     if links.startswith("/") and not (release.root / links.lstrip("/")).exists():
         del environment["PIP_FIND_LINKS"]
     argv = release.inside(inner, {ROOT: INNER_SOURCE}, INNER_SOURCE)
-    return subprocess.run(argv, env={**environment, "PYTHONDONTWRITEBYTECODE": "1"}, check=False).returncode
+    return wait_for(argv, {**environment, "PYTHONDONTWRITEBYTECODE": "1"})
+
+
+def wait_for(argv: Sequence[str], environment: dict[str, str]) -> int:
+    """Run a program to its end; a signal is left to it, so that it can stop what it started."""
+    with subprocess.Popen(argv, env=environment) as inner:
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        # The terminal sends INT to both of us; TERM came to this process alone.
+        signal.signal(signal.SIGINT, lambda number, frame: None)
+        signal.signal(signal.SIGTERM, lambda number, frame: inner.terminate())
+        try:
+            return inner.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -6,7 +6,6 @@ can never take the machine's own /proc with it. The folder shares the machine's 
 on 127.0.0.1 in there is reached from out here.
 
 From a shell: `python -m bench.release forky PACKAGE...` makes it and prints its folder;
-`... --nghttp2` prints a prefix (include/, lib/) with that release's libnghttp2, for NGHTTP2_PREFIX;
 `... --run PROGRAM ARGUMENT...` runs a program in it.
 """
 
@@ -25,12 +24,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Release", "ReleaseError", "mirror", "missing", "nghttp2_prefix"]
+__all__ = ["Release", "ReleaseError", "mirror", "missing"]
 
 CACHE_VARIABLE = "LASTHOP_RELEASES"
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
 CA_BUNDLE = Path("etc/ssl/certs/ca-certificates.crt")
-NGHTTP2_PACKAGES = ("libnghttp2-14", "libnghttp2-dev")
 
 # $1 is the root, then pairs of folder and place, `--`, then the program.
 ENTER = """
@@ -206,35 +204,14 @@ def _furnish(root: Path) -> None:
             shutil.copyfile(source, root / file)
 
 
-def nghttp2_prefix(name: str, say: Say = say_on_stderr) -> Path:
-    """Return a folder with include/ and lib/ of that release's libnghttp2, made from its packages."""
-    prefix = cache() / f"debian-{name}-nghttp2"
-    if (prefix / "lib/libnghttp2.so").exists():
-        return prefix
-    release = Release.named(name).ensure(NGHTTP2_PACKAGES, say)
-    partial = Path(f"{prefix}.partial")
-    _remove(partial)
-    shutil.copytree(release.root / "usr/include/nghttp2", partial / "include/nghttp2")
-    (partial / "lib").mkdir()
-    for library in (release.root / "usr/lib").glob("*-linux-*/libnghttp2.so*"):
-        shutil.copy2(library, partial / "lib", follow_symlinks=False)
-    _remove(prefix)
-    partial.rename(prefix)
-    return prefix
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Make a release, and print or use it."""
     parser = argparse.ArgumentParser(prog="python -m bench.release", description="Another Debian release in a folder.")
     parser.add_argument("release", help="code name, such as forky or trixie")
     parser.add_argument("packages", nargs="*", help="packages to install in it")
-    parser.add_argument("--nghttp2", action="store_true", help="print a prefix with its libnghttp2")
     parser.add_argument("--run", nargs=argparse.REMAINDER, help="run this program in it")
     options = parser.parse_args(argv)
     try:
-        if options.nghttp2:
-            print(nghttp2_prefix(options.release))
-            return 0
         release = Release.named(options.release).ensure(options.packages)
     except ReleaseError as error:
         say_on_stderr(f"bench.release: {error}")

@@ -13,7 +13,7 @@ __all__ = ["VERSIONS", "Missing", "install"]
 
 MODULE = "github.com/summerwind/h2spec/cmd/h2spec"
 VERSIONS = ("v2.6.0", "v2.2.1+incompatible")
-"""The second is what a module proxy that does not serve the first has; the cases are the same 146."""
+"""The second for module proxies that do not serve the first; it has 146 strict cases as well."""
 
 GO_SECONDS = 300
 

@@ -179,7 +179,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (BadWaiver, ValueError, OSError) as error:
         say(str(error))
         return 2
-    outcomes = [judge(program, target, waivers, chosen.spec) for target in whom]
+    try:
+        outcomes = [judge(program, target, waivers, chosen.spec) for target in whom]
+    except KeyboardInterrupt:
+        say("stopped; nothing is left running")
+        return 130
     print(table(outcomes))
     print(f"\nh2spec {version}\n{summary(outcomes)}", flush=True)
     write(outcomes, version)

@@ -11,10 +11,7 @@ import pytest
 
 from bench.process import ServerFailed, ServerProcess, cpu_seconds, free_port, memory, tree
 
-LISTEN = (
-    "import http.server, sys; "
-    "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), http.server.BaseHTTPRequestHandler).serve_forever()"
-)
+LISTEN = (Path(__file__).parent / "data" / "listen.py").read_text()
 
 
 def server(code: str, folder: Path, port: int) -> ServerProcess:
