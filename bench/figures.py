@@ -13,7 +13,10 @@ __all__ = ["Figures", "Run", "Table", "ratio"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measured run. `data_wrong` says that fewer or more body bytes came than the answers have."""
+    """One measured run. `rate` counts the requests that succeeded.
+
+    `data_wrong` says that fewer or more body bytes came than the answers have.
+    """
 
     round: int
     requests: int

@@ -58,8 +58,8 @@ def tree(root: int) -> list[int]:
 
 
 def cpu_seconds(root: int) -> float:
-    """Return the user and system time that the tree has used so far."""
-    ticks = sum(int(stat[11]) + int(stat[12]) for stat in map(_stat, tree(root)) if stat)
+    """Return the user and system time that the tree, and what it has reaped of itself, have used so far."""
+    ticks = sum(int(field) for stat in map(_stat, tree(root)) for field in stat[11:15])
     return ticks / TICK
 
 

@@ -198,7 +198,8 @@ class Bench:
         used = cpu_seconds(process.pid) - before
         process.must_live()
         wrong = not counts.failed and counts.data != counts.ok * len(scenario.answer)
-        return Run(number, counts.total, counts.seconds, counts.rate, used, counts.failed, wrong)
+        rate = counts.ok / counts.seconds if counts.seconds else 0.0
+        return Run(number, counts.total, counts.seconds, rate, used, counts.failed, wrong)
 
     def _memory(self) -> None:
         """Read the memory of each server alone, after the GET runs; shared pages are not halved by a rival."""

@@ -41,7 +41,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     def run(argv: Sequence[str], timeout: float) -> Counts:
         seen.append(list(argv))
         total = next(int(part[2:]) for part in argv if part.startswith("-n"))
-        return Counts(seconds=1.0, rate=1000.0, total=total, ok=total, data=13 * total, wire=20 * total)
+        return Counts(seconds=total / 1000, rate=1000.0, total=total, ok=total, data=13 * total, wire=20 * total)
 
     monkeypatch.setattr(h2load, "run", run)
     monkeypatch.setattr(runner, "SETTLE_SECONDS", 0.0)
