@@ -44,6 +44,7 @@ class Reset:
     NO_ERROR = 0x0
     PROTOCOL_ERROR = 0x1
     INTERNAL_ERROR = 0x2
+    STREAM_CLOSED = 0x5
     REFUSED_STREAM = 0x7
     CANCEL = 0x8
     ENHANCE_YOUR_CALM = 0xB

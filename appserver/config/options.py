@@ -25,10 +25,12 @@ __all__ = [
     "option",
 ]
 
+LONGEST_SECONDS = 31_536_000.0  # a year: what asks for more is a slip, and timers overflow on it
+
 
 def option(
     default: Any,
-    help: str,  # noqa: A002 - the word users and argparse know
+    help: str,
     *,
     low: float | None = None,
     high: float | None = None,
@@ -42,6 +44,8 @@ def option(
     `unit` is "s" (seconds, fractions allowed; `30s`, `500ms` and `2m` are understood) or "B" (bytes;
     `64KiB` and `1MiB` are understood). `flag` is a short spelling such as "-c".
     """
+    if unit == "s" and high is None:
+        high = LONGEST_SECONDS
     meta = {
         "help": help, "low": low, "high": high, "choices": choices,
         "unit": unit, "metavar": metavar, "flag": flag,
@@ -65,7 +69,9 @@ class ServerOptions:
     )
     backlog: int = option(2048, "Connections the kernel queues for a listener.", low=1, high=65535)
     unix_mode: str = option("0660", "Permissions of unix sockets, octal.", metavar="MODE")
-    loop: str = option("auto", "Event loop; auto takes uvloop if it is installed.", choices=("auto", "uvloop", "asyncio"))
+    loop: str = option(
+        "auto", "Event loop; auto takes uvloop if it is installed.", choices=("auto", "uvloop", "asyncio")
+    )
     http1: bool = option(True, "Accept HTTP/1.1 beside HTTP/2; without it HTTP/1.1 is answered 505.")
     root_path: str = option("", "Path the application is mounted under, as ASGI root_path.", metavar="PATH")
     date_header: bool = option(True, "Add Date to responses that have none.")
@@ -79,7 +85,9 @@ class Http2Options:
     engine: str = option("auto", "Engine; auto takes the kernel if it was built.", choices=("auto", "kernel", "pure"))
     max_concurrent_streams: int = option(100, "Streams a peer may have open at once.", low=1, high=2**31 - 1)
     stream_window: int = option(262_144, "Receive window of one stream.", low=65_535, high=2**31 - 1, unit="B")
-    connection_window: int = option(1_048_576, "Receive window of one connection.", low=65_535, high=2**31 - 1, unit="B")
+    connection_window: int = option(
+        1_048_576, "Receive window of one connection.", low=65_535, high=2**31 - 1, unit="B"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,9 @@ class TimeoutOptions:
 
     preface: float = option(5.0, "From accept to the first complete preface or request byte.", low=0.1, unit="s")
     request_head: float = option(10.0, "For one whole request head, absolute.", low=0.1, unit="s")
-    request_body_idle: float = option(30.0, "Between two pieces of a request body while the application waits.", low=0.1, unit="s")
+    request_body_idle: float = option(
+        30.0, "Between two pieces of a request body while the application waits.", low=0.1, unit="s"
+    )
     response_stall: float = option(30.0, "A client that takes no byte of a waiting response.", low=0.1, unit="s")
     keep_alive: float = option(75.0, "An idle HTTP/1.1 connection.", low=0.1, unit="s")
     h2_idle: float = option(120.0, "An HTTP/2 connection without streams; PING does not extend it.", low=0.1, unit="s")
@@ -129,7 +139,11 @@ class ForwardedOptions:
 class LogOptions:
     """Logs."""
 
-    level: str = option("info", "Least severe event that is logged, on stderr.", choices=("debug", "info", "warning", "error", "critical"))
+    level: str = option(
+        "info",
+        "Least severe event that is logged, on stderr.",
+        choices=("debug", "info", "warning", "error", "critical"),
+    )
     access: str = option("", "Access log: a file, or '-' for stdout; empty: none.", metavar="FILE")
 
 

@@ -22,3 +22,4 @@ cdef class Connection:
     @cython.locals(output=list)
     cpdef flush(self)
     cdef _go_away(self)
+    cdef _close(self)

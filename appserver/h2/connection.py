@@ -27,6 +27,8 @@ CLOSED = 3
 
 # Between the two steps of a drain a peer that does not answer PING gets this long.
 NOTICE_SECONDS = 1.0
+# For the peer to read our last frames before the socket is closed under its own.
+LINGER_SECONDS = 1.0
 # What one write hands to the transport at most; its own high-water mark then says when to go on.
 WRITE_BYTES = 262_144
 
@@ -99,6 +101,8 @@ class Connection:
 
     def data_received(self, data: bytes) -> None:
         """Parse, let the begun requests run, and send all they answered in one write."""
+        if self._phase == CLOSED:
+            return
         self._reading = True
         self._engine.receive(data)
         if self._begun:
@@ -173,8 +177,16 @@ class Connection:
                 self._write(output[0])
             else:
                 self.transport.writelines(output)
-        if self._engine.ended and self._phase != CLOSED:
-            self._phase = CLOSED
+        if self._phase != CLOSED and self._engine.ended:
+            self._close()
+
+    def _close(self) -> None:
+        # Closing with unread bytes would reset the connection, and the peer might lose our GOAWAY.
+        self._phase = CLOSED
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._registry.loop.call_later(LINGER_SECONDS, self.transport.close)
+        else:
             self.transport.close()
 
     # Called by the worker

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["DIGITS", "TARGET_BAD", "TOKEN_BAD", "TOKEN_CHARS", "VALUE_BAD", "is_authority", "is_token"]
+__all__ = ["TARGET_BAD", "TOKEN_BAD", "TOKEN_CHARS", "VALUE_BAD", "is_authority", "is_token"]
 
 # token = 1*tchar; tchar = "!#$%&'*+-.^_`|~" / DIGIT / ALPHA                    RFC 9110 5.6.2
 TOKEN_CHARS = (
     b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
-DIGITS = b"0123456789"
 
 
 def table(bad: frozenset[int]) -> bytes:

@@ -8,6 +8,7 @@ cdef int _MOST_CRUMBS, _HARD
 cdef dict _KINDS, _METHODS, _SCHEMES
 cdef bytes VALUE_TABLE, TARGET_TABLE
 
+
 cdef class Limits:
     cdef readonly Py_ssize_t path, count, field, size
     cdef readonly long long body
@@ -25,6 +26,7 @@ cpdef Field judge(bytes name, bytes value)
 @cython.locals(byte=cython.uchar, first=cython.uchar, last=cython.uchar)
 cdef bint _bad_value(bytes value)
 
+@cython.locals(byte=cython.uchar, length=cython.longlong, size=Py_ssize_t)
 cpdef long long parse_length(bytes value) except -2
 
 @cython.final
@@ -63,9 +65,11 @@ cdef class Head:
     cdef _add_length(self, Field field)
     cdef _add_hop(self, int kind, Field field)
     cpdef line(self, bytes method, bytes scheme, bytes target, bytes authority)
+    @cython.locals(request=Request, scheme=str)
     cpdef request(self, Peer peer, bint ends, str version)
     cdef _refuse(self, int verdict, str reason)
     cdef _incomplete(self)
+    @cython.locals(method=bytes, name=str)
     cdef bint _name_method(self, Request request) except -1
     @cython.locals(target=bytes, byte=cython.uchar, mark=Py_ssize_t, at=Py_ssize_t, escaped=bint, raw=bytes)
     cdef bint _split_target(self, Request request) except -1

@@ -14,7 +14,7 @@ from __future__ import annotations
 from urllib.parse import unquote_to_bytes
 
 from appserver.contract import Fields, Peer, Request
-from appserver.http.grammar import DIGITS, TARGET_BAD, VALUE_BAD, is_authority, is_token
+from appserver.http.grammar import TARGET_BAD, VALUE_BAD, is_authority, is_token
 
 __all__ = ["DROP_CONNECTION", "OK", "RESET", "Field", "Head", "Limits", "Meter", "judge", "parse_length"]
 
@@ -142,11 +142,16 @@ def _bad_value(value: bytes) -> bool:
 
 
 def parse_length(value: bytes) -> int:
-    """Return a content-length (RFC 9110 8.6: 1*DIGIT) below 2**63, or -1."""
-    if not value or len(value) > 19 or value.translate(None, DIGITS):
+    """Return a content-length (RFC 9110 8.6: 1*DIGIT) of at most 18 digits, or -1."""
+    size = len(value)
+    if size == 0 or size > 18:
         return -1
-    length = int(value)
-    return length if length < 2**63 else -1
+    length = 0
+    for byte in value:
+        if byte < 48 or byte > 57:
+            return -1
+        length = length * 10 + byte - 48
+    return length
 
 
 class Meter:

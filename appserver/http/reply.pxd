@@ -1,5 +1,7 @@
 cimport cython
 
+from appserver.http.message cimport parse_length
+
 cdef int _DATE, _SERVER, _LENGTH, _CONNECTION, _DROPPED
 cdef dict _SPECIAL
 cdef bytes NAME_TABLE, VALUE_TABLE

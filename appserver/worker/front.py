@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from appserver.contract import Peer, Trust
 
@@ -57,7 +57,7 @@ class Front(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who is there; bytes decide the rest."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's are none by type
         self.transport = transport
         self._accepted = self._chooser.loop.time()
         self.peer = describe(transport, self._trusts)
@@ -72,7 +72,7 @@ class Front(asyncio.Protocol):
         elif PREFACE.startswith(first):
             self._first = first
         else:
-            self._hand_over(first, h2=False)
+            self._hand_over(first, h2=not _may_be_http1(first))
 
     def _hand_over(self, first: bytes, h2: bool) -> None:
         transport, peer = self.transport, self.peer
@@ -114,6 +114,13 @@ class Front(asyncio.Protocol):
         """Close the socket."""
         if self.transport is not None:
             self.transport.abort()
+
+
+def _may_be_http1(first: bytes) -> bool:
+    """Tell a request line from a wrong preface (RFC 9113 3.4), as far as the first segment shows it."""
+    line, end, _ = first.partition(b"\r\n")
+    words = line.split(b" ")
+    return not end or len(words) != 3 or words[2][:5].upper() == b"HTTP/"
 
 
 def describe(transport: asyncio.Transport, trusts: Callable[[str | None], Trust | None]) -> Peer:

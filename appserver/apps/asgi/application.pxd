@@ -1,7 +1,10 @@
+cimport cython
+
 from appserver.apps.asgi.exchange cimport Exchange
 from appserver.apps.asgi.host cimport Host
 from appserver.contract cimport Application, Receiver, Request, Stream
 
 cdef class AsgiApplication(Application):
     cdef readonly Host host
+    @cython.locals(exchange=Exchange)
     cpdef Receiver begin(self, Request request, Stream stream)

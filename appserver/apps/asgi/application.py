@@ -19,4 +19,6 @@ class AsgiApplication(Application):
 
     def begin(self, request: Request, stream: Stream) -> Receiver:
         """Take a request; `Exchange.start` runs the application."""
-        return Exchange(self.host, request, stream)
+        exchange = Exchange.__new__(Exchange)
+        exchange.open(self.host, request, stream)
+        return exchange

@@ -9,6 +9,7 @@ cdef int _HEAD, _BODY, _TRAILERS, _DONE, _GONE
 cdef int _START, _HINT, _CHUNK, _TRAIL
 cdef bint EAGER
 cdef object DONE_AWAITABLE
+cdef tuple SEND
 
 @cython.freelist(64)
 cdef class Exchange(Receiver):
@@ -26,6 +27,10 @@ cdef class Exchange(Receiver):
     cdef object drained
     cdef double began
 
+    cpdef open(self, Host host, Request request, Stream stream)
+    @cython.locals(phase=int, step=int, table=dict)
+    cpdef send(self, message)
+    cdef _conclude(self, task)
     @cython.locals(chunks=list, body=bytes)
     cdef dict _next(self)
     cdef _wake(self)

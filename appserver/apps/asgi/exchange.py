@@ -77,7 +77,8 @@ class Exchange(Receiver):
         "waiters",
     )
 
-    def __init__(self, host: Host, request: Request, stream: Stream) -> None:
+    def open(self, host: Host, request: Request, stream: Stream) -> None:
+        """Set the exchange up: a constructor that the compiled build calls without a tuple."""
         self.host = host
         self.request = request
         self.stream = stream
@@ -106,14 +107,14 @@ class Exchange(Receiver):
         try:
             coroutine = host.app(host.scope(self.request), self.receive, self.send)
             if EAGER:
-                task = host.task(coroutine, loop=host.loop, eager_start=True)
+                task = host.task(coroutine, **host.eager)
             else:
                 task = host.task(coroutine, loop=host.loop)
         except BaseException as error:  # SystemExit too: an eager task lets it through, a worker must live
             self._failed(error)
             return
         if task.done():
-            self._finished(task)
+            self._conclude(task)
         else:
             self.task = task
             host.running.add(self)
@@ -203,17 +204,18 @@ class Exchange(Receiver):
         phase = self.phase
         if phase == _GONE:
             return DONE_AWAITABLE
-        step = SEND[phase].get(message["type"], 0)
-        if step == _CHUNK:
-            return self._body(message)
+        table = SEND[phase]
+        step = table.get(message["type"], 0)
         if step == _START:
             self._start(message)
+        elif step == _CHUNK:
+            return self._body(message)
         elif step == _HINT:
             self._hint(message)
         elif step == _TRAIL:
             self._trailers(message)
         else:
-            raise UnexpectedMessage(f"{message['type']!r} in phase {_PHASES[phase]}; allowed: {', '.join(SEND[phase]) or 'nothing'}")
+            raise UnexpectedMessage(f"{message['type']!r} in phase {_PHASES[phase]}; allowed: {', '.join(table) or 'nothing'}")
         return DONE_AWAITABLE
 
     def _start(self, message: Message) -> None:
@@ -333,10 +335,14 @@ class Exchange(Receiver):
         if self.task is not None:
             self.task = None
             self.host.running.discard(self)
-        if task.cancelled():
+        self._conclude(task)
+
+    def _conclude(self, task: asyncio.Task[None]) -> None:
+        try:
+            error = task.exception()
+        except asyncio.CancelledError:
             self._failed(None)
             return
-        error = task.exception()
         if error is not None:
             self._failed(error)
         elif self.phase < _DONE:

@@ -8,6 +8,7 @@ cdef class Host:
     cdef public str root_path
     cdef public Reply reply
     cdef public dict state
+    cdef public dict eager
     cdef public set running
     cdef public bint dated
     cdef public tuple date

@@ -23,7 +23,7 @@ EXTENSIONS: dict[str, dict[str, object]] = {"http.response.early_hint": {}, "htt
 class Host:
     """One application in one worker. `state` is the lifespan's, None if it has none."""
 
-    __slots__ = ("app", "date", "dated", "loop", "observer", "reply", "root_path", "running", "server", "state", "task")
+    __slots__ = ("app", "date", "dated", "eager", "loop", "observer", "reply", "root_path", "running", "server", "state", "task")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Host:
         self.app = app
         self.loop = loop
         self.task: Any = asyncio.Task
+        self.eager: dict[str, Any] = {"loop": loop, "eager_start": True}
         self.root_path = root_path
         self.observer = observer
         self.reply = Reply()
@@ -55,14 +56,17 @@ class Host:
         if template is None:
             template = peer.memo = self._template(peer)
         scope: dict[str, Any] = template.copy()
-        scope["http_version"] = request.version
+        if request.version is not scope["http_version"]:
+            scope["http_version"] = request.version
+        if request.scheme is not peer.scheme:
+            scope["scheme"] = request.scheme
+        if request.client is not peer.client:
+            scope["client"] = request.client
         scope["method"] = request.method
-        scope["scheme"] = request.scheme
         scope["path"] = request.path
         scope["raw_path"] = request.raw_path
         scope["query_string"] = request.query
         scope["headers"] = request.fields
-        scope["client"] = request.client
         if self.root_path:
             scope["path"] = self.root_path + request.path
         if self.state is not None:
@@ -73,15 +77,15 @@ class Host:
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.5"},
-            "http_version": "",
+            "http_version": "2",
             "method": "",
-            "scheme": "",
+            "scheme": peer.scheme,
             "path": "",
             "raw_path": b"",
             "query_string": b"",
             "root_path": self.root_path,
             "headers": [],
-            "client": None,
+            "client": peer.client,
             "server": peer.server,
             "extensions": EXTENSIONS,
         }

@@ -63,16 +63,31 @@ cdef class Engine:
     cdef bint busy                          # inside receive() or take(): output is flushed after it
     cdef bint terminated                    # GOAWAY with an error was queued
     cdef bint goaway_sent
-    cdef int continuations
+    cdef int continuations                  # in the block being received
+    cdef int32_t highest                    # stream id the peer opened last
+    cdef int32_t opening                    # its HEADERS began and nghttp2 has not announced it
+    cdef uint8_t frame[9]                   # the frame header being scanned ...
+    cdef int scanned                        # ... so far
+    cdef Py_ssize_t skip                    # bytes up to the next frame header
+    cdef int32_t closed[128]                # a ring of the streams that closed last
+    cdef int closed_at
+    cdef int32_t expected[128]              # a ring of those we reset while the peer could still send
+    cdef int expected_at
     cdef BaseException fault                # raised by a call up inside a callback, re-raised by receive()
     cdef list unfinished                    # answered before the request ended: RST_STREAM(NO_ERROR) due
     cdef list output                        # buffers of the take() in progress
     cdef Py_ssize_t room                    # bytes that take() may still collect
-    cdef Slot slots[64]
+    cdef Slot slots[128]
 
     # Bytes in
     cpdef receive(self, bytes data)
+    cdef int feed(self, const uint8_t *data, Py_ssize_t size) except -1
+    cdef bint is_late(self) except -1
+    cdef void settle(self) noexcept
     cdef int fail(self, int code) except -1
+    cdef void expect_more(self, int32_t stream_id) noexcept
+    cdef bint is_expected(self, int32_t stream_id) noexcept
+    cdef bint was_open(self, int32_t stream_id) noexcept
     cdef Field remember(self, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags)
     # Bytes out
     cdef int greet(self, windows) except -1

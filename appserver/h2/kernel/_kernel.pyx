@@ -41,13 +41,16 @@ cdef extern from *:
     void raise_continuation_limit(nghttp2_option *option, size_t most)
 
 cdef enum:
-    SLOTS = 64
+    SLOT_BITS = 7
+    SLOTS = 128
     # Longer values seldom repeat; what is remembered stays in memory with the connection.
     REMEMBERED = 512
     MOST_NV = 64
     # Payloads from this size on are handed to the transport without a copy.
     UNCOPIED = 4096
     SCRATCH = 65536
+    # Closed streams whose late frames can still be told apart; nghttp2 keeps as many as may be open.
+    REMEMBERED_STREAMS = 128
 
 cdef Py_ssize_t STREAM_HIGH = STREAM_QUEUE
 cdef Py_ssize_t STREAM_LOW = STREAM_QUEUE // 2
@@ -58,6 +61,7 @@ cdef int VERDICT_RESET = RESET
 cdef int VERDICT_DROP = DROP_CONNECTION
 cdef uint32_t NO_ERROR = Reset.NO_ERROR
 cdef uint32_t PROTOCOL_ERROR = Reset.PROTOCOL_ERROR
+cdef uint32_t STREAM_CLOSED = Reset.STREAM_CLOSED
 cdef uint32_t REFUSED_STREAM = Reset.REFUSED_STREAM
 cdef uint32_t ENHANCE_YOUR_CALM = Reset.ENHANCE_YOUR_CALM
 cdef list STATUSES = [b"%d" % status for status in range(1000)]

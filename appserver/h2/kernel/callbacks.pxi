@@ -6,17 +6,49 @@ cdef nghttp2_session_callbacks *callbacks
 
 cdef int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user) noexcept:
     cdef Engine engine = <Engine> user
-    if hd.type != NGHTTP2_CONTINUATION:
-        engine.continuations = 0
+    if hd.type == NGHTTP2_CONTINUATION:
+        engine.continuations += 1
+        if engine.continuations > CONTINUATIONS:
+            return stop(engine, ENHANCE_YOUR_CALM, "too many CONTINUATION frames")
         return 0
-    engine.continuations += 1
-    if engine.continuations > CONTINUATIONS and not engine.terminated:
-        try:
-            engine.fail(NGHTTP2_ERR_FLOODED)
-        except BaseException as error:
-            engine.park(error)
-        return NGHTTP2_ERR_CALLBACK_FAILURE
+    engine.continuations = 0
+    if hd.type > NGHTTP2_PRIORITY:
+        return 0
+    if hd.type == NGHTTP2_PRIORITY:
+        # RFC 9113 6.3; nghttp2 looks at no PRIORITY frame once priorities are switched off.
+        if hd.stream_id == 0:
+            return stop(engine, PROTOCOL_ERROR, "a PRIORITY frame on stream 0")
+        return 0
+    engine.settle()
+    if hd.stream_id > engine.highest:
+        if hd.type == NGHTTP2_HEADERS and hd.stream_id & 1:
+            engine.highest = hd.stream_id
+            engine.opening = hd.stream_id
+        return 0
+    if hd.stream_id & 1 and nghttp2_session_get_stream_user_data(session, hd.stream_id) == NULL:
+        return on_closed_stream(engine, hd.stream_id, hd.type)
     return 0
+
+
+cdef int on_closed_stream(Engine engine, int32_t stream_id, int kind) noexcept:
+    # nghttp2 keeps no closed streams without RFC 7540's priorities and would ignore the frame. RFC 9113 5.1:
+    # only after our own RST_STREAM may the peer not have known that the stream is closed.
+    if engine.is_expected(stream_id):
+        return 0
+    if kind == NGHTTP2_HEADERS and not engine.was_open(stream_id):
+        return stop(engine, PROTOCOL_ERROR, "a stream id below the last")
+    return stop(engine, STREAM_CLOSED, "a frame on a closed stream")
+
+
+cdef int stop(Engine engine, uint32_t code, str reason) noexcept:
+    # Ends the connection from within a callback; nghttp2 reads nothing more of this input.
+    try:
+        if not engine.terminated:
+            engine.owner.on_fault(reason)
+            engine.terminate(code)
+    except BaseException as error:
+        engine.park(error)
+    return NGHTTP2_ERR_CALLBACK_FAILURE
 
 
 cdef int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user) noexcept:
@@ -32,6 +64,7 @@ cdef int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, 
             stream.engine = engine
             stream.id = frame.hd.stream_id
             stream.writable = True
+            engine.opening = 0
             join(engine, stream)
             nghttp2_session_set_stream_user_data(session, frame.hd.stream_id, <void *> stream)
         else:
@@ -126,6 +159,17 @@ cdef int on_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id, co
         return NGHTTP2_ERR_CALLBACK_FAILURE
 
 
+cdef int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user) noexcept:
+    cdef Engine engine = <Engine> user
+    cdef void *known
+    if frame.hd.type != NGHTTP2_RST_STREAM:
+        return 0
+    known = nghttp2_session_get_stream_user_data(session, frame.hd.stream_id)
+    if known == NULL or not (<Stream> known).remote_ended:
+        engine.expect_more(frame.hd.stream_id)
+    return 0
+
+
 cdef int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t code, void *user) noexcept:
     cdef Engine engine = <Engine> user
     cdef void *known = nghttp2_session_get_stream_user_data(session, stream_id)
@@ -133,6 +177,8 @@ cdef int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t c
         return 0
     try:
         nghttp2_session_set_stream_user_data(session, stream_id, NULL)
+        engine.closed[engine.closed_at] = stream_id
+        engine.closed_at = (engine.closed_at + 1) % REMEMBERED_STREAMS
         leave(engine, <Stream> known)
         return 0
     except BaseException as error:
@@ -187,5 +233,6 @@ nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_head
 nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header)
 nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv)
 nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_chunk)
+nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send)
 nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close)
 nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data)

@@ -1,10 +1,22 @@
 # One session: bytes in, bytes out, the remembered fields, the end.
 
 
+cdef int clear_slot(Slot *slot) except -1:
+    if slot.field != NULL:
+        nghttp2_rcbuf_decref(slot.name)
+        nghttp2_rcbuf_decref(slot.value)
+        Py_DECREF(<object> slot.field)
+    memset(slot, 0, sizeof(Slot))
+    return 0
+
+
 cdef class Engine:
     def __cinit__(self):
         self.session = NULL
         memset(self.slots, 0, sizeof(self.slots))
+        memset(self.closed, 0, sizeof(self.closed))
+        self.skip = 24
+        memset(self.expected, 0, sizeof(self.expected))
 
     def __init__(self, owner, Head head, Peer peer, windows):
         cdef nghttp2_option *option = NULL
@@ -31,10 +43,7 @@ cdef class Engine:
         if self.session != NULL:
             nghttp2_session_del(self.session)
         for n in range(SLOTS):
-            if self.slots[n].field != NULL:
-                nghttp2_rcbuf_decref(self.slots[n].name)
-                nghttp2_rcbuf_decref(self.slots[n].value)
-                Py_DECREF(<object> self.slots[n].field)
+            clear_slot(&self.slots[n])
 
     cdef int greet(self, windows) except -1:
         cdef nghttp2_settings_entry settings[6]
@@ -52,38 +61,106 @@ cdef class Engine:
     # Bytes in
 
     cpdef receive(self, bytes data):
+        # nghttp2 drops DATA for streams that it has forgotten without a word, and RFC 9113 5.1 wants an
+        # error: frame headers are followed here, and each DATA frame is looked at before nghttp2 sees it.
+        cdef const uint8_t *bytes_in = <const uint8_t *> PyBytes_AS_STRING(data)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        cdef Py_ssize_t fed = 0, at = 0
+        cdef int kind
+        while at < size and not self.terminated:
+            if self.skip >= size - at:
+                self.skip -= size - at
+                break
+            at += self.skip
+            self.skip = 0
+            while self.scanned < 9 and at < size:
+                self.frame[self.scanned] = bytes_in[at]
+                self.scanned += 1
+                at += 1
+            if self.scanned < 9:
+                break
+            self.scanned = 0
+            self.skip = self.frame[0] << 16 | self.frame[1] << 8 | self.frame[2]
+            kind = self.frame[3]
+            if kind == NGHTTP2_DATA and at > 9:
+                self.feed(bytes_in + fed, at - 9 - fed)
+                fed = at - 9
+            if kind == NGHTTP2_DATA and self.is_late():
+                return
+        self.feed(bytes_in + fed, size - fed)
+
+    cdef bint is_late(self) except -1:
+        # Is the DATA frame in `frame` for a stream that is over?
+        cdef int32_t stream_id = (
+            (self.frame[5] & 0x7F) << 24 | self.frame[6] << 16 | self.frame[7] << 8 | self.frame[8]
+        )
+        self.settle()
+        if self.session == NULL or self.terminated or not stream_id & 1 or stream_id > self.highest:
+            return False
+        if nghttp2_session_get_stream_user_data(self.session, stream_id) != NULL:
+            return False
+        return on_closed_stream(self, stream_id, NGHTTP2_DATA) != 0
+
+    cdef void settle(self) noexcept:
+        # HEADERS that nghttp2 did not announce were refused by it: more frames may follow them.
+        if self.opening:
+            self.expect_more(self.opening)
+            self.opening = 0
+
+    cdef int feed(self, const uint8_t *data, Py_ssize_t size) except -1:
         cdef ssize_t done
         cdef BaseException fault
-        if self.session == NULL:
-            return
+        if self.session == NULL or size <= 0:
+            return 0
         self.busy = True
-        done = nghttp2_session_mem_recv(
-            self.session, <const uint8_t *> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)
-        )
+        done = nghttp2_session_mem_recv(self.session, data, size)
         self.busy = False
         if self.fault is not None:
             fault, self.fault = self.fault, None
             raise fault
         if done < 0:
             self.fail(<int> done)
+        return 0
 
     cdef int fail(self, int code) except -1:
         if code == NGHTTP2_ERR_NOMEM:
             raise MemoryError
-        if not self.terminated:
+        if not self.terminated:  # else it was stopped by us
             self.owner.on_fault(nghttp2_strerror(code).decode("ascii"))
             self.terminate(PROTOCOL_ERROR if code == NGHTTP2_ERR_BAD_CLIENT_MAGIC else ENHANCE_YOUR_CALM)
         return 0
 
+    cdef void expect_more(self, int32_t stream_id) noexcept:
+        self.expected[self.expected_at] = stream_id
+        self.expected_at = (self.expected_at + 1) % REMEMBERED_STREAMS
+
+    cdef bint is_expected(self, int32_t stream_id) noexcept:
+        cdef int n
+        for n in range(REMEMBERED_STREAMS):
+            if self.expected[n] == stream_id:
+                return True
+        return False
+
+    cdef bint was_open(self, int32_t stream_id) noexcept:
+        cdef int n
+        for n in range(REMEMBERED_STREAMS):
+            if self.closed[n] == stream_id:
+                return True
+        return False
+
     cdef Field remember(self, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags):
         # nghttp2 hands out the same two buffers for each repetition of an indexed field, and as we hold
         # them nobody else can have their addresses: equal pointers are equal fields.
-        cdef size_t hashed = (<size_t> name >> 4) ^ (<size_t> value >> 4) ^ (<size_t> value >> 10)
-        cdef Slot *slot = &self.slots[hashed % SLOTS]
+        # Two places for each: a request has a dozen fields, and they must not push each other out.
+        cdef size_t mixed = (<size_t> name * 31 + <size_t> value) * 0x9E3779B97F4A7C15U
+        cdef Slot *slot = &self.slots[mixed >> (64 - SLOT_BITS)]
+        cdef Slot *second = &self.slots[(mixed >> (64 - SLOT_BITS)) ^ 1]
         cdef nghttp2_vec n, v
         cdef Field field
-        if slot.name == name and slot.value == value and slot.field != NULL:
+        if slot.name == name and slot.value == value:
             return <Field> slot.field
+        if second.name == name and second.value == value:
+            return <Field> second.field
         n = nghttp2_rcbuf_get_buf(name)
         v = nghttp2_rcbuf_get_buf(value)
         field = judge(
@@ -94,10 +171,8 @@ cdef class Engine:
             nghttp2_rcbuf_incref(name)
             nghttp2_rcbuf_incref(value)
             Py_INCREF(field)
-            if slot.field != NULL:
-                nghttp2_rcbuf_decref(slot.name)
-                nghttp2_rcbuf_decref(slot.value)
-                Py_DECREF(<object> slot.field)
+            clear_slot(second)
+            second[0] = slot[0]
             slot.name = name
             slot.value = value
             slot.field = <void *> field
@@ -112,7 +187,7 @@ cdef class Engine:
 
     cpdef list take(self, Py_ssize_t most):
         cdef const uint8_t *data = NULL
-        cdef ssize_t size
+        cdef ssize_t size = 0
         cdef list output
         cdef BaseException fault
         if self.session == NULL:

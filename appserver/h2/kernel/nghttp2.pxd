@@ -65,6 +65,8 @@ cdef extern from "nghttp2/nghttp2.h":
 
     int NGHTTP2_DATA
     int NGHTTP2_HEADERS
+    int NGHTTP2_PRIORITY
+    int NGHTTP2_RST_STREAM
     int NGHTTP2_PING
     int NGHTTP2_CONTINUATION
     int NGHTTP2_HCAT_REQUEST
@@ -152,5 +154,6 @@ cdef extern from "nghttp2/nghttp2.h":
     void nghttp2_session_callbacks_set_on_header_callback2(nghttp2_session_callbacks *cbs, on_header_t cb)
     void nghttp2_session_callbacks_set_on_frame_recv_callback(nghttp2_session_callbacks *cbs, on_frame_t cb)
     void nghttp2_session_callbacks_set_on_data_chunk_recv_callback(nghttp2_session_callbacks *cbs, on_chunk_t cb)
+    void nghttp2_session_callbacks_set_on_frame_send_callback(nghttp2_session_callbacks *cbs, on_frame_t cb)
     void nghttp2_session_callbacks_set_on_stream_close_callback(nghttp2_session_callbacks *cbs, on_close_t cb)
     void nghttp2_session_callbacks_set_send_data_callback(nghttp2_session_callbacks *cbs, send_data_t cb)

@@ -1,0 +1,70 @@
+# CI calls these targets and nothing else: what is red there is red here.
+# Variables: PYTHON= (interpreter), VENV= (default .venv), APPSERVER_BUILD=auto|kernel|pure.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-unit test-uncompiled test-nghttp2 lint types docs reference h2spec bench wheel ci clean
+
+VENV ?= .venv
+export VENV PYTHON APPSERVER_BUILD NGHTTP2_PREFIX
+PY := $(VENV)/bin/python
+# Only what is there: the list is the same in every state of the tree.
+CODE := $(wildcard appserver proxyconf bench h2spec tools examples tests docs/generate.py)
+PYTEST := $(PY) -m pytest
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv on the newest suitable Python, install everything, build the kernel (PYTHON= chooses)
+	@tools/setup.sh dev
+
+demo: ## Prove the hop through a real Caddy (KEEP=1 leaves it up, BACKEND=hypercorn runs the control)
+	@tools/setup.sh demo
+	@$(PY) -m tools.demo $(if $(BACKEND),--backend $(BACKEND)) $(if $(KEEP),--keep)
+
+test: setup ## The whole suite: unit, engines, live, interop, and the engines uncompiled
+	@tools/packages.sh test
+	@EXPECT_BUILD=$$($(PY) tools/compiled.py --state) $(PYTEST) $(ARGS)
+	@$(MAKE) --no-print-directory test-uncompiled
+
+test-unit: setup ## The fast part of the suite
+	@$(PYTEST) $(wildcard tests/house tests/unit tests/engines) $(ARGS)
+
+test-uncompiled: setup ## Unit and engine suites on the plain Python sources, without any extension
+	@tools/leg.sh uncompiled
+
+test-nghttp2: setup ## Unit and engine suites against the libnghttp2 of Debian testing
+	@tools/leg.sh nghttp2
+
+lint: setup ## ruff
+	@$(PY) -m ruff check .
+
+types: setup ## mypy --strict
+	@$(PY) -m mypy $(CODE)
+
+docs: reference ## Build the documentation strictly; generated pages must not have drifted
+	@git diff --exit-code --stat -- docs/reference || { echo "docs/reference has drifted: commit what 'make reference' wrote"; exit 1; }
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet --site-dir build/site
+	@echo "build/site/index.html"
+
+reference: setup ## Write the generated pages of docs/reference
+	@$(PY) docs/generate.py
+	@$(PY) -m proxyconf.reference > docs/reference/site-spec.md
+
+h2spec: setup ## h2spec against both engines; the failing set must equal h2spec/waivers.toml
+	@tools/packages.sh h2spec
+	@$(PY) -m h2spec.run $(ARGS)
+
+bench: setup ## Benchmark against the peers (QUICK=1: under three minutes)
+	@tools/packages.sh test bench
+	@$(PY) -m bench $(if $(QUICK),--quick) $(ARGS)
+
+wheel: setup ## Build the wheel into dist/
+	@$(PY) -m tools.wheel dist
+
+ci: ## What CI runs, from nothing (.ci/run)
+	@.ci/run
+
+clean: ## Remove what was built and installed here
+	rm -rf build dist site .venv .venv-* *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find appserver -name '*.so' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,94 @@
+"""The list of every option, read from the dataclasses in `options`; owns the derived spellings.
+
+Nothing here is written by hand: a new field of a section is a new option everywhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from appserver.config.options import Config
+
+__all__ = ["ENV_PREFIX", "OPTIONS", "SECTIONS", "Option", "Value", "sections"]
+
+Value = str | bool | int | float | tuple[str, ...]
+
+ENV_PREFIX = "APPSERVER_"
+ROOT_SECTION = "server"  # its options carry no prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: where it lives, what it accepts, how each source spells it."""
+
+    section: str
+    name: str
+    kind: str  # the annotation as written: str, bool, int, float, tuple[str, ...]
+    default: Value
+    help: str
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+    unit: str
+    metavar: str
+    short: str
+
+    @property
+    def key(self) -> str:
+        """The name in code and in `origins`."""
+        return f"{self.section}.{self.name}"
+
+    @property
+    def flag(self) -> str:
+        """The name on the command line."""
+        return "--" + self._prefixed("-").replace("_", "-")
+
+    @property
+    def env(self) -> str:
+        """The name in the environment."""
+        return ENV_PREFIX + self._prefixed("_").upper()
+
+    @property
+    def toml(self) -> str:
+        """The name in the configuration file."""
+        return f"[{self.section}] {self.name}"
+
+    @property
+    def is_list(self) -> bool:
+        """Whether several values are taken."""
+        return self.kind.startswith("tuple")
+
+    def _prefixed(self, joint: str) -> str:
+        return self.name if self.section == ROOT_SECTION else f"{self.section}{joint}{self.name}"
+
+
+def sections() -> dict[str, type]:
+    """Return the section classes by name, in the order of `Config`."""
+    return {item.name: item.default_factory for item in dataclasses.fields(Config)}  # type: ignore[misc]  # all have one
+
+
+def _options(section: str, owner: type) -> list[Option]:
+    blank = owner()
+    return [
+        Option(
+            section=section,
+            name=item.name,
+            kind=str(item.type),
+            default=getattr(blank, item.name),
+            help=item.metadata["help"],
+            low=item.metadata["low"],
+            high=item.metadata["high"],
+            choices=item.metadata["choices"],
+            unit=item.metadata["unit"],
+            metavar=item.metadata["metavar"],
+            short=item.metadata["flag"],
+        )
+        for item in dataclasses.fields(owner)
+    ]
+
+
+SECTIONS: dict[str, type] = sections()
+OPTIONS: dict[str, Option] = {
+    option.key: option for section, owner in SECTIONS.items() for option in _options(section, owner)
+}

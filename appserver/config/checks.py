@@ -1,0 +1,144 @@
+"""What options forbid each other: one function per rule, named for what it forbids.
+
+A rule takes the whole configuration and yields what breaks it; the caller adds where the value came from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from appserver.config.catalog import OPTIONS
+from appserver.config.grammar import TcpBind, parse_app, parse_bind, parse_mode, parse_trust
+from appserver.config.options import Config
+from appserver.config.values import BadValue, quoted, spell
+
+__all__ = ["RULES", "Finding", "findings", "missing_application"]
+
+_FIELD_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One broken rule: the option to blame, why, and the option it clashes with."""
+
+    option: str
+    problem: str
+    other: str = ""
+
+
+Findings = Iterator[Finding]
+
+
+def findings(config: Config) -> list[Finding]:
+    """Return everything that is wrong with a configuration, whatever it is used for."""
+    return [finding for rule in RULES for finding in rule(config)]
+
+
+def missing_application(config: Config) -> Findings:
+    """Without an application there is nothing to run; asked only where one is needed."""
+    if not config.server.app:
+        yield Finding("server.app", "no application given; write: appserver MODULE:APP")
+
+
+def malformed_application(config: Config) -> Findings:
+    """`app` is not MODULE or MODULE:ATTRIBUTE."""
+    if config.server.app:
+        yield from _unreadable("server.app", parse_app, config.server.app)
+
+
+def no_address(config: Config) -> Findings:
+    """`bind` is empty."""
+    if not config.server.bind:
+        yield Finding("server.bind", "no address to listen on; write HOST:PORT or unix:PATH")
+
+
+def malformed_address(config: Config) -> Findings:
+    """`bind` has an entry that is not an address."""
+    for text in config.server.bind:
+        yield from _unreadable("server.bind", parse_bind, text)
+
+
+def duplicate_address(config: Config) -> Findings:
+    """Two entries of `bind` are the same socket."""
+    seen: dict[object, str] = {}
+    for text in config.server.bind:
+        try:
+            address = parse_bind(text)
+        except BadValue:
+            continue
+        if isinstance(address, TcpBind) and address.port == 0:
+            continue
+        if address in seen:
+            yield Finding("server.bind", f"{quoted(text)} is the same address as {quoted(seen[address])}; drop one")
+        seen.setdefault(address, text)
+
+
+def malformed_mode(config: Config) -> Findings:
+    """`unix_mode` is not octal."""
+    yield from _unreadable("server.unix_mode", parse_mode, config.server.unix_mode)
+
+
+def malformed_root_path(config: Config) -> Findings:
+    """`root_path` would not join with a path."""
+    root = config.server.root_path
+    if root and (not root.startswith("/") or root.endswith("/") or "?" in root or "#" in root):
+        yield Finding("server.root_path", f"{quoted(root)} must start with '/', not end with it, and have no query")
+
+
+def malformed_server_header(config: Config) -> Findings:
+    """`server_header` is not a field value (RFC 9110 section 5.5)."""
+    text = config.server.server_header
+    if text and not _FIELD_VALUE.fullmatch(text):
+        yield Finding("server.server_header", f"{quoted(text)} is not visible ASCII text")
+
+
+def connection_window_below_stream_window(config: Config) -> Findings:
+    """One stream could never use the window it is offered."""
+    if config.h2.connection_window < config.h2.stream_window:
+        yield _exceeds(config, "h2.stream_window", "h2.connection_window")
+
+
+def field_above_head(config: Config) -> Findings:
+    """One field of the allowed size could never fit."""
+    if config.limit.field_size > config.limit.head_size:
+        yield _exceeds(config, "limit.field_size", "limit.head_size")
+
+
+def malformed_trust(config: Config) -> Findings:
+    """`trust` has an entry that is not a peer."""
+    for text in config.forwarded.trust:
+        yield from _unreadable("forwarded.trust", parse_trust, text)
+
+
+RULES: tuple[Callable[[Config], Findings], ...] = (
+    malformed_application,
+    no_address,
+    malformed_address,
+    duplicate_address,
+    malformed_mode,
+    malformed_root_path,
+    malformed_server_header,
+    connection_window_below_stream_window,
+    field_above_head,
+    malformed_trust,
+)
+
+
+def _unreadable(option: str, parse: Callable[[str], object], text: str) -> Findings:
+    try:
+        parse(text)
+    except BadValue as bad:
+        yield Finding(option, str(bad))
+
+
+def _exceeds(config: Config, bigger: str, smaller: str) -> Finding:
+    large, small = (spell(OPTIONS[key], _value(config, key)) for key in (bigger, smaller))
+    return Finding(bigger, f"{large} is more than {OPTIONS[smaller].toml}, {small}", other=smaller)
+
+
+def _value(config: Config, key: str) -> int:
+    section, _, name = key.partition(".")
+    value: int = getattr(getattr(config, section), name)
+    return value

@@ -1,0 +1,177 @@
+"""The merge: which source wins, where each value came from, and every fault at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appserver.config.catalog import OPTIONS, Option, Value
+from appserver.config.show import toml_value
+from appserver.config.sources import Loaded, from_environment, load
+from appserver.config.values import spell
+from appserver.errors import ConfigError
+
+# What differs from the default and is right for options whose type alone does not say it.
+OTHERS: dict[str, Value] = {
+    "server.app": "main:other",
+    "server.bind": (":81", "unix:b.sock"),
+    "server.unix_mode": "0600",
+    "server.root_path": "/root",
+    "h2.stream_window": 70_000,
+    "h2.connection_window": 2_000_000,
+    "limit.head_size": 100_000,
+    "forwarded.trust": ("10.0.0.0/8", "*"),
+}
+
+
+def other(option: Option) -> Value:
+    if option.key in OTHERS:
+        return OTHERS[option.key]
+    if option.choices:
+        return next(choice for choice in option.choices if choice != option.default)
+    if isinstance(option.default, bool):
+        return not option.default
+    return "other" if isinstance(option.default, str) else option.default + 1  # type: ignore[operator]  # a number
+
+
+def value(loaded: Loaded, option: Option) -> object:
+    return getattr(getattr(loaded.config, option.section), option.name)
+
+
+def words(option: Option, wanted: Value) -> list[str]:
+    if isinstance(wanted, bool):
+        return [option.flag if wanted else option.flag.replace("--", "--no-", 1)]
+    many = wanted if isinstance(wanted, tuple) else [spell(option, wanted)]
+    return [word for item in many for word in (option.flag, item)]
+
+
+def toml(path: Path, text: str) -> list[str]:
+    path = path / "appserver.toml"
+    path.write_text(text)
+    return ["--config", str(path)]
+
+
+EVERY = pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
+APP = {"APPSERVER_APP": "main:app"}
+
+
+@EVERY
+def test_by_default(option: Option) -> None:
+    loaded = load(["--print-config"], {})
+
+    assert value(loaded, option) == option.default
+    assert loaded.origins[option.key] == "default"
+
+
+@EVERY
+def test_from_the_file(option: Option, tmp_path: Path) -> None:
+    argv = toml(tmp_path, f"[{option.section}]\n{option.name} = {toml_value(other(option))}\n")
+
+    loaded = load([*argv, "--print-config"], {})
+
+    assert value(loaded, option) == other(option)
+    assert loaded.origins[option.key] == f"{argv[1]}:2:1 {option.toml}"
+
+
+@EVERY
+def test_from_the_environment_over_the_file(option: Option, tmp_path: Path) -> None:
+    wanted = other(option)
+    text = ", ".join(wanted) if isinstance(wanted, tuple) else spell(option, wanted)
+    argv = toml(tmp_path, f"[{option.section}]\n{option.name} = {toml_value(option.default)}\n")
+
+    loaded = load([*argv, "--print-config"], {option.env: text})
+
+    assert value(loaded, option) == wanted
+    assert loaded.origins[option.key] == f"{option.env} in the environment"
+
+
+@EVERY
+def test_from_the_command_line_over_the_environment(option: Option) -> None:
+    wanted, default = other(option), option.default
+    text = ",".join(default) if isinstance(default, tuple) else spell(option, default)
+
+    loaded = load([*words(option, wanted), "--print-config"], {option.env: text})
+
+    assert value(loaded, option) == wanted
+    assert loaded.origins[option.key].endswith(" on the command line")
+
+
+def test_the_file_may_be_named_in_the_environment(tmp_path: Path) -> None:
+    _, path = toml(tmp_path, "server.backlog = 7")
+
+    assert load(["main:app"], {"APPSERVER_CONFIG": path}).config.server.backlog == 7
+
+
+def test_no_file_is_read_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml(tmp_path, "not toml")
+    monkeypatch.chdir(tmp_path)
+
+    assert load(["main:app"], {}).action == "run"
+
+
+def test_every_fault_of_every_source_is_told_at_once(tmp_path: Path) -> None:
+    argv = toml(tmp_path, "[server]\nhttp2 = true\n[limit]\nhead_size = 300\n")
+
+    with pytest.raises(ConfigError) as caught:
+        load([*argv, "--bakclog", "5", "main:app"], {"APPSERVER_BNID": "x", "APPSERVER_UNIX_MODE": "9"})
+
+    assert str(caught.value).splitlines() == [
+        "--bakclog on the command line: no such option; did you mean --backlog?",
+        "APPSERVER_BNID in the environment: no such option; did you mean APPSERVER_BIND?",
+        f"{argv[1]}:2:1 [server] http2: no such option; did you mean [server] http1?",
+        "APPSERVER_UNIX_MODE in the environment: '9' is not an octal mode such as 0660",
+        "--limit-field-size by default: 16KiB is more than [limit] head_size, 300"
+        f" ({argv[1]}:4:1 [limit] head_size)",
+    ]
+
+
+def test_a_wrong_value_is_told_even_if_another_source_wins(tmp_path: Path) -> None:
+    argv = toml(tmp_path, "server.backlog = 0")
+
+    with pytest.raises(ConfigError, match="0 is too small"):
+        load([*argv, "main:app", "--backlog", "5"], {})
+
+
+def test_no_rule_speaks_of_a_value_that_was_not_read() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(["main:app", "--h2-stream-window", "1x", "--h2-connection-window", "65535"], {})
+
+    assert str(caught.value).count("\n") == 0
+
+
+@pytest.mark.parametrize("action", ["--check-config", "--no-factory"])
+def test_an_application_is_needed_to_run_and_to_check(action: str) -> None:
+    with pytest.raises(ConfigError, match="--app by default: no application given; write: appserver MODULE:APP"):
+        load([action], {})
+
+
+@pytest.mark.parametrize("action", ["--help", "--version", "--sample-config"])
+def test_help_is_given_whatever_is_wrong(action: str) -> None:
+    assert load([action, "--bogus"], {"APPSERVER_BOGUS": "1"}).action == action.strip("-").partition("-")[0]
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "APPSERVER_SERVICE_HOST=10.0.0.1", "APPSERVER_SERVICE_PORT=80", "APPSERVER_SERVICE_PORT_HTTP=80",
+        "APPSERVER_PORT=tcp://10.0.0.1:80", "APPSERVER_PORT_80_TCP=tcp://10.0.0.1:80",
+        "APPSERVER_PORT_80_TCP_ADDR=10.0.0.1", "APPSERVER_BLUE_SERVICE_HOST=10.0.0.1",
+        "APPSERVER_BLUE_PORT=tcp://10.0.0.1:80", "APPSERVER_BUILD=pure", "PATH=/bin", "APPSERVER=1",
+    ],
+)  # fmt: skip
+def test_variables_of_kubernetes_and_of_the_build_are_not_options(variable: str) -> None:
+    name, _, text = variable.partition("=")
+
+    assert from_environment({name: text}).faults == []
+
+
+def test_a_port_in_the_environment_is_a_mistake_and_not_a_service() -> None:
+    assert from_environment({"APPSERVER_PORT": "80"}).faults != []
+
+
+def test_an_empty_variable_is_an_empty_value() -> None:
+    assert from_environment({"APPSERVER_FORWARDED_TRUST": ""}).values == {"forwarded.trust": ()}
+    assert from_environment({"APPSERVER_BACKLOG": ""}).faults == [
+        "APPSERVER_BACKLOG in the environment: '' is not a whole number"
+    ]

@@ -1,0 +1,1 @@
+"""What the Makefile calls: set-up, the demo's driver, generated pages."""
