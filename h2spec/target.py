@@ -37,7 +37,7 @@ class Target:
 
 def engine(name: str) -> Target:
     """Return `appserver` with that engine, on a free port."""
-    return _started(name, OURS, nghttp2=nghttp2_version(), engine=name)
+    return _started(name, OURS, nghttp2=nghttp2_version() if name == "kernel" else "", engine=name)
 
 
 def control(name: str, www: Path) -> Target:
