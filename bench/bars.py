@@ -1,0 +1,104 @@
+"""The bars: what our kernel has to reach, judged from the medians of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.figures import Table, ratio
+from bench.servers import KERNEL, LIMIT, OURS, SERVERS
+
+__all__ = ["BARS", "Bar", "Verdict", "judge"]
+
+MIB = 1024 * 1024
+MEMORY = 32 * MIB
+GROWTH = MIB
+BEST = "best peer"
+PEERS = tuple(server.id for server in SERVERS if server.id not in (*OURS, LIMIT))
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Our kernel's figure in a scenario is to be at least so many times the other's."""
+
+    scenario: str
+    figure: str
+    against: str
+    needed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judged bar; `met` is nothing where it was not measured."""
+
+    text: str
+    needed: str
+    measured: str
+    met: bool | None
+
+
+BARS = (
+    Bar("h2-c16-m16", "rate", "h2corn", 2.5),
+    Bar("h2-c16-m16", "per_cpu", "h2corn", 3.6),
+    Bar("h2-c16-m16", "rate", LIMIT, 0.5),
+    Bar("h2-c64-m1", "rate", "h2corn", 1.45),
+    Bar("h2-c64-m1", "rate", LIMIT, 0.8),
+    Bar("h2-c1-m1", "rate", "h2corn", 1.6),
+    Bar("h1-c64", "rate", "h2corn", 1.25),
+    Bar("h2-post64k", "rate", BEST, 1.0),
+    Bar("h1-post64k", "rate", BEST, 1.0),
+    Bar("h2-body1m", "rate", BEST, 1.0),
+    Bar("h2-stream1m", "rate", BEST, 1.0),
+    Bar("h2-starlette", "rate", "h2corn", 1.4),
+)
+UNITS = {"rate": "requests per second", "per_cpu": "requests per CPU-second"}
+
+
+def judge(table: Table) -> list[Verdict]:
+    """Judge every bar."""
+    return [*(_speed(bar, table) for bar in BARS), *_memory(table), _failures(table)]
+
+
+def _speed(bar: Bar, table: Table) -> Verdict:
+    name, other = bar.against, table.value(bar.against, bar.scenario, bar.figure)
+    if bar.against == BEST:
+        best, other = table.best(PEERS, bar.scenario, bar.figure)
+        name = f"{BEST} ({best})" if best else BEST
+    measured = ratio(table.value(KERNEL, bar.scenario, bar.figure), other)
+    return Verdict(
+        f"{bar.scenario}: {UNITS[bar.figure]} against {name}",
+        f"{bar.needed:g}x",
+        "-" if measured is None else f"{measured:.2f}x",
+        None if measured is None else measured >= bar.needed,
+    )
+
+
+def _memory(table: Table) -> Iterator[Verdict]:
+    usage = table.memory.get(KERNEL)
+    yield Verdict(
+        "memory (PSS) after the GET runs",
+        f"at most {MEMORY // MIB} MiB",
+        f"{usage.pss / MIB:.1f} MiB" if usage else "-",
+        usage.pss <= MEMORY if usage else None,
+    )
+    soaked = table.soaked.get(KERNEL)
+    grown = soaked[1].pss - soaked[0].pss if soaked else 0
+    yield Verdict(
+        "memory (PSS) grown in the soak",
+        f"at most {GROWTH // MIB} MiB",
+        f"{grown / MIB:+.2f} MiB" if soaked else "- (--soak)",
+        grown <= GROWTH if soaked else None,
+    )
+
+
+def _failures(table: Table) -> Verdict:
+    """Count what went wrong with our kernel: requests, bodies, whole scenarios."""
+    ours = [cell for (server, _), cell in table.figures.items() if server == KERNEL]
+    failed = sum(cell.failed for cell in ours) + sum(failed for *_, failed in table.soaked.values())
+    wrong = sum(run.data_wrong for cell in ours for run in cell.runs)
+    broken = sum(bool(cell.problem) for cell in ours)
+    words = [f"{failed} failed"]
+    words += [f"{wrong} wrong bodies"] if wrong else []
+    words += [f"{broken} scenarios broke"] if broken else []
+    met = not (failed or wrong or broken) if ours else None
+    return Verdict("failed requests of our kernel", "0", ", ".join(words) if ours else "-", met)

@@ -1,0 +1,98 @@
+"""Figures: what one run gave, medians over rounds, ratios between servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from statistics import median
+
+from bench.process import Usage
+
+__all__ = ["Figures", "Run", "Table", "ratio"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One measured run. `rate` counts the requests that succeeded.
+
+    `data_wrong` says that fewer or more body bytes came than the answers have.
+    """
+
+    round: int
+    requests: int
+    seconds: float
+    rate: float
+    cpu: float
+    failed: int
+    data_wrong: bool = False
+
+    @property
+    def per_cpu(self) -> float:
+        """Requests per CPU-second of the server; 0 where it used too little to be measured."""
+        return (self.requests - self.failed) / self.cpu if self.cpu > 0 else 0.0
+
+
+@dataclass(slots=True)
+class Figures:
+    """All runs of one server in one scenario, or why there are none."""
+
+    runs: list[Run] = field(default_factory=list)
+    problem: str = ""
+
+    @property
+    def rate(self) -> float:
+        """Median requests per second; 0 without runs."""
+        return _median(run.rate for run in self.runs)
+
+    @property
+    def per_cpu(self) -> float:
+        """Median requests per CPU-second; 0 without runs."""
+        return _median(run.per_cpu for run in self.runs)
+
+    @property
+    def failed(self) -> int:
+        """Failed requests of all runs."""
+        return sum(run.failed for run in self.runs)
+
+    @property
+    def spread(self) -> float:
+        """Fastest over slowest run: what to think of the median."""
+        rates = [run.rate for run in self.runs if run.rate > 0]
+        return max(rates) / min(rates) if rates else 0.0
+
+
+@dataclass(slots=True)
+class Table:
+    """Everything a benchmark gave, by (server, scenario); memory by server."""
+
+    figures: dict[tuple[str, str], Figures] = field(default_factory=dict)
+    memory: dict[str, Usage] = field(default_factory=dict)
+    soaked: dict[str, tuple[Usage, Usage, int]] = field(default_factory=dict)
+    """Before, after, and the failed requests of the soak, by server."""
+
+    def cell(self, server: str, scenario: str) -> Figures:
+        """Return the figures of a pair, made on first use."""
+        return self.figures.setdefault((server, scenario), Figures())
+
+    def value(self, server: str, scenario: str, figure: str) -> float:
+        """Return a median by name ("rate" or "per_cpu"); 0 if it was not measured."""
+        found = self.figures.get((server, scenario))
+        if found is None:
+            return 0.0
+        return found.rate if figure == "rate" else found.per_cpu
+
+    def best(self, servers: Iterable[str], scenario: str, figure: str) -> tuple[str, float]:
+        """Return which of these servers has the highest median, and it; ("", 0) if none was measured."""
+        found = [(self.value(server, scenario, figure), server) for server in servers]
+        value, server = max(found, default=(0.0, ""))
+        return (server, value) if value else ("", 0.0)
+
+
+def _median(values: Iterable[float]) -> float:
+    found = list(values)
+    return median(found) if found else 0.0
+
+
+def ratio(ours: float, other: float) -> float | None:
+    """Return ours over the other, or nothing where one was not measured."""
+    return ours / other if ours > 0 and other > 0 else None

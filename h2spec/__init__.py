@@ -1,0 +1,1 @@
+"""Conformance: h2spec against each engine, compared with the waivers."""

@@ -1,0 +1,121 @@
+"""Plans, sizes and commands: what is decided before anything is measured."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from bench import bodies, report
+from bench.__main__ import options, passed_on, planned
+from bench.machine import own_shortcoming
+from bench.progress import Progress
+from bench.runner import Bench, Plan
+from bench.scenarios import SCENARIOS, named
+from bench.servers import SERVERS
+
+
+def plan(*arguments: str) -> Plan:
+    return planned(options(["--seed=1", *arguments]), Path("/venv/bin"))
+
+
+def test_scenarios_of_one_application_stand_together() -> None:
+    apps = [app for app, _ in plan().groups()]
+    assert len(apps) == len(set(apps))
+
+
+def test_every_connection_has_its_share_and_every_stream_is_used() -> None:
+    scenario = named(["h2-c16-m16"])[0]
+    assert scenario.sized(100_000, 2.0) == 200_000
+    assert scenario.sized(1, 1) == 256
+
+
+def test_the_limit_gets_only_what_a_file_can_answer() -> None:
+    limit = next(server for server in SERVERS if server.id == "nghttpd")
+    assert [scenario.id for scenario in SCENARIOS if limit.serves(scenario)] == [
+        "h2-c16-m16", "h2-c64-m1", "h2-c1-m1", "h2-body1m",
+    ]
+
+
+def test_every_command_is_filled_completely() -> None:
+    for server in SERVERS:
+        argv = server.argv(Path("/venv/bin"), "apps:hello", 8000, Path("/www"))
+        assert not any("{" in part for part in argv)
+        assert any("8000" in part for part in argv)
+
+
+def test_the_whole_plan_is_measured_without_options() -> None:
+    assert plan().scenarios == list(SCENARIOS)
+    assert plan().servers == list(SERVERS)
+
+
+def test_quick_is_less_of_everything() -> None:
+    quick, full = plan("--quick"), plan()
+    assert Bench.steps(quick) < Bench.steps(full) / 4
+    assert quick.seconds < full.seconds
+
+
+def test_what_is_chosen_is_passed_on_into_the_release() -> None:
+    arguments = ["--seed=7", "--cores=all", "--server=h2corn", "--rounds=2", "--soak", "--quick", "--strict"]
+    again = options(passed_on(options(arguments)))
+    first = options(arguments)
+    first.scenario = None
+    assert vars(again) == vars(first)
+
+
+@pytest.mark.parametrize("wrong", ["--rounds=0", "--seconds=0", "--server=apache", "--scenario=h3", "--soak=-1"])
+def test_a_wrong_option_ends_with_2(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        options([wrong])
+    assert ended.value.code == 2
+    assert wrong.partition("=")[0] in capsys.readouterr().err
+
+
+def test_curl_checks_the_protocol_that_is_measured() -> None:
+    h2, h1 = named(["h2-post64k", "h1-post64k"])
+    paths = (Path("post.bin"), Path("answer.bin"))
+    assert "--http2-prior-knowledge" in bodies.arguments(h2, "http://x/", *paths)
+    assert "--http1.1" in bodies.arguments(h1, "http://x/", *paths)
+    assert "@post.bin" in bodies.arguments(h1, "http://x/", *paths)
+
+
+OPTIMISED = {"version": "3.14.2", "config_args": "'--enable-optimizations'", "base": "/opt/python"}
+
+
+def test_an_optimised_new_python_with_a_new_nghttp2_lacks_nothing() -> None:
+    assert own_shortcoming(OPTIMISED, {"h2load": "1.70.0"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "h2load", "reason"),
+    [
+        ({"version": "3.13.0"}, "1.70.0", "Python is 3.13.0"),
+        ({"config_args": ""}, "1.70.0", "without --enable-optimizations"),
+        ({}, "1.52.0", "nghttp2 is 1.52.0"),
+        ({}, "", "h2load is missing"),
+    ],
+)
+def test_what_is_older_is_named(change: dict[str, str], h2load: str, reason: str) -> None:
+    assert reason in own_shortcoming(OPTIMISED | change, {"h2load": h2load})
+
+
+def test_a_distributions_python_counts_as_optimised() -> None:
+    assert own_shortcoming(OPTIMISED | {"config_args": "", "base": "/usr"}, {"h2load": "1.70.0"}) == ""
+
+
+def test_progress_is_plain_lines_without_a_terminal() -> None:
+    out = io.StringIO()
+    progress = Progress(2, out)
+    progress.step("one")
+    progress.step("two")
+    progress.step("one too many")
+    progress.close()
+    lines = out.getvalue().splitlines()
+    assert lines[0].startswith("[1/2] one")
+    assert lines[-1].startswith("[2/2] one too many")
+    assert "\r" not in out.getvalue()
+
+
+def test_a_grid_lines_up() -> None:
+    assert report.grid([("a", "n"), ("long", "1,000")]).splitlines() == ["a         n", "----  -----", "long  1,000"]
