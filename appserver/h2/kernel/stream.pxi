@@ -80,7 +80,11 @@ cdef class Stream(ContractStream):
             return self.answer(head.verdict, head.reason)
         if not ends:
             self.meter = Meter(request.length, head._limits.body)
-        self.receiver = <Receiver?> engine.begin(request, self)
+        receiver = engine.begin(request, self)
+        if receiver is not None:
+            self.receiver = <Receiver?> receiver
+        elif not self.responded and self.is_open():
+            self.reset(REFUSED_STREAM)
         return 0
 
     cdef int take_body(self, const uint8_t *data, size_t size) except -1:
@@ -101,7 +105,7 @@ cdef class Stream(ContractStream):
         cdef bint answered = self.responded
         self.receiver = None
         if verdict != VERDICT_RESET and answered:
-            self.reset(NO_ERROR)
+            self.reset(CANCEL)
         elif verdict == VERDICT_RESET:
             self.answer(verdict, "a body that is not as long as its content-length")
         else:

@@ -142,7 +142,7 @@ class PureStream(Stream):
         if verdict == RESET:
             self.answer(verdict, "a body that is not as long as its content-length, or wrong trailers")
         elif self.responded:
-            self.reset(Reset.NO_ERROR)
+            self.reset(Reset.CANCEL)
         else:
             self.answer(verdict, "the body is longer than limit.request_body")
         if receiver is not None:
