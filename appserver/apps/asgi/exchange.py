@@ -204,6 +204,8 @@ class Exchange(Receiver):
         phase = self.phase
         if phase == _GONE:
             return DONE_AWAITABLE
+        if type(message) is not dict:
+            message = dict(message)
         table = SEND[phase]
         step = table.get(message["type"], 0)
         if step == _START:
