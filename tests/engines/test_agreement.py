@@ -39,6 +39,9 @@ def agree(pure: Outcome, kernel: Outcome, script: Script) -> None:
             # nghttp2 drops what waits for a stream that is reset, pure has it on its way.
             assert b.heads == a.heads[: len(b.heads)], f"stream {stream}"
             assert a.reset == b.reset or stream in script.given_up, f"stream {stream}"
+        elif script.starves and a.end and not b.end:
+            # See test_the_end_needs_no_window: nghttp2 holds the end, and trailers, until there is a window.
+            assert b.heads == a.heads[: len(b.heads)], f"stream {stream}"
         else:
             assert a == b, f"stream {stream}"
 
