@@ -210,7 +210,7 @@ class Script:
 
     @property
     def given_up(self) -> set[int]:
-        """The streams that the client reset."""
+        """The streams that the client reset or broke, perhaps before it was told of their answer."""
         return self._encode().given_up
 
     def _encode(self) -> _Encoder:
@@ -284,6 +284,7 @@ class _Encoder:
         return self.client.window(self.stream(n), size)
 
     def overflow(self, n: int) -> bytes:
+        self.given_up.add(self.stream(n))
         return self.client.window(self.stream(n), 2**31 - 1)
 
     def settings(self, window: int, frame_size: int) -> bytes:
