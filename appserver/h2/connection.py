@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 from appserver.config.options import TimeoutOptions
-from appserver.contract import Application, Peer, Receiver, Request, Reset, Stream
+from appserver.contract import Application, Peer, Receiver, Registry, Request, Reset, Stream
 from appserver.events import Event
 from appserver.h2.engine import Engine, Windows
 from appserver.http.message import Head, Limits
 
-__all__ = ["Connection", "Registry"]
+__all__ = ["Connection"]
 
 OPEN = 0
 NOTICED = 1
@@ -33,19 +32,11 @@ LINGER_SECONDS = 1.0
 WRITE_BYTES = 262_144
 
 
-class Registry(Protocol):
-    """The worker's set of connections."""
-
-    loop: asyncio.AbstractEventLoop
-
-    def closed(self, connection: object) -> None:
-        """Forget a connection."""
-
-
 class Connection:
     """An asyncio protocol, set on the transport once the first bytes have shown HTTP/2."""
 
     __slots__ = (
+        "_application",
         "_began",
         "_begun",
         "_call_soon",
@@ -60,7 +51,6 @@ class Connection:
         "_scheduled",
         "_timeouts",
         "_write",
-        "_application",
         "peer",
         "transport",
     )
