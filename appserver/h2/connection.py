@@ -46,7 +46,6 @@ class Connection:
         "_paused",
         "_paused_at",
         "_phase",
-        "_reading",
         "_registry",
         "_scheduled",
         "_timeouts",
@@ -75,7 +74,6 @@ class Connection:
         self._call_soon = registry.loop.call_soon
         self._begun: list[Receiver] = []
         self._began = False
-        self._reading = False
         self._scheduled = False
         self._paused = False
         self._paused_at: float = 0.0
@@ -93,14 +91,15 @@ class Connection:
         """Parse, let the begun requests run, and send all they answered in one write."""
         if self._phase == CLOSED:
             return
-        self._reading = True
-        self._engine.receive(data)
+        engine = self._engine
+        engine.corked = True
+        engine.receive(data)
         if self._begun:
             begun = self._begun
             self._begun = []
             for receiver in begun:
                 receiver.start()
-        self._reading = False
+        engine.corked = False
         self.flush()
 
     def eof_received(self) -> bool:
@@ -136,7 +135,7 @@ class Connection:
 
     def schedule(self) -> None:
         """Flush once in this turn of the loop, however many streams wrote."""
-        if not self._scheduled and not self._reading:
+        if not self._scheduled:
             self._scheduled = True
             self._call_soon(self._flush_scheduled)
 

@@ -61,6 +61,7 @@ cdef class Engine:
     cdef readonly Py_ssize_t queued         # bytes queued by all streams
     cdef bint blocked                       # some stream was refused room: CONNECTION_QUEUE is full
     cdef bint busy                          # inside receive() or take(): output is flushed after it
+    cdef public bint corked                 # so says the connection: it will flush by itself
     cdef bint terminated                    # GOAWAY with an error was queued
     cdef bint goaway_sent
     cdef int continuations                  # in the block being received

@@ -181,7 +181,7 @@ cdef class Engine:
     # Bytes out
 
     cdef int wake(self) except -1:
-        if not self.busy and self.owner is not None:
+        if not self.busy and not self.corked and self.owner is not None:
             self.owner.schedule()
         return 0
 

@@ -40,8 +40,7 @@ cdef class Stream(ContractStream):
         if self.deferred:
             self.deferred = False
             nghttp2_session_resume_data(engine.session, self.id)
-        if not engine.busy:
-            engine.wake()
+        engine.wake()
 
     cpdef finish(self, list trailers):
         if trailers:
