@@ -203,8 +203,10 @@ class Connection(Wire):
             if fresh:
                 self._begun = True
                 self._served += 1
-                self._stream = Http1Stream(self, request, not self._paused)
-                self._receiver = self._application.begin(request, self._stream)
+                stream = Http1Stream.__new__(Http1Stream)
+                stream.open(self, request, not self._paused)
+                self._stream = stream
+                self._receiver = self._application.begin(request, stream)
             receiver = self._receiver
             if receiver is None:
                 self._discard()

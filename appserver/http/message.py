@@ -275,7 +275,6 @@ class Head:
         "_forwarded",
         "_host",
         "_hosts",
-        "_last",
         "_length",
         "_limits",
         "_method",
@@ -297,7 +296,6 @@ class Head:
 
     def __init__(self, limits: Limits, h2: bool) -> None:
         self._limits = limits
-        self._last: dict[int, Field] = {}
         self.h2 = h2
         self.begin()
 
@@ -447,24 +445,22 @@ class Head:
 
     # Finishing
 
-    def line(self, method: bytes, scheme: bytes, target: bytes, authority: bytes | None) -> None:
+    def line(self, method: Field, scheme: Field, path: Field, authority: Field | None) -> None:
         """HTTP/1.1: what stands for the pseudo fields; `authority` is that of an absolute-form target."""
-        self._method = self._remember(_METHOD, b":method", method)
-        self._scheme = self._remember(_SCHEME, b":scheme", scheme)
-        self._path = self._remember(_PATH, b":path", target)
+        self._method = method
+        self._scheme = scheme
+        self._path = path
+        if method.verdict:
+            self.fail(method.verdict, method.reason)
+        if scheme.verdict:
+            self.fail(scheme.verdict, scheme.reason)
+        if path.verdict:
+            self.fail(path.verdict, path.reason)
         if authority is not None:
-            self._authority = judge(b":authority", authority)
-            self.fields.insert(0, self._authority.pair)
-        for field in (self._method, self._scheme, self._path, self._authority):
-            if field is not None and field.verdict:
-                self.fail(field.verdict, field.reason)
-
-    def _remember(self, kind: int, name: bytes, value: bytes) -> Field:
-        # A connection asks for the same things again and again; the last of each kind is kept.
-        field = self._last.get(kind)
-        if field is None or field.value != value:
-            field = self._last[kind] = judge(name, value)
-        return field
+            self._authority = authority
+            self.fields.insert(0, authority.pair)
+            if authority.verdict:
+                self.fail(authority.verdict, authority.reason)
 
     def request(self, peer: Peer, ends: bool, version: str) -> Request | None:
         """Return the request; None if `verdict` and `reason` say what is wrong with it."""
@@ -541,6 +537,8 @@ class Head:
         elif authority is not None:
             if host is not None and host.value != authority.value and host.value.lower() != authority.value.lower():
                 self.fail(400, "host differs from the authority")
+            elif host is None and not self.h2 and version != "1.0":
+                self.fail(400, "no host")  # RFC 9112 3.2: beside an absolute-form target, too
             return authority.value
         elif host is not None:
             self.fields.insert(0, host.pair)
