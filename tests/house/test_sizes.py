@@ -18,7 +18,6 @@ LONG_MODULES: dict[str, str] = {
 }
 # path::function -> why it may be longer
 LONG_FUNCTIONS: dict[str, str] = {
-    "appserver/http/message.py::request": "one pass over one head, in the order in which the rules apply",
 }
 
 
