@@ -164,6 +164,8 @@ class Connection:
             self._moved = True
             if len(output) == 1:
                 self._write(output[0])
+                if len(output[0]) < WRITE_BYTES:
+                    break  # the engine had no more
             else:
                 self.transport.writelines(output)
         if self._phase != CLOSED and self._engine.ended:
