@@ -80,7 +80,7 @@ def extensions() -> list:
     return cythonize(
         modules,
         build_dir="build/cython",
-        compiler_directives={"language_level": 3, "annotation_typing": False, "embedsignature": False},
+        compiler_directives={"language_level": 3, "annotation_typing": False, "embedsignature": False, "binding": False},
     )
 
 setup(ext_modules=extensions())

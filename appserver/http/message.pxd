@@ -19,9 +19,22 @@ cdef class Field:
     cdef readonly tuple pair
     cdef readonly bytes value
     cdef readonly Py_ssize_t size
+    cdef readonly int verdict
+    cdef readonly str reason
+    cdef readonly str text
+    cdef readonly bytes raw
+    cdef readonly bytes query
+    cdef readonly long long number
+    cpdef fail(self, int verdict, str reason)
 
-@cython.locals(size=Py_ssize_t, kind=int)
+@cython.locals(kind=int, field=Field)
 cpdef Field judge(bytes name, bytes value)
+
+cdef _judge_method(Field field, bytes method)
+cdef _judge_scheme(Field field, bytes scheme)
+cdef _judge_authority(Field field, bytes authority)
+@cython.locals(byte=cython.uchar, mark=Py_ssize_t, at=Py_ssize_t, escaped=bint, raw=bytes)
+cdef _judge_target(Field field, bytes target)
 
 @cython.locals(byte=cython.uchar, first=cython.uchar, last=cython.uchar)
 cdef bint _bad_value(bytes value)
@@ -40,12 +53,12 @@ cdef class Meter:
 @cython.final
 cdef class Head:
     cdef Limits _limits
-    cdef bytes _method, _path, _scheme, _authority, _protocol, _host, _judged
+    cdef Field _method, _path, _scheme, _authority, _host
     cdef int _hosts
     cdef long long _length
     cdef Py_ssize_t _count, _size
     cdef list _crumbs
-    cdef bint _te, _forwarded, _single, _regular
+    cdef bint _te, _protocol, _forwarded, _single, _regular
     cdef readonly bint h2
     cdef public list fields
     cdef public int verdict
@@ -61,19 +74,16 @@ cdef class Head:
     cdef _too_large(self)
     cdef _too_many(self, Py_ssize_t count, Py_ssize_t limit, str reason)
     cdef _add_crumb(self, bytes value)
-    cdef _add_pseudo(self, int kind, bytes value)
+    @cython.locals(twice=bint)
+    cdef _add_pseudo(self, int kind, Field field)
     cdef _add_special(self, int kind, Field field)
-    cdef _add_length(self, Field field)
     cdef _add_hop(self, int kind, Field field)
-    cpdef line(self, bytes method, bytes scheme, bytes target, bytes authority)
-    @cython.locals(request=Request, scheme=str)
+    cpdef line(self, Field method, Field scheme, Field path, Field authority)
+    @cython.locals(request=Request, method=Field, path=Field, scheme=Field, host=bytes)
     cpdef request(self, Peer peer, bint ends, str version)
-    cdef _refuse(self, int verdict, str reason)
+    cdef _forward(self, Request request, trust)
+    cdef _judge_whole(self, Field method, Field path, bint ends)
     cdef _incomplete(self)
-    @cython.locals(method=bytes, name=str)
-    cdef bint _name_method(self, Request request) except -1
-    @cython.locals(target=bytes, byte=cython.uchar, mark=Py_ssize_t, at=Py_ssize_t, escaped=bint, raw=bytes)
-    cdef bint _split_target(self, Request request) except -1
-    @cython.locals(authority=bytes)
-    cdef bint _name_host(self, Request request, str version) except -1
+    @cython.locals(authority=Field, host=Field)
+    cdef bytes _name_host(self, str version)
     cpdef trailers(self)

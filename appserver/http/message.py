@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote_to_bytes
 
-from appserver.contract import Fields, Peer, Request
+from appserver.contract import Fields, Peer, Request, Trust
 from appserver.http.grammar import TARGET_BAD, VALUE_BAD, is_authority, is_token
 
 __all__ = ["DROP_CONNECTION", "OK", "RESET", "Field", "Head", "Limits", "Meter", "judge", "parse_length"]
@@ -86,7 +86,7 @@ _METHODS: dict[bytes, str] = {
 _SCHEMES: dict[bytes, str] = {b"http": "http", b"https": "https"}
 VALUE_TABLE = VALUE_BAD
 TARGET_TABLE = TARGET_BAD
-_NONE = (None,) * 5
+_NONE = (None,) * 4
 _MOST_CRUMBS = 256
 _HARD = 4  # this many times a soft limit ends the connection, as Go's http2 does
 
@@ -105,28 +105,111 @@ class Limits:
 
 
 class Field:
-    """One judged field: `pair` is what an application would see, `size` as RFC 9113 10.5.1 counts."""
+    """One field, judged and digested once, however often an engine repeats it.
 
-    __slots__ = ("kind", "pair", "size", "value")
+    `pair` is what an application would see, `size` what RFC 9113 10.5.1 counts, `verdict` and `reason` what
+    is wrong with it by itself. The rest depends on the kind: `text` is a method, scheme or decoded path,
+    `raw` and `query` the halves of a path, `number` a content-length.
+    """
 
-    def __init__(self, kind: int, pair: tuple[bytes, bytes], value: bytes, size: int) -> None:
+    __slots__ = ("kind", "number", "pair", "query", "raw", "reason", "size", "text", "value", "verdict")
+
+    def __init__(self, kind: int, name: bytes, value: bytes) -> None:
         self.kind = kind
-        self.pair = pair
+        self.pair = (name, value)
         self.value = value
-        self.size = size
+        self.size = len(name) + len(value) + 32
+        self.verdict = OK
+        self.reason: str = ""
+        self.text: str = ""
+        self.raw: bytes = b""
+        self.query: bytes = b""
+        self.number: int = -1
+
+    def fail(self, verdict: int, reason: str) -> None:
+        """Say what is wrong with this field."""
+        self.verdict = verdict
+        self.reason = reason
 
 
 def judge(name: bytes, value: bytes) -> Field:
     """Judge one field; `name` must be lower-case on the h2 wire (RFC 9113 8.2.1), h1 lowers it before."""
-    size = len(name) + len(value) + 32
     kind = _KINDS.get(name, -1)
     if kind < 0:
         kind = _BAD if not is_token(name) or name != name.lower() else _PLAIN
         if kind == _PLAIN and b"_" in name and name.replace(b"_", b"-") in _PROTECTED:
             kind = _DROPPED
-    if value and _bad_value(value):
-        kind = _BAD
-    return Field(kind, (name, value), value, size)
+    field = Field(kind, name, value)
+    if kind == _PATH:
+        _judge_target(field, value)
+    elif kind == _BAD or (value and _bad_value(value)):
+        if kind == _PLAIN or kind == _COOKIE:
+            field.kind = _BAD
+        field.fail(RESET, "a field name or value that HTTP does not allow")
+    elif kind == _METHOD:
+        _judge_method(field, value)
+    elif kind == _SCHEME:
+        _judge_scheme(field, value)
+    elif kind == _AUTHORITY or kind == _HOST:
+        field.pair = (b"host", value)
+        _judge_authority(field, value)
+    elif kind == _LENGTH:
+        field.number = parse_length(value)
+        if field.number < 0:
+            field.fail(RESET, "a content-length that is no number")
+    return field
+
+
+def _judge_method(field: Field, method: bytes) -> None:
+    name = _METHODS.get(method)
+    if name is not None:
+        field.text = name
+    elif is_token(method):
+        field.text = method.decode("ascii")
+    else:
+        field.fail(RESET, "a method that is no token")
+
+
+def _judge_scheme(field: Field, scheme: bytes) -> None:
+    name = _SCHEMES.get(scheme)
+    if name is not None:
+        field.text = name
+    else:
+        field.fail(400 if is_token(scheme) else RESET, "a scheme other than http and https")
+
+
+def _judge_authority(field: Field, authority: bytes) -> None:
+    if is_authority(authority):
+        return
+    hostile = not authority or authority.translate(None, b"/?#@\\ ") != authority
+    field.fail(RESET if hostile else 400, "an authority that is no host[:port]")
+
+
+def _judge_target(field: Field, target: bytes) -> None:
+    if not target or (target[0] != 47 and target != b"*"):
+        field.fail(RESET, "a path that does not begin with /")
+        return
+    mark = -1
+    at = 0
+    escaped = False
+    for byte in target:
+        if TARGET_TABLE[byte]:
+            if byte == 35:
+                field.fail(400, "a fragment in the target")
+            else:
+                field.fail(RESET, "a control character or space in the target")
+            return
+        if mark < 0:
+            if byte == 63:
+                mark = at
+            elif byte == 37 or byte >= 128:
+                escaped = True
+        at += 1
+    raw = target if mark < 0 else target[:mark]
+    field.raw = raw
+    field.query = b"" if mark < 0 else target[mark + 1 :]
+    # ASGI wants text: bytes that are no UTF-8 become U+FFFD; raw_path keeps them.
+    field.text = unquote_to_bytes(raw).decode("utf-8", "replace") if escaped else raw.decode("ascii")
 
 
 def _bad_value(value: bytes) -> bool:
@@ -192,7 +275,6 @@ class Head:
         "_forwarded",
         "_host",
         "_hosts",
-        "_judged",
         "_length",
         "_limits",
         "_method",
@@ -214,7 +296,6 @@ class Head:
 
     def __init__(self, limits: Limits, h2: bool) -> None:
         self._limits = limits
-        self._judged: bytes | None = None
         self.h2 = h2
         self.begin()
 
@@ -223,12 +304,12 @@ class Head:
         self.fields: Fields = []
         self.verdict: int = 0
         self.reason: str = ""
-        self._method: bytes | None = None
-        self._path: bytes | None = None
-        self._scheme: bytes | None = None
-        self._authority: bytes | None = None
-        self._protocol: bytes | None = None
-        self._host: bytes | None = None
+        self._method: Field | None = None
+        self._path: Field | None = None
+        self._scheme: Field | None = None
+        self._authority: Field | None = None
+        self._protocol = False
+        self._host: Field | None = None
         self._hosts = 0
         self._length: int = -1
         self._count = 0
@@ -261,7 +342,7 @@ class Head:
         if self._size > self._limits.size:
             self._too_large()
         if kind >= _METHOD and kind <= _PROTOCOL:
-            self._add_pseudo(kind, field.value)
+            self._add_pseudo(kind, field)
             return
         self._regular = True
         if kind != _COOKIE:
@@ -297,59 +378,56 @@ class Head:
         if len(self._crumbs) > _MOST_CRUMBS:
             self._too_many(len(self._crumbs), _MOST_CRUMBS, "too many cookie fields")
 
-    def _add_pseudo(self, kind: int, value: bytes) -> None:
+    def _add_pseudo(self, kind: int, field: Field) -> None:
         if self._regular:
             self.fail(RESET, "a pseudo field after a regular one")  # RFC 9113 8.3
             return
+        if field.verdict:
+            self.fail(field.verdict, field.reason)
         if kind == _METHOD:
             twice = self._method is not None
-            self._method = value
+            self._method = field
         elif kind == _PATH:
             twice = self._path is not None
-            self._path = value
+            self._path = field
         elif kind == _SCHEME:
             twice = self._scheme is not None
-            self._scheme = value
+            self._scheme = field
         elif kind == _AUTHORITY:
             twice = self._authority is not None
-            self._authority = value
+            self._authority = field
+            self.fields.append(field.pair)
         else:
-            twice = self._protocol is not None
-            self._protocol = value
+            twice = self._protocol
+            self._protocol = True
         if twice:
             self.fail(RESET, "a pseudo field twice")
 
     def _add_special(self, kind: int, field: Field) -> None:
-        value = field.value
-        if kind == _BAD:
-            self.fail(RESET, "a field name or value that HTTP does not allow")
+        if field.verdict:
+            self.fail(field.verdict, field.reason)
         elif kind == _HOST:
             self._hosts += 1
-            self._host = value
+            self._host = field
         elif kind == _LENGTH:
-            self._add_length(field)
+            # RFC 9110 8.6 lets a recipient merge equal repetitions; smugglers are why we do not.
+            if self._length >= 0:
+                self.fail(RESET, "content-length twice")
+            self._length = field.number
+            self.fields.append(field.pair)
         elif kind == _SINGLE:
             if self._single:
                 self.fail(RESET, "content-type twice")
             self._single = True
             self.fields.append(field.pair)
         elif kind == _EXPECT:
-            self.expect = value.lower()
+            self.expect = field.value.lower()
             self.fields.append(field.pair)
         elif kind == _FORWARDED:
             self._forwarded = True
             self.fields.append(field.pair)
         elif kind != _DROPPED:
             self._add_hop(kind, field)
-
-    def _add_length(self, field: Field) -> None:
-        # RFC 9110 8.6 lets a recipient merge equal repetitions; smugglers are why we do not.
-        if self._length >= 0:
-            self.fail(RESET, "content-length twice")
-        self._length = parse_length(field.value)
-        if self._length < 0:
-            self.fail(RESET, "a content-length that is no number")
-        self.fields.append(field.pair)
 
     def _add_hop(self, kind: int, field: Field) -> None:
         value = field.value
@@ -367,35 +445,48 @@ class Head:
 
     # Finishing
 
-    def line(self, method: bytes, scheme: bytes, target: bytes, authority: bytes | None) -> None:
+    def line(self, method: Field, scheme: Field, path: Field, authority: Field | None) -> None:
         """HTTP/1.1: what stands for the pseudo fields; `authority` is that of an absolute-form target."""
         self._method = method
         self._scheme = scheme
-        self._path = target
-        self._authority = authority
+        self._path = path
+        if method.verdict:
+            self.fail(method.verdict, method.reason)
+        if scheme.verdict:
+            self.fail(scheme.verdict, scheme.reason)
+        if path.verdict:
+            self.fail(path.verdict, path.reason)
+        if authority is not None:
+            self._authority = authority
+            self.fields.insert(0, authority.pair)
+            if authority.verdict:
+                self.fail(authority.verdict, authority.reason)
 
     def request(self, peer: Peer, ends: bool, version: str) -> Request | None:
         """Return the request; None if `verdict` and `reason` say what is wrong with it."""
+        method = self._method
+        path = self._path
+        scheme = self._scheme
+        if method is None or scheme is None or path is None:
+            self._incomplete()
+        else:
+            self._judge_whole(method, path, ends)
         if self.verdict:
             return None
-        if self._method is None or self._scheme is None or self._path is None:
-            return self._incomplete()
-        request = Request.__new__(Request)
-        if not self._name_method(request) or not self._split_target(request) or not self._name_host(request, version):
+        host = self._name_host(version)
+        if self.verdict or method is None or scheme is None or path is None:
             return None
-        scheme = _SCHEMES.get(self._scheme)
-        if scheme is None:
-            return self._refuse(400 if is_token(self._scheme) else RESET, "a scheme other than http and https")
-        if self._protocol is not None:
-            return self._refuse(RESET, ":protocol without CONNECT")
-        if ends and self._length > 0:
-            return self._refuse(RESET, "a content-length without a body")
-        if self._limits.body and self._length > self._limits.body:
-            return self._refuse(413, "the body is longer than limit.request_body")
         if self._crumbs is not None:
             # RFC 9113 8.2.3: crumbs become one field before they leave HTTP/2.
             self.fields.append((b"cookie", self._crumbs[0] if len(self._crumbs) == 1 else b"; ".join(self._crumbs)))
-        request.scheme = scheme
+        request = Request.__new__(Request)
+        request.method = method.text
+        request.target = path.value
+        request.path = path.text
+        request.raw_path = path.raw
+        request.query = path.query
+        request.scheme = scheme.text
+        request.authority = host
         request.fields = self.fields
         request.version = version
         request.peer = peer
@@ -407,105 +498,62 @@ class Head:
         request.forwarded = self._forwarded
         request.expects = self.expect is not None and self.expect == b"100-continue" and not ends
         if self._forwarded and peer.trust is not None:
-            client, said = peer.trust.resolve(self.fields)
-            if client is not None:
-                request.client = client
-            if said is not None:
-                request.scheme = said
+            self._forward(request, peer.trust)
         return request
 
-    def _refuse(self, verdict: int, reason: str) -> None:
-        self.fail(verdict, reason)
+    def _forward(self, request: Request, trust: Trust) -> None:
+        client, scheme = trust.resolve(self.fields)
+        if client is not None:
+            request.client = client
+        if scheme is not None:
+            request.scheme = scheme
+
+    def _judge_whole(self, method: Field, path: Field, ends: bool) -> None:
+        # What no field shows by itself.
+        if method.text == "CONNECT":
+            self.fail(501, "CONNECT is not supported")
+        elif self._protocol:
+            self.fail(RESET, ":protocol without CONNECT")
+        elif path.raw == b"*" and method.text != "OPTIONS":
+            self.fail(RESET, "a path that does not begin with /")
+        elif path.size - 37 > self._limits.path:
+            self.fail(414, "the target is longer than limit.request_line")
+        elif ends and self._length > 0:
+            self.fail(RESET, "a content-length without a body")
+        elif self._limits.body and self._length > self._limits.body:
+            self.fail(413, "the body is longer than limit.request_body")
 
     def _incomplete(self) -> None:
-        if self._method == b"CONNECT":
+        if self._method is not None and self._method.text == "CONNECT":
             self.fail(501, "CONNECT is not supported")
         else:
             self.fail(RESET, "a pseudo field is missing")
 
-    def _name_method(self, request: Request) -> bool:
-        method = self._method
-        assert method is not None
-        name = _METHODS.get(method)
-        if name is None:
-            if not is_token(method):
-                self.fail(RESET, "a method that is no token")
-                return False
-            name = method.decode("ascii")
-        elif name == "CONNECT":
-            self.fail(501, "CONNECT is not supported")
-            return False
-        request.method = name
-        return True
-
-    def _split_target(self, request: Request) -> bool:
-        target = self._path
-        assert target is not None
-        if len(target) > self._limits.path:
-            self.fail(414, "the target is longer than limit.request_line")
-            return False
-        if not target or (target[0] != 47 and not (target == b"*" and request.method == "OPTIONS")):
-            self.fail(RESET, "a path that does not begin with /")
-            return False
-        mark = -1
-        at = 0
-        escaped = False
-        for byte in target:
-            if TARGET_TABLE[byte]:
-                if byte != 35:
-                    self.fail(RESET, "a control character or space in the target")
-                else:
-                    self.fail(400, "a fragment in the target")
-                return False
-            if mark < 0:
-                if byte == 63:
-                    mark = at
-                elif byte == 37 or byte >= 128:
-                    escaped = True
-            at += 1
-        request.target = target
-        raw = target if mark < 0 else target[:mark]
-        request.query = b"" if mark < 0 else target[mark + 1 :]
-        request.raw_path = raw
-        # ASGI wants text: bytes that are no UTF-8 become U+FFFD; raw_path keeps them.
-        request.path = unquote_to_bytes(raw).decode("utf-8", "replace") if escaped else raw.decode("ascii")
-        return True
-
-    def _name_host(self, request: Request, version: str) -> bool:
+    def _name_host(self, version: str) -> bytes:
         authority = self._authority
+        host = self._host
         if self._hosts > 1:
             self.fail(RESET, "host twice")
-            return False
-        if authority is None:
-            authority = self._host
-            if authority is None:
-                request.authority = b""
-                if version != "1.0":
-                    self.fail(400, "neither :authority nor host" if self.h2 else "no host")
-                return version == "1.0"
-        elif self._hosts and self._host.lower() != authority.lower():  # type: ignore[union-attr] # counted
-            self.fail(400, "host differs from the authority")
-            return False
-        elif not self._hosts and not self.h2 and version != "1.0":
-            self.fail(400, "no host")  # RFC 9112 3.2: in absolute-form too
-            return False
-        if authority != self._judged:
-            if not is_authority(authority):
-                hostile = not authority or authority.translate(None, b"/?#@\\ ") != authority
-                self.fail(RESET if hostile else 400, "an authority that is no host[:port]")
-                return False
-            self._judged = authority
-        request.authority = authority
-        self.fields.insert(0, (b"host", authority))
-        return True
+        elif authority is not None:
+            if host is not None and host.value != authority.value and host.value.lower() != authority.value.lower():
+                self.fail(400, "host differs from the authority")
+            elif host is None and not self.h2 and version != "1.0":
+                self.fail(400, "no host")  # RFC 9112 3.2: beside an absolute-form target, too
+            return authority.value
+        elif host is not None:
+            self.fields.insert(0, host.pair)
+            return host.value
+        elif version != "1.0":
+            self.fail(400, "neither :authority nor host" if self.h2 else "no host")
+        return b""
 
     def trailers(self) -> Fields | None:
         """Return the block as trailers (RFC 9110 6.5); None if `verdict` is set.
 
         What frames or routes a message is refused or dropped, never merged into the head.
         """
-        pseudo = (self._method, self._path, self._scheme, self._authority, self._protocol)
-        if pseudo != _NONE or self._length >= 0 or self.codings is not None:
+        pseudo = (self._method, self._path, self._scheme, self._authority)
+        if pseudo != _NONE or self._protocol or self._length >= 0 or self.codings is not None:
             self.fail(RESET, "a field that trailers must not hold")
         if self._hosts and not self.h2:
             self.fail(RESET, "host in trailers")

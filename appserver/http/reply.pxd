@@ -4,7 +4,7 @@ from appserver.http.message cimport parse_length
 
 cdef int _DATE, _SERVER, _LENGTH, _CONNECTION, _DROPPED
 cdef dict _SPECIAL
-cdef bytes NAME_TABLE, VALUE_TABLE
+cdef bytes NAME_TABLE, VALUE_TABLE, LENGTH_TABLE
 
 cpdef bint has_body(int status, bint head)
 

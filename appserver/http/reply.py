@@ -35,6 +35,8 @@ _SPECIAL: dict[bytes, int] = {
     b"proxy-connection": _DROPPED,
     b"upgrade": _DROPPED,
 }
+# Most names cannot be special by their length alone.
+LENGTH_TABLE = bytes(any(len(name) & 31 == size for name in _SPECIAL) for size in range(32))
 
 
 def has_body(status: int, head: bool) -> bool:
@@ -70,9 +72,10 @@ class Reply:
                 name = _lower(name)
             if _bad(value, VALUE_TABLE):
                 raise InvalidMessage(f"a control character in the value of response field {name!r}: {value[:80]!r}")
-            kind = _SPECIAL.get(name)
-            if kind is not None and not self._special(kind, value, h2):
-                continue
+            if LENGTH_TABLE[len(name) & 31]:
+                kind = _SPECIAL.get(name)
+                if kind is not None and not self._special(kind, value, h2):
+                    continue
             if type(field) is tuple and field[0] is name and field[1] is value:
                 judged.append(field)
             else:
