@@ -12,10 +12,9 @@ A request behind one in progress is not even parsed: its bytes wait, and above a
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
 
 from appserver.config.options import Http1Options, TimeoutOptions
-from appserver.contract import Application, Peer, Receiver
+from appserver.contract import Application, Peer, Receiver, Registry
 from appserver.events import Event
 from appserver.h1.parser import Parser
 from appserver.h1.patience import CLIENT_ASKS, CLIENT_READS, CLIENT_SENDS, CLOSING, IDLE, NOTHING, Patience
@@ -23,7 +22,7 @@ from appserver.h1.refusal import refusal
 from appserver.h1.stream import Http1Stream, Wire
 from appserver.http.message import Limits
 
-__all__ = ["Connection", "Registry"]
+__all__ = ["Connection"]
 
 # The transport's own buffer: above, streams are not writable; below, they are again.
 WRITE_HIGH = 262_144
@@ -37,15 +36,6 @@ OWED_LOW = 131_072
 WAITING = 65_536
 # The rest of a body that nobody reads: at most this is read to save the connection.
 DISCARD = 65_536
-
-
-class Registry(Protocol):
-    """The worker's set of connections."""
-
-    loop: asyncio.AbstractEventLoop
-
-    def closed(self, connection: object) -> None:
-        """Forget a connection."""
 
 
 class Connection(Wire):

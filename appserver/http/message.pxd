@@ -82,7 +82,7 @@ cdef class Head:
     @cython.locals(request=Request, method=Field, path=Field, scheme=Field, host=bytes)
     cpdef request(self, Peer peer, bint ends, str version)
     cdef _forward(self, Request request, trust)
-    cdef _refuse(self, int verdict, str reason)
+    cdef _judge_whole(self, Field method, Field path, bint ends)
     cdef _incomplete(self)
     @cython.locals(authority=Field, host=Field)
     cdef bytes _name_host(self, str version)

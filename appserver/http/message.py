@@ -467,24 +467,14 @@ class Head:
         method = self._method
         path = self._path
         scheme = self._scheme
+        if method is None or scheme is None or path is None:
+            self._incomplete()
+        else:
+            self._judge_whole(method, path, ends)
         if self.verdict:
             return None
-        if method is None or scheme is None or path is None:
-            return self._incomplete()
-        if method.text == "CONNECT":
-            return self._refuse(501, "CONNECT is not supported")
-        if self._protocol:
-            return self._refuse(RESET, ":protocol without CONNECT")
-        if path.raw == b"*" and method.text != "OPTIONS":
-            return self._refuse(RESET, "a path that does not begin with /")
-        if path.size - 37 > self._limits.path:
-            return self._refuse(414, "the target is longer than limit.request_line")
-        if ends and self._length > 0:
-            return self._refuse(RESET, "a content-length without a body")
-        if self._limits.body and self._length > self._limits.body:
-            return self._refuse(413, "the body is longer than limit.request_body")
         host = self._name_host(version)
-        if self.verdict:
+        if self.verdict or method is None or scheme is None or path is None:
             return None
         if self._crumbs is not None:
             # RFC 9113 8.2.3: crumbs become one field before they leave HTTP/2.
@@ -518,8 +508,20 @@ class Head:
         if scheme is not None:
             request.scheme = scheme
 
-    def _refuse(self, verdict: int, reason: str) -> None:
-        self.fail(verdict, reason)
+    def _judge_whole(self, method: Field, path: Field, ends: bool) -> None:
+        # What no field shows by itself.
+        if method.text == "CONNECT":
+            self.fail(501, "CONNECT is not supported")
+        elif self._protocol:
+            self.fail(RESET, ":protocol without CONNECT")
+        elif path.raw == b"*" and method.text != "OPTIONS":
+            self.fail(RESET, "a path that does not begin with /")
+        elif path.size - 37 > self._limits.path:
+            self.fail(414, "the target is longer than limit.request_line")
+        elif ends and self._length > 0:
+            self.fail(RESET, "a content-length without a body")
+        elif self._limits.body and self._length > self._limits.body:
+            self.fail(413, "the body is longer than limit.request_body")
 
     def _incomplete(self) -> None:
         if self._method is not None and self._method.text == "CONNECT":
