@@ -6,7 +6,7 @@ from appserver.http.message cimport Field, Head, Limits, Meter, judge
 
 cdef bytes CRLF, HEAD_END
 cdef int CR, LF
-cdef Py_ssize_t EXTENSION, EXTENSIONS, TRAILERS, TRAILER_FIELDS, CHUNK_LINE, KEPT_LINE
+cdef Py_ssize_t EXTENSION, EXTENSIONS, TRAILERS, TRAILER_FIELDS, CHUNK_LINE, KEPT_LINE, KEPT_BLOCK
 
 @cython.final
 cdef class Parser:
@@ -23,7 +23,7 @@ cdef class Parser:
     cdef Limits _limits
     cdef Peer _peer
     cdef Meter _meter
-    cdef bytes _line, _tail, _kept_line
+    cdef bytes _line, _tail, _kept_line, _kept_block
     cdef Field _scheme, _method, _target, _authority
     cdef str _version
     cdef Recall _recall
@@ -45,8 +45,10 @@ cdef class Parser:
     cpdef on_message_complete(self)
 
     # Head
-    @cython.locals(end=Py_ssize_t, stop=Py_ssize_t, text="const unsigned char*")
+    @cython.locals(end=Py_ssize_t)
     cdef Py_ssize_t _feed_head(self, bytes data, Py_ssize_t at) except -1
+    @cython.locals(stop=Py_ssize_t, text="const unsigned char*", line=bytes, block=bytes)
+    cdef _take_head(self, bytes data, Py_ssize_t at, Py_ssize_t end)
     @cython.locals(byte=cython.uchar)
     cdef Py_ssize_t _skip_blank(self, bytes data, Py_ssize_t at) except -1
     @cython.locals(end=Py_ssize_t, stop=Py_ssize_t, most=Py_ssize_t, piece=bytes)

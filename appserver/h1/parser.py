@@ -34,15 +34,16 @@ TRAILERS = 8_192
 TRAILER_FIELDS = 32
 # A chunk line without extension: the CRLF of the data before it, 16 digits, CRLF.
 CHUNK_LINE = 20
-# The longest request line that a connection keeps for the next head.
+# The longest request line and block of fields that a connection keeps for the next head.
 KEPT_LINE = 256
+KEPT_BLOCK = 2_048
 
 
 class Parser:
     """The requests of one connection, one at a time."""
 
     __slots__ = (
-        "_authority", "_carriage", "_execute_raw", "_extensions", "_head", "_head_size", "_in_chunk", "_kept_line",
+        "_authority", "_carriage", "_execute_raw", "_extensions", "_head", "_head_size", "_in_chunk", "_kept_block", "_kept_line",
         "_limits", "_line", "_lined", "_meter", "_method", "_moved", "_peer", "_quick", "_recall", "_run", "_scheme",
         "_sized", "_spent", "_tail", "_target", "_trailer", "_upgraded", "_version", "begun", "body", "complete",
         "persistent", "reason", "remaining", "request", "status", "trailers",
@@ -53,6 +54,7 @@ class Parser:
         self._peer = peer
         self._scheme = judge(b":scheme", peer.scheme.encode("ascii"))
         self._kept_line = b""
+        self._kept_block = b""
         self._recall = Recall()
         self._head = Head(limits, False)
         self._quick: int = min(limits.path, limits.size)
@@ -60,6 +62,7 @@ class Parser:
         self.status: int = 0
         self.reason = ""
         self.body: list[bytes] = []
+        self.trailers: Fields = []
         self._renew()
         self.next()
 
@@ -150,14 +153,32 @@ class Parser:
             self.begun = True
             end = data.find(HEAD_END, at) + 4
             if end >= 4 and end - at <= self._quick:
-                text = data
-                if self._execute(data if end - at == len(data) else text[at:end]):
-                    stop = at
-                    while text[stop] != CR:
-                        stop += 1
-                    self._finish_head(text[at:stop])
+                self._take_head(data, at, end)
                 return end
         return self._feed_part(data, at)
+
+    def _take_head(self, data: bytes, at: int, end: int) -> None:
+        """A whole head in one read; one that the connection has sent before is not parsed again."""
+        text = data
+        stop = at
+        while text[stop] != CR:
+            stop += 1
+        line = text[at:stop]
+        block = text[stop:end] if end - stop <= KEPT_BLOCK else b""
+        if block and block == self._kept_block:
+            if line == self._kept_line:
+                self.complete = True
+            elif not self._execute(line + HEAD_END):
+                return
+            self._recall.replay(self._head)
+            self._finish_head(line)
+            return
+        self._kept_block = b""
+        if self._execute(data if end - at == len(data) else text[at:end]):
+            self._finish_head(line)
+            # What bears on framing or on the connection is parsed each time.
+            if self.complete and not self._spent and self._head.connection is None and self._recall.hold():
+                self._kept_block = block
 
     def _skip_blank(self, data: bytes, at: int) -> int:
         # RFC 9112 2.2: empty lines before a request line are ignored, each a whole CRLF.
@@ -174,6 +195,7 @@ class Parser:
 
     def _feed_part(self, data: bytes, at: int) -> int:
         """Feed a head that comes in several reads or is long: up to each limit, so that a split changes nothing."""
+        self._kept_block = b""
         end = self._find_end(data, at)
         stop = end if end else len(data)
         if not self._lined:
@@ -273,12 +295,12 @@ class Parser:
         """Decide how the body ends (RFC 9112 6.3); llhttp must agree."""
         head = self._head
         self._meter: Meter | None = None
-        self.trailers: Fields = []
         if head.codings is not None:
             if not self._frame_chunks(request):
                 return
         elif request.length > 0:
             self.remaining = request.length
+            self.trailers = []
             self._spent = True
         elif not self.complete:
             return self.fail(400, "a head that llhttp did not take for whole")
@@ -306,6 +328,7 @@ class Parser:
         else:
             self._meter = Meter(-1, self._limits.body)
             self._trailer: Head | None = None
+            self.trailers = []
             self._run: int = 0
             self._extensions: int = 0
             self._moved = False

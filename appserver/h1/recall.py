@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appserver.http.message import Field, judge
+from appserver.http.message import Field, Head, judge
 
 __all__ = ["Recall"]
 
@@ -22,19 +22,32 @@ KEPT_FIELDS = 32
 class Recall:
     """The fields of one connection. `misread` is set if llhttp understood the message otherwise than we do."""
 
-    __slots__ = ("_at", "_fields", "_names", "_values", "misread")
+    __slots__ = ("_at", "_fields", "_gap", "_held", "_names", "_values", "misread")
 
     def __init__(self) -> None:
         self._names: list[bytes] = []
         self._values: list[bytes] = []
         self._fields: list[Any] = []
         self._at: int = 0
+        self._held: int = -1
+        self._gap = False
         self.misread = False
 
     def rewind(self) -> None:
         """A new head begins."""
         self._at = 0
+        self._gap = False
         self.misread = False
+
+    def hold(self) -> bool:
+        """The head has ended: hold its fields for `replay`; False if one was too long to be kept."""
+        self._held = -1 if self._gap or self._at > KEPT_FIELDS else self._at
+        return self._held >= 0
+
+    def replay(self, head: Head) -> None:
+        """Add the fields of the head that was held."""
+        for at in range(self._held):
+            head.add(self._fields[at])
 
     def field(self, name: bytes, value: bytes) -> Field:
         """Return the judged field of the next name and value of a head or of trailers."""
@@ -59,8 +72,12 @@ class Recall:
                 if len(JUDGED) >= JUDGED_FIELDS:
                     JUDGED.clear()
                 JUDGED[name, value] = field
-        # No field has an empty name: a place that keeps none never matches.
-        self._keep(name if keep else b"", value if keep else b"", field if keep else None)
+        if keep:
+            self._keep(name, value, field)
+        else:
+            # No field has an empty name: a place that keeps none never matches.
+            self._gap = True
+            self._keep(b"", b"", None)
         return field
 
     def _keep(self, name: bytes, value: bytes, field: Field | None) -> None:

@@ -97,6 +97,43 @@ class TestTurns:
             talk.say(get(b"/")[:-2] + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n")
         assert [call.request.fields for call in talk.calls] == [[(b"host", b"a"), *fields] for fields in heads]
 
+    def test_heads_that_repeat_are_judged_alike(self) -> None:
+        """What a connection keeps of its last head never changes what the next one means."""
+        plain = [b"Host: a", b"X: y"]
+        blocks = [
+            plain, plain, [*plain, b"Z: " + b"z" * 300], [*plain, b"Z: " + b"z" * 300], plain, plain,
+            [*plain, b"Content-Length: 3"], plain, [*plain, b"Transfer-Encoding: chunked"], plain,
+            [*plain, b"Proxy-Connection: close"], [*plain, b"Proxy-Connection: close"], plain,
+            [*plain, b"Connection: Upgrade", b"Upgrade: h2c"], [*plain, b"Connection: Upgrade", b"Upgrade: h2c"], plain,
+            [b"X: y", b"Host: a"], [*plain, *[b"N: %d" % n for n in range(40)]], plain, plain,
+        ]  # fmt: skip
+        bodies = {b"Content-Length: 3": b"abc", b"Transfer-Encoding: chunked": b"3\r\nabc\r\n0\r\nX: q\r\n\r\n"}
+        together = Talk()
+        for number, block in enumerate(blocks):
+            for target in (b"/same", b"/same", b"/%d" % number):
+                said = b"GET %s HTTP/1.1\r\n" % target + b"".join(line + b"\r\n" for line in block) + b"\r\n"
+                said += bodies.get(block[-1], b"")
+                alone = Talk().say(said).calls[0]
+                call = together.say(said).calls[-1]
+                assert call.body == alone.body
+                assert call.trailers == alone.trailers
+                for name in ("method", "target", "fields", "length", "ends", "authority", "version"):
+                    assert getattr(call.request, name) == getattr(alone.request, name), (number, name)
+        assert together.heard == OK * 3 * len(blocks)
+
+    @pytest.mark.parametrize(
+        "bad",
+        [b"GET /\x01 HTTP/1.1", b"GET  / HTTP/1.1", b"GET / HTTP/1.2", b"CONNECT a:1 HTTP/1.1", b"GET /\nX HTTP/1.1",
+         b"GET / HTTP/1.1\rX", b"GET /a b HTTP/1.1", b"get / HTTP/1.1", b"GET http://b/ HTTP/1.1", b"GET / HTTP/2.0"],
+    )  # fmt: skip
+    def test_a_kept_block_does_not_shield_a_bad_line(self, bad: bytes) -> None:
+        block = b"\r\nHost: a\r\nX: y\r\n\r\n"
+        alone = Talk().say(bad + block)
+        behind = Talk().say(b"GET / HTTP/1.1" + block, bad + block)
+        assert behind.heard == OK + alone.heard
+        assert behind.transport.ended
+        assert len(behind.calls) == 1
+
 
 class TestBodies:
     def test_credit_bounds_what_an_application_is_owed(self) -> None:
