@@ -6,7 +6,10 @@ from appserver.http.message cimport Field, Head, Limits, Meter, judge
 
 cdef bytes CRLF, HEAD_END
 cdef int CR, LF
-cdef Py_ssize_t EXTENSION, EXTENSIONS, TRAILERS, TRAILER_FIELDS, CHUNK_LINE, KEPT_LINE, KEPT_BLOCK
+cdef Py_ssize_t EXTENSION, EXTENSIONS, TRAILERS, TRAILER_FIELDS, CHUNK_LINE, KEPT_LINE, KEPT_BLOCK, COPIED
+
+@cython.locals(mark=Py_ssize_t)
+cdef Py_ssize_t _line_end(bytes data, Py_ssize_t at) except -1
 
 @cython.final
 cdef class Parser:
@@ -35,7 +38,7 @@ cdef class Parser:
     cpdef close(self)
     cpdef fail(self, int status, str reason)
     cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t at) except -1
-    cdef bint _execute(self, bytes piece) except -1
+    cdef bint _execute(self, object piece) except -1
 
     # Called by llhttp
     @cython.locals(field=Field)
@@ -73,7 +76,7 @@ cdef class Parser:
     # Body
     @cython.locals(size=Py_ssize_t)
     cdef Py_ssize_t _feed_length(self, bytes data, Py_ssize_t at) except -1
-    @cython.locals(stop=Py_ssize_t, mark=Py_ssize_t)
+    @cython.locals(stop=Py_ssize_t, size=Py_ssize_t)
     cdef Py_ssize_t _feed_chunks(self, bytes data, Py_ssize_t at) except -1
     cdef _account(self, Py_ssize_t size)
     cdef Head _trailing(self)
