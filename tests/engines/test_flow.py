@@ -124,6 +124,8 @@ def test_data_for_a_stream_that_was_reset_is_credited(open_talk: OpenTalk) -> No
 def test_a_stream_window_is_enforced(talk: Talk) -> None:
     talk.say(talk.client.headers(1, POST), talk.client.headers(3, POST))
     said = talk.ask(*(talk.client.data(1, bytes(16_384)) for _ in range(17)))
+    if talk.is_dead(said, FLOW_CONTROL_ERROR):
+        return  # nghttp2 since 1.67; RFC 9113 5.2.1 leaves the choice
     assert said == [expect.reset(1, FLOW_CONTROL_ERROR)]
     assert talk.calls[-1] == (1, "lost")
     talk.say(talk.client.data(3, b"x", end=True))

@@ -29,7 +29,12 @@ def h2(fields: Fields, bounds: Limits | None = None) -> Head:
 def h1(fields: Fields, method: bytes = b"GET", target: bytes = b"/", authority: bytes | None = None) -> Head:
     """A head of HTTP/1.1 that has taken `fields`."""
     head = Head(limits(), False)
-    head.line(method, b"http", target, authority)
+    head.line(
+        judge(b":method", method),
+        judge(b":scheme", b"http"),
+        judge(b":path", target),
+        None if authority is None else judge(b":authority", authority),
+    )
     for name, value in fields:
         head.add(judge(name, value))
     return head
