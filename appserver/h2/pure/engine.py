@@ -35,7 +35,6 @@ class Engine:
         self._head = head
         self._peer = peer
         self._most_streams = windows.streams
-        self._ending = 0  # over for us; the peer learns it from what is taken next
         self._reader = Reader()
         self._streams: dict[int, PureStream] = {}
         self._senders: deque[PureStream] = deque()
@@ -107,7 +106,7 @@ class Engine:
             self._take_trailers(stream, fields, ended)
         elif new and frame.stream_id > self._last:
             self.session.skip(frame.stream_id)
-        elif new and len(self._streams) + self._ending >= self._most_streams:
+        elif new and len(self._streams) >= self._most_streams:
             self.session.refuse(frame.stream_id)
         elif new:
             self._take_request(frame.stream_id, fields, ended)
@@ -213,7 +212,6 @@ class Engine:
     def drop(self, stream: PureStream) -> None:
         """Forget a stream; what its application has not read is credited to the connection."""
         del self._streams[stream.id]
-        self._ending += 1
         self.session.close(stream.id)
         self.queued -= stream.release()
         self.session.credit(stream.owed)
@@ -231,7 +229,6 @@ class Engine:
         output: list[bytes | memoryview] = []
         outbox = self.session.outbox
         self._busy = True
-        self._ending = 0
         while most > 0:
             if outbox:
                 frame = outbox.popleft()
