@@ -6,6 +6,7 @@ same calls down. A play ends in an `Outcome`, which says nothing of how bytes we
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -196,7 +197,7 @@ class Script:
             place = cut % (len(data) + 1)
             places.add(next((end for start, end in spans if start < place < end), place))
         ordered = sorted(places)
-        return [data[a:b] for a, b in zip(ordered, ordered[1:], strict=False)]
+        return [data[a:b] for a, b in itertools.pairwise(ordered)]
 
     def has(self, name: str) -> bool:
         """Tell whether a move of this name was made; "late" is a frame on a stream the client had ended."""
