@@ -6,10 +6,10 @@ same calls down. A play ends in an `Outcome`, which says nothing of how bytes we
 
 from __future__ import annotations
 
-import itertools
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from hypothesis import strategies as st
 
@@ -138,7 +138,7 @@ class Outcome:
 
 def play(make: MAKE, script: Script) -> Outcome:
     """Play a script to an engine."""
-    player = Player(make, limits={"body": 60_000}, windows={"streams": script.streams}, settings=script.settings)
+    player = Player(make, limits={"body": 60_000}, settings=script.settings)
     answers: dict[int, Answer] = {}
     code = -1
     for piece in script.reads():
@@ -185,7 +185,6 @@ class Script:
 
     moves: list[Move]
     cuts: list[int]
-    streams: int
     settings: dict[int, int]
 
     def reads(self) -> list[bytes]:
@@ -197,7 +196,7 @@ class Script:
             place = cut % (len(data) + 1)
             places.add(next((end for start, end in spans if start < place < end), place))
         ordered = sorted(places)
-        return [data[a:b] for a, b in itertools.pairwise(ordered)]
+        return [data[a:b] for a, b in pairwise(ordered)]
 
     def has(self, name: str) -> bool:
         """Tell whether a move of this name was made; "late" is a frame on a stream the client had ended."""
@@ -363,4 +362,4 @@ def scripts(draw: st.DrawFn) -> Script:
         moves.append(("goaway",))
     cuts = draw(st.lists(st.integers(0, 2**20), max_size=12))
     settings = draw(st.sampled_from(({}, {INITIAL_WINDOW_SIZE: 0}, {INITIAL_WINDOW_SIZE: 100_000})))
-    return Script(moves, cuts, draw(st.sampled_from((100, 100, 100, 2))), dict(settings))
+    return Script(moves, cuts, dict(settings))

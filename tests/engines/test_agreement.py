@@ -38,16 +38,16 @@ def agree(pure: Outcome, kernel: Outcome, script: Script) -> None:
         # nghttp2 ends a connection at the head of a wrong frame, pure when it has all of it: a read later.
         return
     for stream in pure.answers.keys() | kernel.answers.keys():
-        a, b = pure.answers.get(stream, Answer()), kernel.answers.get(stream, Answer())
-        if stream in script.given_up or max(a.reset, b.reset) > NO_ERROR:
+        ours, theirs = pure.answers.get(stream, Answer()), kernel.answers.get(stream, Answer())
+        if stream in script.given_up or max(ours.reset, theirs.reset) > NO_ERROR:
             # nghttp2 drops what waits for a stream that is reset, pure has it on its way.
-            assert b.heads == a.heads[: len(b.heads)], f"stream {stream}"
-            assert a.reset == b.reset or stream in script.given_up, f"stream {stream}"
-        elif script.starves and a.end and not b.end:
+            assert theirs.heads == ours.heads[: len(theirs.heads)], f"stream {stream}"
+            assert ours.reset == theirs.reset or stream in script.given_up, f"stream {stream}"
+        elif script.starves and ours.end and not theirs.end:
             # See test_the_end_needs_no_window: nghttp2 holds the end, and trailers, until there is a window.
-            assert b.heads == a.heads[: len(b.heads)], f"stream {stream}"
+            assert theirs.heads == ours.heads[: len(theirs.heads)], f"stream {stream}"
         else:
-            assert a == b, f"stream {stream}"
+            assert ours == theirs, f"stream {stream}"
 
 
 def agree_on_exchange(a: Exchange, b: Exchange, sudden: bool) -> None:
@@ -71,5 +71,5 @@ def test_the_engines_agree(engines: tuple[MAKE, MAKE], script: Script) -> None:
 def test_the_engines_agree_on_a_head_in_any_pieces(engines: tuple[MAKE, MAKE], case: Case) -> None:
     for end in (True, False):
         moves = [("head", CASES.index(case), end), ("request", "now", True, -1, 0, 0)]
-        script = Script(list(moves), list(range(0, 200, 3)), 100, {})
+        script = Script(list(moves), list(range(0, 200, 3)), {})
         agree(play(engines[0], script), play(engines[1], script), script)

@@ -326,11 +326,12 @@ def test_a_huge_table_is_never_used(talk: Talk) -> None:
     assert len(talk.heard()) == 40
 
 
-def test_streams_beyond_the_limit_are_refused(open_talk: OpenTalk) -> None:
+@pytest.mark.parametrize("told", [True, False])
+def test_streams_beyond_the_limit_are_refused(open_talk: OpenTalk, told: bool) -> None:
     talk = open_talk(windows={"streams": 2}, greet=False)
     talk.heard()
-    # SETTINGS are not acknowledged yet: the client cannot know.
-    talk.say(PREFACE, talk.client.settings({}))
+    # Until it acknowledges SETTINGS a client cannot know, and afterwards it is no reason to end them all.
+    talk.say(PREFACE, talk.client.settings({}), talk.client.acknowledge() if told else b"")
     said = talk.ask(*(talk.client.headers(n, changed(GET, ("x", "y")), end=True) for n in (1, 3, 5)))
     assert said == [expect.acknowledged(), expect.reset(5, REFUSED_STREAM)]
     assert len(talk.requests) == 2
