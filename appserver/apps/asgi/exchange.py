@@ -239,6 +239,8 @@ class Exchange(Receiver):
         self.left = reply.length
         self.trailing = bool(message.get("trailers", False))
         self.bodiless = not has_body(status, request.method == "HEAD")
+        if status == 204 and self.left >= 0:
+            fields = [field for field in fields if field[0] != b"content-length"]  # RFC 9110 8.6
         self.phase = _BODY
         self.stream.respond(status, fields, self.bodiless)
 
