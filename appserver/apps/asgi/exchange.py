@@ -344,8 +344,9 @@ class Exchange(Receiver):
     def _conclude(self, task: asyncio.Task[None]) -> None:
         try:
             error = task.exception()
-        except asyncio.CancelledError:
-            self._failed(None)
+        except asyncio.CancelledError as cancelled:
+            # Not the application's fault if it was cut at a stop.
+            self._failed(None if task.cancelling() or self.phase >= _DONE else cancelled)
             return
         if error is not None:
             self._failed(error)
@@ -353,7 +354,6 @@ class Exchange(Receiver):
             self._failed(UnexpectedMessage(f"the application returned in phase {_PHASES[self.phase]}"))
 
     def _failed(self, error: BaseException | None) -> None:
-        # Nothing of a cancelled request is the application's fault: it was cut at a stop.
         if error is not None:
             self.host.report(self.request, error)
         if self.phase == _HEAD:
