@@ -99,7 +99,7 @@ class Talk:
     # The wire's side
 
     def run(self) -> Talk:
-        self.exchange.start()
+        self.loop.call_soon(self.exchange.start)  # within a running loop, as a read is
         self.loop.turn()
         return self
 

@@ -178,7 +178,7 @@ class Exchange(Receiver):
         return None
 
     async def _receive(self) -> Message:
-        if self.request.expects and not self.told:
+        if self.request.expects and self.phase == _HEAD and not self.told:
             self.request.expects = False
             self.stream.inform(100, [])
         while True:
