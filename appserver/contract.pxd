@@ -5,7 +5,7 @@ cdef class Peer:
     cdef public object server
     cdef public str scheme
     cdef public object trust
-    cdef public object memo
+    cdef public dict memo
 
 cdef class Request:
     cdef public str method

@@ -17,7 +17,10 @@ The classes are bases, not typing protocols, so that the compiled build calls th
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = [
     "Application",
@@ -25,6 +28,7 @@ __all__ = [
     "Observer",
     "Peer",
     "Receiver",
+    "Registry",
     "Request",
     "Reset",
     "ServedConnection",
@@ -78,7 +82,7 @@ class Peer:
         self.server = server
         self.scheme = scheme
         self.trust = trust
-        self.memo: object = None
+        self.memo: dict[str, Any] | None = None
 
 
 class Request:
@@ -211,6 +215,17 @@ class Observer(Protocol):
 
     def on_done(self, request: Request, status: int, sent: int, seconds: float) -> None:
         """`status` 0: nothing was answered; `sent` body bytes handed to the wire."""
+
+
+class Registry(Protocol):
+    """The worker's set of connections, as each of them sees it."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that everything runs on."""
+
+    def closed(self, connection: ServedConnection) -> None:
+        """Forget a connection."""
 
 
 class ServedConnection(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -16,7 +16,11 @@ KERNEL = "appserver.h2.kernel._kernel"
 
 def build_under_test() -> str:
     """Return kernel or uncompiled: what `import appserver...` gives here."""
-    return "kernel" if importlib.util.find_spec(KERNEL) else "uncompiled"
+    try:
+        importlib.import_module(KERNEL)
+    except ModuleNotFoundError:
+        return "uncompiled"
+    return "kernel"
 
 
 def pytest_report_header() -> list[str]:

@@ -6,6 +6,7 @@ Each raises `BadValue` with a reason that ends a sentence.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -76,10 +77,8 @@ def parse_trust(text: str) -> Network | str:
     """Read an address or network, or return "unix" or "*" as they are."""
     if text in {"unix", "*"}:
         return text
-    try:
+    with contextlib.suppress(ValueError):
         return ipaddress.ip_network(text)
-    except ValueError:
-        pass
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:

@@ -30,7 +30,7 @@ cdef class Connection(Wire):
     # Reading
     @cython.locals(parser=Parser, size=Py_ssize_t, at=Py_ssize_t)
     cdef _consume(self, bytes data)
-    @cython.locals(parser=Parser, request=Request, receiver=Receiver, fresh=bint)
+    @cython.locals(parser=Parser, request=Request, receiver=Receiver, stream=Http1Stream, fresh=bint)
     cdef _advance(self)
     @cython.locals(parser=Parser, body=bytes)
     cdef _pass_body(self, Receiver receiver)

@@ -12,17 +12,16 @@ A request behind one in progress is not even parsed: its bytes wait, and above a
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
 
 from appserver.config.options import Http1Options, TimeoutOptions
-from appserver.contract import Application, Peer, Receiver
+from appserver.contract import Application, Peer, Receiver, Registry
 from appserver.events import Event
 from appserver.h1.parser import Parser
 from appserver.h1.refusal import refusal
 from appserver.h1.stream import Http1Stream, Wire
 from appserver.http.message import Limits
 
-__all__ = ["Connection", "Registry"]
+__all__ = ["Connection"]
 
 # The transport's own buffer: above, streams are not writable; below, they are again.
 WRITE_HIGH = 262_144
@@ -46,15 +45,6 @@ CLIENT_READS = 2
 CLIENT_ASKS = 3
 CLIENT_SENDS = 4
 IDLE = 5
-
-
-class Registry(Protocol):
-    """The worker's set of connections."""
-
-    loop: asyncio.AbstractEventLoop
-
-    def closed(self, connection: object) -> None:
-        """Forget a connection."""
 
 
 class Connection(Wire):
@@ -213,8 +203,10 @@ class Connection(Wire):
             if fresh:
                 self._begun = True
                 self._served += 1
-                self._stream = Http1Stream(self, request, not self._paused)
-                self._receiver = self._application.begin(request, self._stream)
+                stream = Http1Stream.__new__(Http1Stream)
+                stream.open(self, request, not self._paused)
+                self._stream = stream
+                self._receiver = self._application.begin(request, stream)
             receiver = self._receiver
             if receiver is None:
                 self._discard()

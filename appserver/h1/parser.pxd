@@ -5,7 +5,7 @@ from appserver.http.message cimport Field, Head, Limits, Meter, judge
 
 cdef bytes CRLF, HEAD_END
 cdef int CR, LF
-cdef Py_ssize_t EXTENSION, EXTENSIONS, TRAILERS, TRAILER_FIELDS, CHUNK_LINE, JUDGED_FIELDS, JUDGED_SIZE
+cdef Py_ssize_t EXTENSION, EXTENSIONS, TRAILERS, TRAILER_FIELDS, CHUNK_LINE, JUDGED_FIELDS, JUDGED_SIZE, KEPT_FIELDS
 cdef dict JUDGED
 
 cdef Field _judge(bytes name, bytes value)
@@ -25,8 +25,11 @@ cdef class Parser:
     cdef Limits _limits
     cdef Peer _peer
     cdef Meter _meter
-    cdef bytes _scheme, _line, _tail, _authority
-    cdef Py_ssize_t _quick, _head_size, _run, _extensions
+    cdef bytes _line, _tail, _kept_line
+    cdef Field _scheme, _method, _target, _authority
+    cdef str _version
+    cdef list _names, _values, _fields
+    cdef Py_ssize_t _at, _quick, _head_size, _run, _extensions
     cdef bint _carriage, _lined, _upgraded, _spent, _moved, _sized, _in_chunk
 
     cpdef next(self)
@@ -37,14 +40,16 @@ cdef class Parser:
     cdef bint _execute(self, bytes piece) except -1
 
     # Called by llhttp
-    @cython.locals(field=Field)
+    @cython.locals(at=Py_ssize_t, field=Field)
     cpdef on_header(self, bytes name, bytes value)
+    @cython.locals(at=Py_ssize_t, field=Field)
+    cdef Field _find_field(self, bytes name, bytes value)
     cpdef on_body(self, bytes piece)
     cpdef on_chunk_header(self)
     cpdef on_message_complete(self)
 
     # Head
-    @cython.locals(end=Py_ssize_t)
+    @cython.locals(end=Py_ssize_t, stop=Py_ssize_t, text="const unsigned char*")
     cdef Py_ssize_t _feed_head(self, bytes data, Py_ssize_t at) except -1
     @cython.locals(byte=cython.uchar)
     cdef Py_ssize_t _skip_blank(self, bytes data, Py_ssize_t at) except -1
@@ -54,8 +59,10 @@ cdef class Parser:
     cdef Py_ssize_t _find_end(self, bytes data, Py_ssize_t at) except -1
     @cython.locals(most=Py_ssize_t, piece=bytes, line=bytes, mark=Py_ssize_t)
     cdef Py_ssize_t _feed_line(self, bytes data, Py_ssize_t at, Py_ssize_t stop) except -1
-    @cython.locals(words=list, version=bytes, number=str, target=bytes, head=Head, request=Request)
+    @cython.locals(head=Head, request=Request)
     cdef _finish_head(self, bytes line)
+    @cython.locals(words=list, method=bytes, target=bytes, version=bytes)
+    cdef bint _read_line(self, bytes line) except -1
     cdef bytes _split_absolute(self, bytes method, bytes target)
 
     # Framing

@@ -38,6 +38,8 @@ CHUNK_LINE = 20
 JUDGED: dict[tuple[bytes, bytes], Field] = {}
 JUDGED_FIELDS = 1_024
 JUDGED_SIZE = 256
+# Fields of the last head that a connection keeps.
+KEPT_FIELDS = 32
 
 
 def _judge(name: bytes, value: bytes) -> Field:
@@ -53,18 +55,23 @@ class Parser:
     """The requests of one connection, one at a time."""
 
     __slots__ = (
+        "_at",
         "_authority",
         "_carriage",
         "_execute_raw",
         "_extensions",
+        "_fields",
         "_head",
         "_head_size",
         "_in_chunk",
+        "_kept_line",
         "_limits",
         "_line",
         "_lined",
         "_meter",
+        "_method",
         "_moved",
+        "_names",
         "_peer",
         "_quick",
         "_run",
@@ -72,8 +79,11 @@ class Parser:
         "_sized",
         "_spent",
         "_tail",
+        "_target",
         "_trailer",
         "_upgraded",
+        "_values",
+        "_version",
         "begun",
         "body",
         "complete",
@@ -88,7 +98,11 @@ class Parser:
     def __init__(self, limits: Limits, peer: Peer) -> None:
         self._limits = limits
         self._peer = peer
-        self._scheme = peer.scheme.encode("ascii")
+        self._scheme = judge(b":scheme", peer.scheme.encode("ascii"))
+        self._kept_line = b""
+        self._names: list[bytes] = []
+        self._values: list[bytes] = []
+        self._fields: list[Field] = []
         self._head = Head(limits, False)
         self._quick: int = min(limits.path, limits.size)
         self._carriage = False
@@ -104,6 +118,7 @@ class Parser:
             self._renew()
         self._head.begin()
         self.request: Request | None = None
+        self._at: int = 0
         self.begun = False
         self.complete = False
         self.persistent = True
@@ -155,13 +170,35 @@ class Parser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field of the head or of the trailers."""
-        field = JUDGED.get((name, value))
-        if field is None:
-            field = _judge(name, value)
+        # A peer mostly sends what it sent before, in the same order: compared, not looked up.
+        at = self._at
+        if at < len(self._names) and name == self._names[at] and value == self._values[at]:
+            field: Field = self._fields[at]
+            self._at = at + 1
+        else:
+            field = self._find_field(name, value)
         if self.request is None:
             self._head.add(field)
         else:
             self._trailing().add(field)
+
+    def _find_field(self, name: bytes, value: bytes) -> Field:
+        field = JUDGED.get((name, value))
+        if field is None:
+            field = _judge(name, value)
+        at = self._at
+        self._at = at + 1
+        if len(name) + len(value) > JUDGED_SIZE:
+            name = value = b""
+        if at < len(self._names):
+            self._names[at] = name
+            self._values[at] = value
+            self._fields[at] = field
+        elif at < KEPT_FIELDS:
+            self._names.append(name)
+            self._values.append(value)
+            self._fields.append(field)
+        return field
 
     def on_body(self, piece: bytes) -> None:
         """Data of a chunk."""
@@ -189,8 +226,12 @@ class Parser:
             self.begun = True
             end = data.find(HEAD_END, at) + 4
             if end >= 4 and end - at <= self._quick:
-                if self._execute(data if end - at == len(data) else data[at:end]):
-                    self._finish_head(data[at : data.find(CRLF, at)])
+                text = data
+                if self._execute(data if end - at == len(data) else text[at:end]):
+                    stop = at
+                    while text[stop] != CR:
+                        stop += 1
+                    self._finish_head(text[at:stop])
                 return end
         return self._feed_part(data, at)
 
@@ -254,24 +295,13 @@ class Parser:
         return at + len(piece)
 
     def _finish_head(self, line: bytes) -> None:
-        # llhttp lets doubled spaces and any digits of a version pass.
-        words = line.split(b" ")
-        if len(words) != 3:
-            return self.fail(400, "a request line that is not a method, a target and a version")
-        version = words[2]
-        if version == b"HTTP/1.1":
-            number = "1.1"
-        elif version == b"HTTP/1.0":
-            number = "1.0"
-        else:
-            return self.fail(505 if version.startswith(b"HTTP/") else 400, "a version other than HTTP/1.0 and 1.1")
-        target = words[1]
-        self._authority: bytes | None = None
-        if not target.startswith(b"/"):
-            target = self._split_absolute(words[0], target)
+        if line != self._kept_line:
+            self._kept_line = b""
+            if not self._read_line(line):
+                return
         head = self._head
-        head.line(words[0], self._scheme, target, self._authority)
-        request = head.request(self._peer, False, number)
+        head.line(self._method, self._scheme, self._target, self._authority)
+        request = head.request(self._peer, False, self._version)
         if request is not None:
             self._frame(request)
         elif head.verdict == RESET:
@@ -279,13 +309,35 @@ class Parser:
         else:
             self.fail(431 if head.verdict == DROP_CONNECTION else head.verdict, head.reason)
 
+    def _read_line(self, line: bytes) -> bool:
+        # llhttp lets doubled spaces and any digits of a version pass.
+        words = line.split(b" ")
+        if len(words) != 3:
+            self.fail(400, "a request line that is not a method, a target and a version")
+            return False
+        method, target, version = words
+        if version != b"HTTP/1.1" and version != b"HTTP/1.0":
+            self.fail(505 if version.startswith(b"HTTP/") else 400, "a version other than HTTP/1.0 and 1.1")
+            return False
+        if method == b"CONNECT":
+            self.fail(501, "CONNECT is not supported")
+            return False
+        self._version = "1.1" if version == b"HTTP/1.1" else "1.0"
+        self._method = judge(b":method", method)
+        self._authority: Field | None = None
+        if not target.startswith(b"/"):
+            target = self._split_absolute(method, target)
+        self._target = judge(b":path", target)
+        self._kept_line = line if len(line) <= JUDGED_SIZE else b""
+        return True
+
     def _split_absolute(self, method: bytes, target: bytes) -> bytes:
         """Return the origin-form of an absolute-form target and keep its authority (RFC 9112 3.2.2)."""
         scheme, mark, rest = target.partition(b"://")
         if not mark or scheme.lower() not in (b"http", b"https"):
             return target
         cut = min([at for at in (rest.find(b"/"), rest.find(b"?"), rest.find(b"#"), len(rest)) if at >= 0])
-        self._authority = rest[:cut]
+        self._authority = judge(b":authority", rest[:cut])
         path = rest[cut:]
         if path.startswith(b"/"):
             return path

@@ -26,6 +26,8 @@ cdef class Http1Stream(Stream):
     cdef long long _left
     cdef bint _chunked, _mute, _keep
 
+    cpdef open(self, Wire wire, Request request, bint writable)
+
     # Head
     cpdef inform(self, int status, list fields)
     @cython.locals(wire=Wire, out=list, line=bytes, keep=bint, length=cython.longlong, pair=tuple, name=bytes, value=bytes)

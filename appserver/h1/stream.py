@@ -78,7 +78,8 @@ class Http1Stream(Stream):
 
     __slots__ = ("_chunked", "_keep", "_left", "_mute", "_request", "_wire", "awaits", "responded")
 
-    def __init__(self, wire: Wire, request: Request, writable: bool) -> None:
+    def open(self, wire: Wire, request: Request, writable: bool) -> None:
+        """Begin; made by `__new__` and this, which a compiled caller reaches without packing arguments."""
         self.writable = writable
         self.awaits = request.expects
         self.responded = False

@@ -11,7 +11,7 @@ cdef class Connection:
     cdef object _write, _registry, _timeouts, _call_soon, _engine
     cdef Application _application
     cdef list _begun
-    cdef bint _began, _reading, _scheduled, _paused, _moved
+    cdef bint _began, _scheduled, _paused, _moved
     cdef double _paused_at, _idle_since
     cdef int _phase
 

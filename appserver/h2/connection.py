@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 from appserver.config.options import TimeoutOptions
-from appserver.contract import Application, Peer, Receiver, Request, Reset, Stream
+from appserver.contract import Application, Peer, Receiver, Registry, Request, Reset, Stream
 from appserver.events import Event
 from appserver.h2.engine import Engine, Windows
 from appserver.http.message import Head, Limits
 
-__all__ = ["Connection", "Registry"]
+__all__ = ["Connection"]
 
 OPEN = 0
 NOTICED = 1
@@ -33,19 +32,11 @@ LINGER_SECONDS = 1.0
 WRITE_BYTES = 262_144
 
 
-class Registry(Protocol):
-    """The worker's set of connections."""
-
-    loop: asyncio.AbstractEventLoop
-
-    def closed(self, connection: object) -> None:
-        """Forget a connection."""
-
-
 class Connection:
     """An asyncio protocol, set on the transport once the first bytes have shown HTTP/2."""
 
     __slots__ = (
+        "_application",
         "_began",
         "_begun",
         "_call_soon",
@@ -55,12 +46,10 @@ class Connection:
         "_paused",
         "_paused_at",
         "_phase",
-        "_reading",
         "_registry",
         "_scheduled",
         "_timeouts",
         "_write",
-        "_application",
         "peer",
         "transport",
     )
@@ -85,7 +74,6 @@ class Connection:
         self._call_soon = registry.loop.call_soon
         self._begun: list[Receiver] = []
         self._began = False
-        self._reading = False
         self._scheduled = False
         self._paused = False
         self._paused_at: float = 0.0
@@ -103,14 +91,15 @@ class Connection:
         """Parse, let the begun requests run, and send all they answered in one write."""
         if self._phase == CLOSED:
             return
-        self._reading = True
-        self._engine.receive(data)
+        engine = self._engine
+        engine.corked = True
+        engine.receive(data)
         if self._begun:
             begun = self._begun
             self._begun = []
             for receiver in begun:
                 receiver.start()
-        self._reading = False
+        engine.corked = False
         self.flush()
 
     def eof_received(self) -> bool:
@@ -146,7 +135,7 @@ class Connection:
 
     def schedule(self) -> None:
         """Flush once in this turn of the loop, however many streams wrote."""
-        if not self._scheduled and not self._reading:
+        if not self._scheduled:
             self._scheduled = True
             self._call_soon(self._flush_scheduled)
 
@@ -175,6 +164,8 @@ class Connection:
             self._moved = True
             if len(output) == 1:
                 self._write(output[0])
+                if len(output[0]) < WRITE_BYTES:
+                    break  # the engine had no more
             else:
                 self.transport.writelines(output)
         if self._phase != CLOSED and self._engine.ended:

@@ -68,6 +68,9 @@ class Engine(Protocol):
     WINDOW_UPDATE that opens the connection's window.
     """
 
+    corked: bool
+    """Set by the owner while it will flush anyway: `schedule` is not called then."""
+
     def receive(self, data: bytes) -> None:
         """Parse bytes and make the calls up. Never raises for what a peer sent.
 

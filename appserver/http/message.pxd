@@ -54,7 +54,6 @@ cdef class Meter:
 cdef class Head:
     cdef Limits _limits
     cdef Field _method, _path, _scheme, _authority, _host
-    cdef dict _last
     cdef int _hosts
     cdef long long _length
     cdef Py_ssize_t _count, _size
@@ -79,12 +78,11 @@ cdef class Head:
     cdef _add_pseudo(self, int kind, Field field)
     cdef _add_special(self, int kind, Field field)
     cdef _add_hop(self, int kind, Field field)
-    cpdef line(self, bytes method, bytes scheme, bytes target, bytes authority)
-    cdef Field _remember(self, int kind, bytes name, bytes value)
+    cpdef line(self, Field method, Field scheme, Field path, Field authority)
     @cython.locals(request=Request, method=Field, path=Field, scheme=Field, host=bytes)
     cpdef request(self, Peer peer, bint ends, str version)
     cdef _forward(self, Request request, trust)
-    cdef _refuse(self, int verdict, str reason)
+    cdef _judge_whole(self, Field method, Field path, bint ends)
     cdef _incomplete(self)
     @cython.locals(authority=Field, host=Field)
     cdef bytes _name_host(self, str version)

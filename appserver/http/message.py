@@ -275,7 +275,6 @@ class Head:
         "_forwarded",
         "_host",
         "_hosts",
-        "_last",
         "_length",
         "_limits",
         "_method",
@@ -297,7 +296,6 @@ class Head:
 
     def __init__(self, limits: Limits, h2: bool) -> None:
         self._limits = limits
-        self._last: dict[int, Field] = {}
         self.h2 = h2
         self.begin()
 
@@ -447,48 +445,36 @@ class Head:
 
     # Finishing
 
-    def line(self, method: bytes, scheme: bytes, target: bytes, authority: bytes | None) -> None:
+    def line(self, method: Field, scheme: Field, path: Field, authority: Field | None) -> None:
         """HTTP/1.1: what stands for the pseudo fields; `authority` is that of an absolute-form target."""
-        self._method = self._remember(_METHOD, b":method", method)
-        self._scheme = self._remember(_SCHEME, b":scheme", scheme)
-        self._path = self._remember(_PATH, b":path", target)
+        self._method = method
+        self._scheme = scheme
+        self._path = path
+        if method.verdict:
+            self.fail(method.verdict, method.reason)
+        if scheme.verdict:
+            self.fail(scheme.verdict, scheme.reason)
+        if path.verdict:
+            self.fail(path.verdict, path.reason)
         if authority is not None:
-            self._authority = judge(b":authority", authority)
-            self.fields.insert(0, self._authority.pair)
-        for field in (self._method, self._scheme, self._path, self._authority):
-            if field is not None and field.verdict:
-                self.fail(field.verdict, field.reason)
-
-    def _remember(self, kind: int, name: bytes, value: bytes) -> Field:
-        # A connection asks for the same things again and again; the last of each kind is kept.
-        field = self._last.get(kind)
-        if field is None or field.value != value:
-            field = self._last[kind] = judge(name, value)
-        return field
+            self._authority = authority
+            self.fields.insert(0, authority.pair)
+            if authority.verdict:
+                self.fail(authority.verdict, authority.reason)
 
     def request(self, peer: Peer, ends: bool, version: str) -> Request | None:
         """Return the request; None if `verdict` and `reason` say what is wrong with it."""
         method = self._method
         path = self._path
         scheme = self._scheme
+        if method is None or scheme is None or path is None:
+            self._incomplete()
+        else:
+            self._judge_whole(method, path, ends)
         if self.verdict:
             return None
-        if method is None or scheme is None or path is None:
-            return self._incomplete()
-        if method.text == "CONNECT":
-            return self._refuse(501, "CONNECT is not supported")
-        if self._protocol:
-            return self._refuse(RESET, ":protocol without CONNECT")
-        if path.raw == b"*" and method.text != "OPTIONS":
-            return self._refuse(RESET, "a path that does not begin with /")
-        if path.size - 37 > self._limits.path:
-            return self._refuse(414, "the target is longer than limit.request_line")
-        if ends and self._length > 0:
-            return self._refuse(RESET, "a content-length without a body")
-        if self._limits.body and self._length > self._limits.body:
-            return self._refuse(413, "the body is longer than limit.request_body")
         host = self._name_host(version)
-        if self.verdict:
+        if self.verdict or method is None or scheme is None or path is None:
             return None
         if self._crumbs is not None:
             # RFC 9113 8.2.3: crumbs become one field before they leave HTTP/2.
@@ -522,8 +508,20 @@ class Head:
         if scheme is not None:
             request.scheme = scheme
 
-    def _refuse(self, verdict: int, reason: str) -> None:
-        self.fail(verdict, reason)
+    def _judge_whole(self, method: Field, path: Field, ends: bool) -> None:
+        # What no field shows by itself.
+        if method.text == "CONNECT":
+            self.fail(501, "CONNECT is not supported")
+        elif self._protocol:
+            self.fail(RESET, ":protocol without CONNECT")
+        elif path.raw == b"*" and method.text != "OPTIONS":
+            self.fail(RESET, "a path that does not begin with /")
+        elif path.size - 37 > self._limits.path:
+            self.fail(414, "the target is longer than limit.request_line")
+        elif ends and self._length > 0:
+            self.fail(RESET, "a content-length without a body")
+        elif self._limits.body and self._length > self._limits.body:
+            self.fail(413, "the body is longer than limit.request_body")
 
     def _incomplete(self) -> None:
         if self._method is not None and self._method.text == "CONNECT":
@@ -539,6 +537,8 @@ class Head:
         elif authority is not None:
             if host is not None and host.value != authority.value and host.value.lower() != authority.value.lower():
                 self.fail(400, "host differs from the authority")
+            elif host is None and not self.h2 and version != "1.0":
+                self.fail(400, "no host")  # RFC 9112 3.2: beside an absolute-form target, too
             return authority.value
         elif host is not None:
             self.fields.insert(0, host.pair)

@@ -10,9 +10,9 @@ import socket
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from appserver.contract import Peer, Trust
+from appserver.contract import Peer, Registry, ServedConnection, Trust
 
-__all__ = ["PREFACE", "Front", "Chooser"]
+__all__ = ["PREFACE", "Chooser", "Front"]
 
 # RFC 9113 3.4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -23,21 +23,16 @@ REFUSAL = (
 )
 
 
-class Chooser(Protocol):
+class Chooser(Registry, Protocol):
     """What the front needs of the worker."""
 
-    loop: asyncio.AbstractEventLoop
-
-    def admit(self, front: object) -> bool:
+    def admit(self, front: ServedConnection) -> bool:
         """Register an accepted connection; False if there are too many."""
 
-    def closed(self, connection: object) -> None:
-        """Forget it."""
-
-    def connect_h2(self, front: object, transport: asyncio.Transport, peer: Peer) -> asyncio.Protocol:
+    def connect_h2(self, front: ServedConnection, transport: asyncio.Transport, peer: Peer) -> asyncio.Protocol:
         """Put an HTTP/2 connection in the front's place."""
 
-    def connect_h1(self, front: object, transport: asyncio.Transport, peer: Peer) -> asyncio.Protocol | None:
+    def connect_h1(self, front: ServedConnection, transport: asyncio.Transport, peer: Peer) -> asyncio.Protocol | None:
         """Put an HTTP/1.1 connection in the front's place; None if it is switched off."""
 
 

@@ -137,8 +137,9 @@ class Worker:
     async def _first(self, task: asyncio.Future[None], event: asyncio.Event) -> bool:
         """Wait for `task` or `event`; tell whether the task is done."""
         waiting = asyncio.ensure_future(event.wait())
+        both: set[asyncio.Future[Any]] = {task, waiting}
         try:
-            await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiting.cancel()
         return task.done()
@@ -246,13 +247,12 @@ class Worker:
         if self._connections:
             await self._idle.wait()
         # Tasks outlive their responses: background work of frameworks.
-        tasks = {exchange.task for exchange in self._host.running if exchange.task is not None}
-        if tasks:
-            await asyncio.wait(tasks)
+        if self._host.running:
+            await asyncio.wait(set(self._host.running))
 
     async def _cut(self, reason: str) -> None:
         Event.FORCED.log(reason=reason, inflight=max(self._inflight(), len(self._host.running)))
-        tasks = {exchange.task for exchange in self._host.running if exchange.task is not None}
+        tasks = set(self._host.running)
         for task in tasks:
             task.cancel()
         if tasks:

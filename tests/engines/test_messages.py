@@ -9,9 +9,9 @@ import pytest
 from tests.engines.messages import CASES, OK, RESET, Case
 from tests.engines.talk import Talk
 from tests.support.frames import (
+    CANCEL,
     ENHANCE_YOUR_CALM,
     GET,
-    CANCEL,
     NO_ERROR,
     POST,
     PROTOCOL_ERROR,

@@ -52,4 +52,3 @@ cdef class Exchange(Receiver):
     cdef _over(self)
     cdef _failed(self, error)
     cdef _answer_500(self)
-    cpdef cancel(self)

@@ -120,7 +120,7 @@ class Exchange(Receiver):
             self._conclude(task)
         else:
             self.task = task
-            host.running.add(self)
+            host.running.add(task)
             task.add_done_callback(self._finished)
 
     def on_body(self, chunk: bytes) -> None:
@@ -354,7 +354,7 @@ class Exchange(Receiver):
     def _finished(self, task: asyncio.Task[None]) -> None:
         if self.task is not None:
             self.task = None
-            self.host.running.discard(self)
+            self.host.running.discard(task)
         self._conclude(task)
 
     def _conclude(self, task: asyncio.Task[None]) -> None:
@@ -393,11 +393,6 @@ class Exchange(Receiver):
         if text:
             self.stream.write(text, True)
         self._done()
-
-    def cancel(self) -> None:
-        """Cut the request: the graceful bound is over."""
-        if self.task is not None:
-            self.task.cancel()
 
 
 async def _awaited(awaitable: Awaitable[None]) -> None:

@@ -7,7 +7,7 @@ import secrets
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
-from appserver.contract import Observer, Peer, Receiver, Request
+from appserver.contract import Observer, Peer, Request
 from appserver.errors import ApplicationError
 from appserver.events import Event
 from appserver.http.reply import Reply
@@ -42,7 +42,7 @@ class Host:
         self.observer = observer
         self.reply = Reply()
         self.state: dict[str, Any] | None = None
-        self.running: set[Receiver] = set()
+        self.running: set[asyncio.Task[None]] = set()
         self.dated = dated
         self.date: tuple[bytes, bytes] | None = None
         self.server = (b"server", server.encode("latin-1")) if server else None

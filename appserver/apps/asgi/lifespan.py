@@ -94,10 +94,13 @@ class Lifespan:
         self._messages.put_nowait({"type": "lifespan.shutdown"})
         if not self._task.done() and not await self._wait(self._options.shutdown):
             Event.LIFESPAN_SLOW.log(phase="shutdown", seconds=self._options.shutdown)
-        elif self.phase is not Phase.OVER or self._said:
+        elif self._said or not self._is_over():
             error = self._task.exception() if self._task.done() and not self._task.cancelled() else None
             Event.LIFESPAN_FAILED.log(phase="shutdown", reason=self._said or repr(error), exc_info=error)
         self._task.cancel()
+
+    def _is_over(self) -> bool:
+        return self.phase is Phase.OVER
 
     async def _wait(self, seconds: float) -> bool:
         try:

@@ -5,6 +5,7 @@ They are whole coroutines to `collections.abc`, so `asyncio.create_task(receive(
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from types import TracebackType
 from typing import Any
 
@@ -19,8 +20,8 @@ class Ready:
     def __init__(self, value: Any) -> None:
         self.value = value
 
-    def __await__(self) -> Ready:
-        return self
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self  # type: ignore[return-value] # an iterator will do, and a generator is slower
 
     def __iter__(self) -> Ready:
         return self
@@ -45,8 +46,8 @@ class Done:
 
     __slots__ = ()
 
-    def __await__(self) -> Done:
-        return self
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self  # type: ignore[return-value] # as above
 
     def __iter__(self) -> Done:
         return self

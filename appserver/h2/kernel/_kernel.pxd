@@ -28,6 +28,7 @@ cdef class Stream(ContractStream):
     cdef Py_ssize_t queued                  # bytes in chunk[offset:] and chunks
     cdef Py_ssize_t owed                    # body bytes received and not granted
     cdef bint responded, ended              # the application's side: head queued, end queued
+    cdef bint sharing                       # takes turns with other long responses
     cdef bint deferred                      # nghttp2 waits for resume_data
     cdef bint remote_ended                  # the peer's END_STREAM was seen
     cdef bint trailing                      # the block being received is trailers
@@ -43,6 +44,7 @@ cdef class Stream(ContractStream):
     cdef int submit(self, int status, list fields, bint end) except -1
     cdef int send_head(self, int status, list fields, bint end, bint interim) except -1
     cdef int enqueue(self, bytes chunk) except -1
+    cdef int share(self) except -1
     cdef int spent(self, Py_ssize_t size) except -1
     cdef drop_queue(self)
     cdef int send_trailers(self) except -1
@@ -61,8 +63,11 @@ cdef class Engine:
     cdef readonly Py_ssize_t queued         # bytes queued by all streams
     cdef bint blocked                       # some stream was refused room: CONNECTION_QUEUE is full
     cdef bint busy                          # inside receive() or take(): output is flushed after it
+    cdef public bint corked                 # so says the connection: it will flush by itself
     cdef bint terminated                    # GOAWAY with an error was queued
-    cdef bint goaway_sent
+    cdef bint ping_due                      # once all that is queued has been sent
+    cdef bytes greeting                     # our first frames, until they are taken
+    cdef Py_ssize_t most                    # streams open at once
     cdef int continuations                  # in the block being received
     cdef int32_t highest                    # stream id the peer opened last
     cdef int32_t opening                    # its HEADERS began and nghttp2 has not announced it
@@ -98,5 +103,5 @@ cdef class Engine:
     cdef int seal(self) except -1
     cdef int unblock(self) except -1
     cdef int forget(self, Stream stream) except -1
-    cdef bint end_unfinished(self) except -1
+    cdef bint follow_up(self) except -1
     cdef int park(self, BaseException error) except -1

@@ -49,6 +49,9 @@ cdef enum:
     # Payloads from this size on are handed to the transport without a copy.
     UNCOPIED = 4096
     SCRATCH = 65536
+    # What fits into one DATA frame need not take turns.
+    ONE_FRAME = 16384
+    UNLIMITED = 0x7FFFFFFF
     # Closed streams whose late frames can still be told apart; nghttp2 keeps as many as may be open.
     REMEMBERED_STREAMS = 128
 

@@ -60,6 +60,11 @@ cdef int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, 
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
         engine.head.begin()
         if frame.headers.cat == NGHTTP2_HCAT_REQUEST:
+            if engine.inflight >= engine.most:
+                engine.opening = 0
+                engine.expect_more(frame.hd.stream_id)
+                nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame.hd.stream_id, REFUSED_STREAM)
+                return 0
             stream = Stream.__new__(Stream)
             stream.engine = engine
             stream.id = frame.hd.stream_id

@@ -49,13 +49,20 @@ cdef class Engine:
         cdef nghttp2_settings_entry settings[6]
         settings[0] = nghttp2_settings_entry(NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 4096)
         settings[1] = nghttp2_settings_entry(NGHTTP2_SETTINGS_ENABLE_PUSH, 0)
-        settings[2] = nghttp2_settings_entry(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, windows.streams)
+        # nghttp2 ends the connection of a peer that opens one too many, where RFC 9113 5.1.2 wants the stream
+        # refused. It is told of no limit, the peer of ours, and `on_begin_headers` enforces it.
+        settings[2] = nghttp2_settings_entry(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, UNLIMITED)
         settings[3] = nghttp2_settings_entry(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, windows.stream)
         settings[4] = nghttp2_settings_entry(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, windows.head)
         settings[5] = nghttp2_settings_entry(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1)
         if nghttp2_submit_settings(self.session, NGHTTP2_FLAG_NONE, settings, 6):
             raise MemoryError
         nghttp2_session_set_local_window_size(self.session, NGHTTP2_FLAG_NONE, 0, windows.connection)
+        self.most = windows.streams
+        greeting = b"".join(self.take(SCRATCH))
+        limit = 9 + 2 * 6 + 2
+        assert greeting[limit - 2 : limit + 4] == b"\x00\x03\x7f\xff\xff\xff"
+        self.greeting = greeting[:limit] + int(self.most).to_bytes(4, "big") + greeting[limit + 4 :]
         return 0
 
     # Bytes in
@@ -181,7 +188,7 @@ cdef class Engine:
     # Bytes out
 
     cdef int wake(self) except -1:
-        if not self.busy and self.owner is not None:
+        if not self.busy and not self.corked and self.owner is not None:
             self.owner.schedule()
         return 0
 
@@ -193,13 +200,16 @@ cdef class Engine:
         if self.session == NULL:
             return NO_FIELDS
         self.output = output = []
+        if self.greeting is not None:
+            output.append(self.greeting)
+            self.greeting = None
         self.room = most
         self.busy = True
         while self.room > 0:
             size = nghttp2_session_mem_send(self.session, &data)
             if size > 0:
                 self.put(data, size)
-            elif size < 0 or self.room <= 0 or not self.unfinished or not self.end_unfinished():
+            elif size < 0 or self.room <= 0 or not self.follow_up():
                 break
         self.busy = False
         self.seal()
@@ -269,9 +279,16 @@ cdef class Engine:
         self.unfinished.append(stream)
         return 0
 
-    cdef bint end_unfinished(self) except -1:
+    cdef bint follow_up(self) except -1:
+        # Queue what must not overtake what was queued before; tell whether there is any.
         cdef Stream stream
         cdef list unfinished
+        if self.ping_due:
+            self.ping_due = False
+            nghttp2_submit_ping(self.session, NGHTTP2_FLAG_NONE, NULL)
+            return True
+        if not self.unfinished:
+            return False
         unfinished, self.unfinished = self.unfinished, []
         for stream in unfinished:
             if stream.engine is not None and not stream.remote_ended:
@@ -289,7 +306,7 @@ cdef class Engine:
     def notice(self):
         if self.session != NULL:
             nghttp2_submit_shutdown_notice(self.session)
-            nghttp2_submit_ping(self.session, NGHTTP2_FLAG_NONE, NULL)
+            self.ping_due = True
             self.wake()
 
     def goaway(self):

@@ -126,6 +126,12 @@ cdef extern from "nghttp2/nghttp2.h":
     int nghttp2_submit_shutdown_notice(nghttp2_session *session)
     int nghttp2_submit_goaway(nghttp2_session *session, uint8_t flags, int32_t last_stream_id, uint32_t error_code,
                               const uint8_t *opaque_data, size_t opaque_data_len)
+    ctypedef struct nghttp2_extpri:
+        uint32_t urgency
+        int inc
+
+    int nghttp2_session_change_extpri_stream_priority(nghttp2_session *session, int32_t stream_id,
+                                                      const nghttp2_extpri *extpri, int ignore_client_signal)
     int32_t nghttp2_submit_headers(nghttp2_session *session, uint8_t flags, int32_t stream_id, const void *pri_spec,
                                    const nghttp2_nv *nva, size_t nvlen, void *stream_user_data)
     int nghttp2_submit_trailer(nghttp2_session *session, int32_t stream_id, const nghttp2_nv *nva, size_t nvlen)

@@ -37,11 +37,12 @@ cdef class Stream(ContractStream):
         if PyBytes_GET_SIZE(chunk):
             self.enqueue(chunk)
         self.ended = end
+        if not self.sharing and (not end or self.queued > ONE_FRAME):
+            self.share()
         if self.deferred:
             self.deferred = False
             nghttp2_session_resume_data(engine.session, self.id)
-        if not engine.busy:
-            engine.wake()
+        engine.wake()
 
     cpdef finish(self, list trailers):
         if trailers:
@@ -214,6 +215,16 @@ cdef class Stream(ContractStream):
         elif engine.queued >= CONNECTION_HIGH:
             self.writable = False
             engine.blocked = True
+        return 0
+
+    cdef int share(self) except -1:
+        # By default nghttp2 serves one long response to its end before the next: to a proxy's other clients
+        # that is a stall. RFC 9218 4.2: incremental streams take turns.
+        cdef nghttp2_extpri priority
+        self.sharing = True
+        priority.urgency = 3
+        priority.inc = 1
+        nghttp2_session_change_extpri_stream_priority(self.engine.session, self.id, &priority, 1)
         return 0
 
     cdef int spent(self, Py_ssize_t size) except -1:

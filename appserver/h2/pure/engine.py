@@ -31,6 +31,7 @@ class Engine:
         self.owner = owner
         self.session = Session(windows)
         self.queued = 0
+        self.corked = False
         self._head = head
         self._peer = peer
         self._most_streams = windows.streams
@@ -180,7 +181,7 @@ class Engine:
 
     def wake(self) -> None:
         """Ask for a flush, unless one follows anyway."""
-        if not self._busy:
+        if not self._busy and not self.corked:
             self.owner.schedule()
 
     def queue(self, stream: PureStream, size: int) -> None:
