@@ -1,14 +1,12 @@
 cimport cython
 
 from appserver.contract cimport Peer, Request
+from appserver.h1.recall cimport Recall
 from appserver.http.message cimport Field, Head, Limits, Meter, judge
 
 cdef bytes CRLF, HEAD_END
 cdef int CR, LF
-cdef Py_ssize_t EXTENSION, EXTENSIONS, TRAILERS, TRAILER_FIELDS, CHUNK_LINE, JUDGED_FIELDS, JUDGED_SIZE, KEPT_FIELDS
-cdef dict JUDGED
-
-cdef Field _judge(bytes name, bytes value)
+cdef Py_ssize_t EXTENSION, EXTENSIONS, TRAILERS, TRAILER_FIELDS, CHUNK_LINE, KEPT_LINE
 
 @cython.final
 cdef class Parser:
@@ -28,8 +26,8 @@ cdef class Parser:
     cdef bytes _line, _tail, _kept_line
     cdef Field _scheme, _method, _target, _authority
     cdef str _version
-    cdef list _names, _values, _fields
-    cdef Py_ssize_t _at, _quick, _head_size, _run, _extensions
+    cdef Recall _recall
+    cdef Py_ssize_t _quick, _head_size, _run, _extensions
     cdef bint _carriage, _lined, _upgraded, _spent, _moved, _sized, _in_chunk
 
     cpdef next(self)
@@ -40,10 +38,8 @@ cdef class Parser:
     cdef bint _execute(self, bytes piece) except -1
 
     # Called by llhttp
-    @cython.locals(at=Py_ssize_t, field=Field)
+    @cython.locals(field=Field)
     cpdef on_header(self, bytes name, bytes value)
-    @cython.locals(at=Py_ssize_t, field=Field)
-    cdef Field _find_field(self, bytes name, bytes value)
     cpdef on_body(self, bytes piece)
     cpdef on_chunk_header(self)
     cpdef on_message_complete(self)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from appserver.contract import Fields, Peer, Request
+from appserver.h1.recall import Recall
 from appserver.http.message import DROP_CONNECTION, RESET, Field, Head, Limits, Meter, judge
 
 __all__ = ["Parser"]
@@ -33,76 +34,26 @@ TRAILERS = 8_192
 TRAILER_FIELDS = 32
 # A chunk line without extension: the CRLF of the data before it, 16 digits, CRLF.
 CHUNK_LINE = 20
-
-# Proxies send the same fields again and again: judged once, per process. Long values rarely repeat.
-JUDGED: dict[tuple[bytes, bytes], Field] = {}
-JUDGED_FIELDS = 1_024
-JUDGED_SIZE = 256
-# Fields of the last head that a connection keeps.
-KEPT_FIELDS = 32
-
-
-def _judge(name: bytes, value: bytes) -> Field:
-    field = judge(name.lower(), value.strip(b" \t"))
-    if len(name) + len(value) <= JUDGED_SIZE:
-        if len(JUDGED) >= JUDGED_FIELDS:
-            JUDGED.clear()
-        JUDGED[name, value] = field
-    return field
+# The longest request line that a connection keeps for the next head.
+KEPT_LINE = 256
 
 
 class Parser:
     """The requests of one connection, one at a time."""
 
     __slots__ = (
-        "_at",
-        "_authority",
-        "_carriage",
-        "_execute_raw",
-        "_extensions",
-        "_fields",
-        "_head",
-        "_head_size",
-        "_in_chunk",
-        "_kept_line",
-        "_limits",
-        "_line",
-        "_lined",
-        "_meter",
-        "_method",
-        "_moved",
-        "_names",
-        "_peer",
-        "_quick",
-        "_run",
-        "_scheme",
-        "_sized",
-        "_spent",
-        "_tail",
-        "_target",
-        "_trailer",
-        "_upgraded",
-        "_values",
-        "_version",
-        "begun",
-        "body",
-        "complete",
-        "persistent",
-        "reason",
-        "remaining",
-        "request",
-        "status",
-        "trailers",
-    )
+        "_authority", "_carriage", "_execute_raw", "_extensions", "_head", "_head_size", "_in_chunk", "_kept_line",
+        "_limits", "_line", "_lined", "_meter", "_method", "_moved", "_peer", "_quick", "_recall", "_run", "_scheme",
+        "_sized", "_spent", "_tail", "_target", "_trailer", "_upgraded", "_version", "begun", "body", "complete",
+        "persistent", "reason", "remaining", "request", "status", "trailers",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits, peer: Peer) -> None:
         self._limits = limits
         self._peer = peer
         self._scheme = judge(b":scheme", peer.scheme.encode("ascii"))
         self._kept_line = b""
-        self._names: list[bytes] = []
-        self._values: list[bytes] = []
-        self._fields: list[Field] = []
+        self._recall = Recall()
         self._head = Head(limits, False)
         self._quick: int = min(limits.path, limits.size)
         self._carriage = False
@@ -114,11 +65,11 @@ class Parser:
 
     def next(self) -> None:
         """Forget the message that is complete, and expect the one behind it."""
-        if self._spent:
+        if self._spent or self._recall.misread:
             self._renew()
         self._head.begin()
+        self._recall.rewind()
         self.request: Request | None = None
-        self._at: int = 0
         self.begun = False
         self.complete = False
         self.persistent = True
@@ -130,10 +81,7 @@ class Parser:
         self._head_size: int = 0
 
     def _renew(self) -> None:
-        parser = HttpRequestParser(self)
-        # Whether a connection goes on is decided here; llhttp also heeds Proxy-Connection.
-        parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._execute_raw = parser.feed_data
+        self._execute_raw = HttpRequestParser(self).feed_data
         self._spent = False
 
     def close(self) -> None:
@@ -170,35 +118,11 @@ class Parser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field of the head or of the trailers."""
-        # A peer mostly sends what it sent before, in the same order: compared, not looked up.
-        at = self._at
-        if at < len(self._names) and name == self._names[at] and value == self._values[at]:
-            field: Field = self._fields[at]
-            self._at = at + 1
-        else:
-            field = self._find_field(name, value)
+        field = self._recall.field(name, value)
         if self.request is None:
             self._head.add(field)
         else:
             self._trailing().add(field)
-
-    def _find_field(self, name: bytes, value: bytes) -> Field:
-        field = JUDGED.get((name, value))
-        if field is None:
-            field = _judge(name, value)
-        at = self._at
-        self._at = at + 1
-        if len(name) + len(value) > JUDGED_SIZE:
-            name = value = b""
-        if at < len(self._names):
-            self._names[at] = name
-            self._values[at] = value
-            self._fields[at] = field
-        elif at < KEPT_FIELDS:
-            self._names.append(name)
-            self._values.append(value)
-            self._fields.append(field)
-        return field
 
     def on_body(self, piece: bytes) -> None:
         """Data of a chunk."""
@@ -328,7 +252,7 @@ class Parser:
         if not target.startswith(b"/"):
             target = self._split_absolute(method, target)
         self._target = judge(b":path", target)
-        self._kept_line = line if len(line) <= JUDGED_SIZE else b""
+        self._kept_line = line if len(line) <= KEPT_LINE else b""
         return True
 
     def _split_absolute(self, method: bytes, target: bytes) -> bytes:
@@ -409,6 +333,9 @@ class Parser:
         values = self._head.connection
         options = [] if values is None else [option.strip() for option in b",".join(values).lower().split(b",")]
         self.persistent = b"close" not in options and (request.version != "1.0" or b"keep-alive" in options)
+        if options != [b"keep-alive"]:
+            # llhttp may have read these otherwise, and would take nothing behind this message.
+            self._spent = True
 
     # Body
 
