@@ -239,6 +239,8 @@ class Exchange(Receiver):
         self.left = reply.length
         self.trailing = bool(message.get("trailers", False))
         self.bodiless = not has_body(status, request.method == "HEAD")
+        if status == 204 and self.left >= 0:
+            fields = [field for field in fields if field[0] != b"content-length"]  # RFC 9110 8.6
         self.phase = _BODY
         self.stream.respond(status, fields, self.bodiless)
 
@@ -342,8 +344,9 @@ class Exchange(Receiver):
     def _conclude(self, task: asyncio.Task[None]) -> None:
         try:
             error = task.exception()
-        except asyncio.CancelledError:
-            self._failed(None)
+        except asyncio.CancelledError as cancelled:
+            # Not the application's fault if it was cut at a stop.
+            self._failed(None if task.cancelling() or self.phase >= _DONE else cancelled)
             return
         if error is not None:
             self._failed(error)
@@ -351,7 +354,6 @@ class Exchange(Receiver):
             self._failed(UnexpectedMessage(f"the application returned in phase {_PHASES[self.phase]}"))
 
     def _failed(self, error: BaseException | None) -> None:
-        # Nothing of a cancelled request is the application's fault: it was cut at a stop.
         if error is not None:
             self.host.report(self.request, error)
         if self.phase == _HEAD:
