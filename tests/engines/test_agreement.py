@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, note, settings
 from tests.engines.conftest import load
 from tests.engines.differences import VERDICTS
 from tests.engines.messages import CASES, Case
-from tests.engines.script import Answer, Exchange, Outcome, Script, play, scripts
+from tests.engines.player import Answer, Exchange, Outcome, play
+from tests.engines.script import Script, scripts
 from tests.engines.talk import MAKE
 from tests.support.frames import NO_ERROR, REFUSED_STREAM
 
