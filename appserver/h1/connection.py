@@ -12,6 +12,8 @@ A request behind one in progress is not even parsed: its bytes wait, and above a
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 
 from appserver.config.options import Http1Options, TimeoutOptions
 from appserver.contract import Application, Peer, Receiver, Registry
@@ -36,6 +38,8 @@ OWED_LOW = 131_072
 WAITING = 65_536
 # The rest of a body that nobody reads: at most this is read to save the connection.
 DISCARD = 65_536
+# struct linger: on, no seconds.
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Connection(Wire):
@@ -259,6 +263,10 @@ class Connection(Wire):
         if abruptly:
             self.flush()
             self._closing = True
+            # abort() alone is a FIN to the peer, if it has nothing unread: to it the end of a whole body.
+            sock = self.transport.get_extra_info("socket")
+            if sock is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             self.abort()
         else:
             self._close(not self._parser.complete)

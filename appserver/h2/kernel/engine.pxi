@@ -30,6 +30,7 @@ cdef class Engine:
         nghttp2_option_set_no_auto_window_update(option, 1)
         nghttp2_option_set_no_http_messaging(option, 1)
         nghttp2_option_set_no_closed_streams(option, 1)
+        nghttp2_option_set_max_send_header_block_length(option, HEAD_BYTES)
         # Below 1.70 partial frame headers are counted as well: up to nine for each CONTINUATION.
         raise_continuation_limit(option, (CONTINUATIONS + 1) * 9)
         failed = nghttp2_session_server_new2(&self.session, callbacks, <void *> self, option)

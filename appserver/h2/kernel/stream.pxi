@@ -250,10 +250,13 @@ cdef class Stream(ContractStream):
         self.chunks = None
 
     cdef int send_trailers(self) except -1:
-        cdef nghttp2_nv stack[MOST_NV]
-        if PyList_GET_SIZE(self.trailers) > MOST_NV:
-            raise ValueError("too many trailers")
-        nghttp2_submit_trailer(
-            self.engine.session, self.id, stack, fill(stack, self.trailers, NGHTTP2_NV_FLAG_NONE)
-        )
+        cdef nghttp2_nv *nva = <nghttp2_nv *> malloc(PyList_GET_SIZE(self.trailers) * sizeof(nghttp2_nv))
+        if nva == NULL:
+            raise MemoryError
+        try:
+            nghttp2_submit_trailer(
+                self.engine.session, self.id, nva, fill(nva, self.trailers, NGHTTP2_NV_FLAG_NONE)
+            )
+        finally:
+            free(nva)
         return 0
