@@ -304,6 +304,21 @@ cdef class Engine:
             return True
         return not nghttp2_session_want_read(self.session) and not nghttp2_session_want_write(self.session)
 
+    def expire(self, double now, double seconds):
+        cdef Stream stream = self.streams
+        cdef Stream after
+        while stream is not None:
+            after = stream.after
+            if not stream.responded or not (stream.queued or stream.ended):
+                stream.stamp = 0
+            elif stream.moved or stream.stamp == 0:
+                stream.stamp = now
+            elif now - stream.stamp > seconds:
+                self.owner.on_fault("a stream's window stays shut")
+                stream.give_up()
+            stream.moved = False
+            stream = after
+
     def notice(self):
         if self.session != NULL:
             nghttp2_submit_shutdown_notice(self.session)
