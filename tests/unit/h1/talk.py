@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +24,7 @@ class MemoryTransport:
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
-        self.closed = self.half_closed = self.aborted = self.reading_paused = self.stuck = False
+        self.closed = self.half_closed = self.aborted = self.reading_paused = self.stuck = self.resets = False
         self.buffered = 0
         self.high = 0
         self.connection: Connection | None = None
@@ -62,6 +64,14 @@ class MemoryTransport:
     def write_eof(self) -> None:
         assert not self.ended
         self.half_closed = True
+
+    def get_extra_info(self, name: str) -> MemoryTransport | None:
+        return self if name == "socket" else None
+
+    def setsockopt(self, level: int, name: int, value: bytes) -> None:
+        """As its own socket: only how it will be closed is of interest."""
+        assert (level, name) == (socket.SOL_SOCKET, socket.SO_LINGER)
+        self.resets = struct.unpack("ii", value) == (1, 0)
 
     def close(self) -> None:
         assert not self.ended

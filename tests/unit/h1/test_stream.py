@@ -190,7 +190,9 @@ def test_a_reset_tears_a_body_off_that_only_the_end_delimits() -> None:
         call.stream.write(b"hello", False)
         call.stream.reset(Reset.INTERNAL_ERROR)
 
-    assert answered(OLD, handler).transport.aborted
+    torn = answered(OLD, handler).transport
+    assert torn.aborted
+    assert torn.resets, "a FIN would be the end of a whole body"
     assert not answered(GET, handler).transport.aborted
 
 
