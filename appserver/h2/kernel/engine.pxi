@@ -165,25 +165,26 @@ cdef class Engine:
         cdef Slot *second = &self.slots[(mixed >> (64 - SLOT_BITS)) ^ 1]
         cdef nghttp2_vec n, v
         cdef Field field
+        cdef bytes name_bytes, value_bytes
         if slot.name == name and slot.value == value:
             return <Field> slot.field
         if second.name == name and second.value == value:
             return <Field> second.field
         n = nghttp2_rcbuf_get_buf(name)
         v = nghttp2_rcbuf_get_buf(value)
-        field = judge(
-            PyBytes_FromStringAndSize(<const char *> n.base, n.len),
-            PyBytes_FromStringAndSize(<const char *> v.base, v.len),
-        )
-        if v.len <= REMEMBERED and not flags & NGHTTP2_NV_FLAG_NO_INDEX:
-            nghttp2_rcbuf_incref(name)
-            nghttp2_rcbuf_incref(value)
-            Py_INCREF(field)
-            clear_slot(second)
-            second[0] = slot[0]
-            slot.name = name
-            slot.value = value
-            slot.field = <void *> field
+        name_bytes = PyBytes_FromStringAndSize(<const char *> n.base, n.len)
+        value_bytes = PyBytes_FromStringAndSize(<const char *> v.base, v.len)
+        if v.len > REMEMBERED or flags & NGHTTP2_NV_FLAG_NO_INDEX:
+            return judge(name_bytes, value_bytes)
+        field = recall(name_bytes, value_bytes)
+        nghttp2_rcbuf_incref(name)
+        nghttp2_rcbuf_incref(value)
+        Py_INCREF(field)
+        clear_slot(second)
+        second[0] = slot[0]
+        slot.name = name
+        slot.value = value
+        slot.field = <void *> field
         return field
 
     # Bytes out
