@@ -164,7 +164,8 @@ class Connection:
             self._moved = True
             if len(output) == 1:
                 self._write(output[0])
-            else:
+            elif not self.transport.is_closing():
+                # asyncio's writelines would go on to watch the descriptor of a transport that is closed.
                 self.transport.writelines(output)
         if self._phase != CLOSED and self._engine.ended:
             self._close()

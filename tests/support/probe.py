@@ -38,7 +38,8 @@ class Call:
         return int(self.query.get(name, default))
 
     def note(self, what: Any) -> None:
-        notes[self.id].append(what)
+        if self.id:
+            notes[self.id].append(what)
 
     async def start(self, status: int = 200, *fields: tuple[bytes, bytes], **more: Any) -> None:
         await self.send({"type": "http.response.start", "status": status, "headers": list(fields), **more})
@@ -88,6 +89,7 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
         await lifespan(scope, receive, send)
         return
     call = Call(scope, receive, send)
+    call.note("begun")
     try:
         await endpoints.get(scope["path"], missing)(call)
     except BaseException as error:
