@@ -12,7 +12,7 @@ cdef int NOTHING, CLOSING, CLIENT_READS, CLIENT_ASKS, CLIENT_SENDS, IDLE
 cdef class Connection(Wire):
     cdef readonly object transport
     cdef readonly Peer peer
-    cdef object _write, _call_soon, _registry, _timeouts
+    cdef object _write, _call_soon, _context, _registry, _timeouts
     cdef Application _application
     cdef Parser _parser             # owned
     cdef Http1Stream _stream        # shared with the application until the response is whole

@@ -432,10 +432,10 @@ async def context(call: Call) -> None:
     """Set a context variable; answer with what it was before."""
     before = variable.get()
     variable.set(call.query.get("set", ""))
-    if "body" in call.query:
-        await call.read()
     if "ms" in call.query:
         await asyncio.sleep(call.number("ms") / 1000)
+    if "body" in call.query:
+        await call.read()
     assert variable.get() == call.query.get("set", "")
     await call.answer(before.encode())
 
