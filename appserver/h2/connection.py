@@ -50,6 +50,7 @@ class Connection:
         "_scheduled",
         "_timeouts",
         "_write",
+        "_writelines",
         "peer",
         "transport",
     )
@@ -68,6 +69,8 @@ class Connection:
         self.transport = transport
         self.peer = peer
         self._write = transport.write
+        # asyncio's (3.12, 3.13) never says pause_writing, and goes on to watch the descriptor of a closed transport.
+        self._writelines = None if isinstance(transport, asyncio.Transport) else transport.writelines
         self._application = application
         self._registry = registry
         self._timeouts = timeouts
@@ -164,9 +167,10 @@ class Connection:
             self._moved = True
             if len(output) == 1:
                 self._write(output[0])
-            elif not self.transport.is_closing():
-                # asyncio's writelines would go on to watch the descriptor of a transport that is closed.
-                self.transport.writelines(output)
+            elif self._writelines is not None:
+                self._writelines(output)
+            else:
+                self._write(b"".join(output))
         if self._phase != CLOSED and self._engine.ended:
             self._close()
 
