@@ -56,7 +56,7 @@ class Front(asyncio.Protocol):
         self.transport = transport
         self._accepted = self._chooser.loop.time()
         self.peer = describe(transport, self._trusts)
-        if not self._chooser.admit(self):
+        if not self._chooser.admit(self) or self.peer is None:
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -118,8 +118,8 @@ def _may_be_http1(first: bytes) -> bool:
     return not end or len(words) != 3 or words[2][:5].upper() == b"HTTP/"
 
 
-def describe(transport: asyncio.Transport, trusts: Callable[[str | None], Trust | None]) -> Peer:
-    """Return the peer of an accepted transport, and switch Nagle's algorithm off."""
+def describe(transport: asyncio.Transport, trusts: Callable[[str | None], Trust | None]) -> Peer | None:
+    """Return the peer of an accepted transport, None if it has gone since; switch Nagle's algorithm off."""
     sock = transport.get_extra_info("socket")
     client = transport.get_extra_info("peername")
     server = transport.get_extra_info("sockname")
@@ -127,5 +127,10 @@ def describe(transport: asyncio.Transport, trusts: Callable[[str | None], Trust 
         path = server.decode("utf-8", "surrogateescape") if isinstance(server, bytes) else str(server or "")
         return Peer(None, (path, None), "http", trusts(None))
     # uvloop and asyncio do so for most sockets; a listener made with proto=0 once cost uvicorn 40 ms a request.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        return None
+    if client is None:
+        return None
     return Peer((client[0], client[1]), (server[0], server[1]), "http", trusts(client[0]))
