@@ -51,13 +51,14 @@ def plain_function(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
 @pytest.mark.parametrize("mode", ["auto", "on"])
 def test_a_life(loop: ClockLoop, log: EventLog, app: App, mode: str) -> None:
     life = lifespan(app, mode)
+    phases = [life.phase]
     loop.finish(life.startup())
-    assert life.phase is Phase.SERVING
+    phases.append(life.phase)
     assert life.state == {"pool": "a pool"}
 
     loop.finish(life.shutdown())
 
-    assert life.phase is Phase.OVER
+    assert [*phases, life.phase] == [Phase.WAITING, Phase.SERVING, Phase.OVER]
     assert log.names == []
     assert not asyncio.all_tasks(loop)
 

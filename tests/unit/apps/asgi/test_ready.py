@@ -30,7 +30,7 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-async def first(awaitable: Awaitable[list[Any]]) -> Any:
+async def first(awaitable: Awaitable[Any]) -> Any:
     return (await awaitable)[0]
 
 
@@ -100,10 +100,12 @@ def test_what_is_thrown_in_comes_out(module: ModuleType, thrown: tuple[Any, ...]
 def test_the_steps_of_the_protocol(module: ModuleType, name: str) -> None:
     value = None if name == "Done" else "value"
     awaitable = module.DONE_AWAITABLE if name == "Done" else module.Ready(value)
-    for step in (lambda: next(iter(awaitable)), lambda: awaitable.send(None)):
-        with pytest.raises(StopIteration) as stop:
-            step()
-        assert stop.value.value == value
+    with pytest.raises(StopIteration) as by_next:
+        next(iter(awaitable))
+    with pytest.raises(StopIteration) as by_send:
+        awaitable.send(None)
+
+    assert by_next.value.value == by_send.value.value == value
 
 
 def test_a_cancelled_wait_is_cancelled(module: ModuleType, loop: ClockLoop) -> None:
