@@ -194,6 +194,7 @@ class Connection:
             self._idle_since = now
         elif self._phase == OPEN and now - self._idle_since > self._timeouts.h2_idle:
             self.drain()
+        self._engine.expire(now, self._timeouts.response_stall)
         if self._paused and now - self._paused_at > self._timeouts.response_stall:
             self.abort()
 

@@ -18,6 +18,7 @@ from appserver.contract import Receiver, Request, Stream
 __all__ = [
     "CONNECTION_QUEUE",
     "MAX_CONTINUATIONS",
+    "MOST_HEAD",
     "STREAM_QUEUE",
     "Engine",
     "EngineOwner",
@@ -29,6 +30,8 @@ STREAM_QUEUE = 262_144
 CONNECTION_QUEUE = 1_048_576
 # CVE-2024-28182; nghttp2's and our own limit.
 MAX_CONTINUATIONS = 8
+# Fields of a response, names and values: a longer head is not sent, and its stream is reset.
+MOST_HEAD = 1_048_576
 
 
 class Windows:
@@ -97,6 +100,9 @@ class Engine(Protocol):
 
     def goaway(self) -> None:
         """Drain, step two: GOAWAY with the last id taken; `ended` once the open streams are done."""
+
+    def expire(self, now: float, seconds: float) -> None:
+        """Reset each stream whose waiting answer has not moved for `seconds`; called about once a second."""
 
     def terminate(self, code: int) -> None:
         """GOAWAY with `code` at once; open streams are lost."""

@@ -70,14 +70,15 @@ def run(config: Config) -> int:
 
 
 def _run_through(loop: asyncio.AbstractEventLoop, main: asyncio.Task[None]) -> None:
-    """Run to the end of `main`; a request that raises SystemExit must not end the process."""
+    """Run to the end of `main`; a request that raises SystemExit or KeyboardInterrupt must not end the process."""
     while not main.done():
         try:
             loop.run_until_complete(main)
-        except SystemExit as error:
-            if main.done():
+        except (SystemExit, KeyboardInterrupt) as error:
+            # Ctrl-C itself is a signal that the worker handles, once it is there.
+            if main.done() or signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 raise
-            Event.APPLICATION_EXIT.log(code=error.code)
+            Event.APPLICATION_EXIT.log(code=error.code if isinstance(error, SystemExit) else "KeyboardInterrupt")
     main.result()
 
 
@@ -278,6 +279,8 @@ class Worker:
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
+        if isinstance(error, SystemExit | KeyboardInterrupt):
+            return  # it was raised through the loop, or into the request that started the task, and said there
         if "protocol" in context or "transport" in context:
             Event.INTERNAL_ERROR.log(client=context.get("message", ""), exc_info=error)
         else:

@@ -1,20 +1,15 @@
-"""A random conversation: moves drawn by hypothesis, encoded once, played to an engine with one application.
-
-The application answers by the path of a request, so that engines that make the same calls up are given the
-same calls down. A play ends in an `Outcome`, which says nothing of how bytes were cut into calls or frames.
-"""
+"""A random conversation: moves drawn by hypothesis, encoded once, and where the bytes are cut into reads."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from appserver.contract import Receiver, Request, Stream
 from tests.engines.messages import CASES
-from tests.engines.talk import MAKE, Recorder, Talk
 from tests.support.frames import (
     CANCEL,
     CONTINUATION,
@@ -22,160 +17,20 @@ from tests.support.frames import (
     END_HEADERS,
     HEADERS,
     INITIAL_WINDOW_SIZE,
-    INTERNAL_ERROR,
     MAX_FRAME_SIZE,
     PADDED,
     POST,
     Client,
-    Data,
-    Goaway,
-    Head,
-    Reset,
-    Sent,
     changed,
     frame,
 )
 
-__all__ = ["Move", "Outcome", "Script", "play", "scripts"]
+__all__ = ["Move", "Script", "scripts"]
 
 Move = tuple[object, ...]
 
+# What `player` does with a request.
 BEHAVIOURS = ("now", "end", "echo", "big", "slow", "abort", "early", "refuse", "busy", "hint")
-
-
-# The application
-
-
-class Player(Talk):
-    """A connection whose application answers by the request's path."""
-
-    def __post_init__(self) -> None:
-        self.begun: list[tuple[str, Recorder]] = []
-        self.fresh: list[tuple[str, Recorder]] = []
-        super().__post_init__()
-        self.react = self._act
-
-    def begin(self, request: Request, stream: Stream) -> Receiver | None:
-        behaviour = request.path.split("/")[1] if request.path.count("/") > 1 else "now"
-        recorder = Recorder(self, len(self.requests) + 1, request, stream)
-        self.requests.append(recorder)
-        self.begun.append((behaviour, recorder))
-        self.fresh.append((behaviour, recorder))
-        if behaviour in ("early", "busy"):
-            stream.respond(200 if behaviour == "early" else 503, [(b"x-early", b"1")], True)
-        return None if behaviour in ("refuse", "busy") else recorder
-
-    def start(self) -> None:
-        """What the connection does after each read."""
-        fresh, self.fresh = self.fresh, []
-        for behaviour, recorder in fresh:
-            if not recorder.lost:
-                self._start(behaviour, recorder.stream, recorder.request)
-
-    def _start(self, behaviour: str, stream: Stream, request: Request) -> None:
-        if behaviour == "hint":
-            stream.inform(103, [(b"link", b"</a>")])
-            stream.respond(204, [], True)
-        elif behaviour == "abort":
-            stream.respond(200, [], False)
-            stream.write(b"part", False)
-            stream.reset(INTERNAL_ERROR)
-        elif behaviour == "echo" or (behaviour == "end" and request.ends):
-            stream.respond(200, [], False)
-            if request.ends:
-                stream.write(b"none", True)
-        elif behaviour in ("now", "big"):
-            stream.respond(200, [(b"x-long", b"v" * 50)], False)
-            stream.write(bytes(70_000 if behaviour == "big" else 10), True)
-
-    def _act(self, recorder: Recorder, call: str) -> None:
-        behaviour = self.begun[recorder.id - 1][0]
-        stream = recorder.stream
-        if call == "body":
-            stream.grant(len(recorder.body))
-            if behaviour == "echo":
-                stream.respond(200, [], False)
-                stream.write(recorder.body[-1:], False)
-        elif call == "end" and behaviour == "echo":
-            stream.respond(200, [], False)
-            stream.finish(recorder.trailers or [])
-        elif call == "end" and behaviour == "end":
-            stream.respond(200, [], False)
-            stream.write(b"all of it", True)
-
-
-@dataclass
-class Exchange:
-    """What one request's application was told."""
-
-    method: str
-    target: bytes
-    fields: list[tuple[bytes, bytes]]
-    ends: bool
-    body: bytes
-    trailers: list[tuple[bytes, bytes]] | None
-    lost: bool
-
-
-@dataclass
-class Answer:
-    """What a client was told on one stream."""
-
-    heads: list[tuple[tuple[bytes, bytes], ...]] = field(default_factory=list)
-    end: bool = False
-    reset: int = -1
-
-
-@dataclass
-class Outcome:
-    """Everything engines must agree on; `code` is that of the GOAWAY that ended the connection, or -1."""
-
-    exchanges: list[Exchange]
-    answers: dict[int, Answer]
-    code: int
-
-
-def play(make: MAKE, script: Script) -> Outcome:
-    """Play a script to an engine."""
-    player = Player(make, limits={"body": 60_000}, windows={"streams": script.streams}, settings=script.settings)
-    answers: dict[int, Answer] = {}
-    code = -1
-    for piece in script.reads():
-        player.say(piece)
-        player.start()
-        said = player.heard()
-        code = next((frame.code for frame in said if isinstance(frame, Goaway)), -1)
-        if code >= 0:
-            # What was still under way when the connection broke may have been sent or not.
-            break
-        for sent in said:
-            _note(answers, sent)
-        if player.engine.ended:
-            break
-    player.engine.lose()
-    assert player.engine.inflight == 0
-    exchanges = [
-        Exchange(r.request.method, r.request.target, r.request.fields, r.request.ends, r.body, r.trailers, bool(r.lost))
-        for r in player.requests
-    ]
-    return Outcome(exchanges, answers, code)
-
-
-def _note(answers: dict[int, Answer], sent: Sent) -> None:
-    if isinstance(sent, Head | Data | Reset):
-        answer = answers.setdefault(sent.stream, Answer())
-        if isinstance(sent, Reset):
-            assert answer.reset < 0, "two RST_STREAM"
-            answer.reset = sent.code
-            return
-        assert not answer.end, "a frame after END_STREAM"
-        assert answer.reset < 0, "a frame after RST_STREAM"
-        answer.end = sent.end
-        if isinstance(sent, Head):
-            answer.heads.append(sent.fields)
-
-
-# The client
 
 
 @dataclass
@@ -184,7 +39,6 @@ class Script:
 
     moves: list[Move]
     cuts: list[int]
-    streams: int
     settings: dict[int, int]
 
     def reads(self) -> list[bytes]:
@@ -196,7 +50,7 @@ class Script:
             place = cut % (len(data) + 1)
             places.add(next((end for start, end in spans if start < place < end), place))
         ordered = sorted(places)
-        return [data[a:b] for a, b in zip(ordered, ordered[1:], strict=False)]
+        return [data[a:b] for a, b in pairwise(ordered)]
 
     def has(self, name: str) -> bool:
         """Tell whether a move of this name was made; "late" is a frame on a stream the client had ended."""
@@ -362,4 +216,4 @@ def scripts(draw: st.DrawFn) -> Script:
         moves.append(("goaway",))
     cuts = draw(st.lists(st.integers(0, 2**20), max_size=12))
     settings = draw(st.sampled_from(({}, {INITIAL_WINDOW_SIZE: 0}, {INITIAL_WINDOW_SIZE: 100_000})))
-    return Script(moves, cuts, draw(st.sampled_from((100, 100, 100, 2))), dict(settings))
+    return Script(moves, cuts, dict(settings))

@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, note, settings
 from tests.engines.conftest import load
 from tests.engines.differences import VERDICTS
 from tests.engines.messages import CASES, Case
-from tests.engines.script import Answer, Exchange, Outcome, Script, play, scripts
+from tests.engines.player import Answer, Exchange, Outcome, play
+from tests.engines.script import Script, scripts
 from tests.engines.talk import MAKE
-from tests.support.frames import NO_ERROR
+from tests.support.frames import NO_ERROR, REFUSED_STREAM
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +21,10 @@ def engines() -> tuple[MAKE, MAKE]:
 
 def agree(pure: Outcome, kernel: Outcome, script: Script) -> None:
     """Raise for a difference that no entry of the allow-list explains."""
+    if any(answer.reset == REFUSED_STREAM for answer in (*pure.answers.values(), *kernel.answers.values())):
+        # A stream that ended in the read being parsed is closed to pure, and open to nghttp2 until its last
+        # frame is taken: which of the next is one too many differs. The limit itself: test_protocol.
+        return
     codes = {"pure": pure.code, "kernel": kernel.code}
     if any(known.explains(script, codes) for known in VERDICTS):
         # One ended before the other: until then they were told the same.
@@ -34,16 +39,16 @@ def agree(pure: Outcome, kernel: Outcome, script: Script) -> None:
         # nghttp2 ends a connection at the head of a wrong frame, pure when it has all of it: a read later.
         return
     for stream in pure.answers.keys() | kernel.answers.keys():
-        a, b = pure.answers.get(stream, Answer()), kernel.answers.get(stream, Answer())
-        if stream in script.given_up or max(a.reset, b.reset) > NO_ERROR:
+        ours, theirs = pure.answers.get(stream, Answer()), kernel.answers.get(stream, Answer())
+        if stream in script.given_up or max(ours.reset, theirs.reset) > NO_ERROR:
             # nghttp2 drops what waits for a stream that is reset, pure has it on its way.
-            assert b.heads == a.heads[: len(b.heads)], f"stream {stream}"
-            assert a.reset == b.reset or stream in script.given_up, f"stream {stream}"
-        elif script.starves and a.end and not b.end:
+            assert theirs.heads == ours.heads[: len(theirs.heads)], f"stream {stream}"
+            assert ours.reset == theirs.reset or stream in script.given_up, f"stream {stream}"
+        elif script.starves and ours.end and not theirs.end:
             # See test_the_end_needs_no_window: nghttp2 holds the end, and trailers, until there is a window.
-            assert b.heads == a.heads[: len(b.heads)], f"stream {stream}"
+            assert theirs.heads == ours.heads[: len(theirs.heads)], f"stream {stream}"
         else:
-            assert a == b, f"stream {stream}"
+            assert ours == theirs, f"stream {stream}"
 
 
 def agree_on_exchange(a: Exchange, b: Exchange, sudden: bool) -> None:
@@ -67,5 +72,5 @@ def test_the_engines_agree(engines: tuple[MAKE, MAKE], script: Script) -> None:
 def test_the_engines_agree_on_a_head_in_any_pieces(engines: tuple[MAKE, MAKE], case: Case) -> None:
     for end in (True, False):
         moves = [("head", CASES.index(case), end), ("request", "now", True, -1, 0, 0)]
-        script = Script(list(moves), list(range(0, 200, 3)), 100, {})
+        script = Script(list(moves), list(range(0, 200, 3)), {})
         agree(play(engines[0], script), play(engines[1], script), script)

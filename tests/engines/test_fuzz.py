@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,7 +35,7 @@ def feed(talk: Talk, data: bytes, cuts: list[int]) -> None:
     """Let the engine have `data` in pieces, and look at all that it says."""
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
     talk.react = answer
-    for a, b in zip(places, places[1:], strict=False):
+    for a, b in pairwise(places):
         talk.say(data[a:b])
         talk.heard()
     talk.engine.lose()

@@ -11,12 +11,14 @@ from tests.support.frames import (
     CANCEL,
     GET,
     INITIAL_WINDOW_SIZE,
+    INTERNAL_ERROR,
     MAX_CONCURRENT_STREAMS,
     NO_ERROR,
     POST,
     PROTOCOL_ERROR,
     REFUSED_STREAM,
     Data,
+    Head,
     changed,
     expect,
 )
@@ -257,3 +259,25 @@ def test_many_streams_are_answered_in_any_order(talk: Talk) -> None:
         recorder.stream.write(recorder.request.raw_path, True)
     bodies = {frame.stream: frame.body for frame in talk.heard() if isinstance(frame, Data)}
     assert bodies == {n: b"/%d" % n for n in range(1, 100, 2)}
+
+
+def test_a_long_head_and_many_trailers_are_sent(talk: Talk) -> None:
+    talk.say(talk.client.headers(1, GET, end=True))
+    stream = talk.request().stream
+    stream.respond(200, [(b"x", b"\xff" * 10_000)] * 10, False)
+    stream.write(b"body", False)
+    stream.finish([(b"x-%d" % n, b"v") for n in range(100)])
+    head, body, trailers = talk.heard(1_048_576)
+    assert isinstance(head, Head)
+    assert isinstance(trailers, Head)
+    assert (len(head.fields), body, len(trailers.fields)) == (11, expect.data(1, b"body"), 100)
+
+
+def test_a_head_too_long_to_send_fails_its_stream_alone(talk: Talk) -> None:
+    talk.say(talk.client.headers(1, GET, end=True))
+    talk.request().stream.respond(200, [(b"x", b"\xff" * 300_000)] * 4, False)
+    assert talk.heard() == [expect.reset(1, INTERNAL_ERROR)]
+    assert talk.calls[1:] == [(1, "lost")]
+    talk.say(talk.client.headers(3, GET, end=True))
+    talk.request(2).stream.respond(204, [], True)
+    assert talk.heard() == [expect.headers(3, [(":status", "204")], end=True)]

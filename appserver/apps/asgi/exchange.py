@@ -361,8 +361,8 @@ class Exchange(Receiver):
         try:
             error = task.exception()
         except asyncio.CancelledError as cancelled:
-            # Cut at a stop, which is nobody's fault; or raised by the application out of the blue.
-            self._failed(None if task.cancelling() else cancelled)
+            # Not the application's fault if it was cut at a stop.
+            self._failed(None if task.cancelling() or self.phase >= _DONE else cancelled)
             return
         if error is not None:
             self._failed(error)

@@ -15,10 +15,10 @@ from libc.string cimport memcpy, memset
 from appserver.contract cimport Peer, Receiver, Request
 from appserver.contract cimport Stream as ContractStream
 from appserver.h2.kernel.nghttp2 cimport *
-from appserver.http.message cimport Field, Head, Meter, judge
+from appserver.http.message cimport Field, Head, Meter, judge, recall
 
 from appserver.contract import Reset
-from appserver.h2.engine import CONNECTION_QUEUE, MAX_CONTINUATIONS, STREAM_QUEUE
+from appserver.h2.engine import CONNECTION_QUEUE, MAX_CONTINUATIONS, MOST_HEAD, STREAM_QUEUE
 from appserver.http.message import DROP_CONNECTION, OK, RESET
 
 cdef extern from *:
@@ -59,11 +59,13 @@ cdef Py_ssize_t STREAM_HIGH = STREAM_QUEUE
 cdef Py_ssize_t STREAM_LOW = STREAM_QUEUE // 2
 cdef Py_ssize_t CONNECTION_HIGH = CONNECTION_QUEUE
 cdef Py_ssize_t CONNECTION_LOW = CONNECTION_QUEUE // 2
+cdef size_t HEAD_BYTES = MOST_HEAD
 cdef int CONTINUATIONS = MAX_CONTINUATIONS
 cdef int VERDICT_RESET = RESET
 cdef int VERDICT_DROP = DROP_CONNECTION
 cdef uint32_t NO_ERROR = Reset.NO_ERROR
 cdef uint32_t PROTOCOL_ERROR = Reset.PROTOCOL_ERROR
+cdef uint32_t INTERNAL_ERROR = Reset.INTERNAL_ERROR
 cdef uint32_t CANCEL = Reset.CANCEL
 cdef uint32_t STREAM_CLOSED = Reset.STREAM_CLOSED
 cdef uint32_t REFUSED_STREAM = Reset.REFUSED_STREAM

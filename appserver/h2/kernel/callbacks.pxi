@@ -175,6 +175,13 @@ cdef int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, voi
     return 0
 
 
+cdef int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *frame, int why, void *user) noexcept:
+    # A head or trailers too long to send: nghttp2 drops the frame and would leave the stream open for ever.
+    if frame.hd.type == NGHTTP2_HEADERS and why == NGHTTP2_ERR_FRAME_SIZE_ERROR:
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame.hd.stream_id, INTERNAL_ERROR)
+    return 0
+
+
 cdef int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t code, void *user) noexcept:
     cdef Engine engine = <Engine> user
     cdef void *known = nghttp2_session_get_stream_user_data(session, stream_id)
@@ -239,5 +246,6 @@ nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header)
 nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv)
 nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_chunk)
 nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send)
+nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_send)
 nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close)
 nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data)

@@ -59,6 +59,7 @@ cdef extern from "nghttp2/nghttp2.h":
     int NGHTTP2_ERR_DEFERRED
     int NGHTTP2_ERR_CALLBACK_FAILURE
     int NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
+    int NGHTTP2_ERR_FRAME_SIZE_ERROR
     int NGHTTP2_ERR_NOMEM
     int NGHTTP2_ERR_BAD_CLIENT_MAGIC
     int NGHTTP2_ERR_FLOODED
@@ -99,6 +100,7 @@ cdef extern from "nghttp2/nghttp2.h":
     void nghttp2_option_set_no_auto_window_update(nghttp2_option *option, int val)
     void nghttp2_option_set_no_http_messaging(nghttp2_option *option, int val)
     void nghttp2_option_set_no_closed_streams(nghttp2_option *option, int val)
+    void nghttp2_option_set_max_send_header_block_length(nghttp2_option *option, size_t val)
 
     int nghttp2_session_callbacks_new(nghttp2_session_callbacks **callbacks)
     int nghttp2_session_server_new2(nghttp2_session **session, const nghttp2_session_callbacks *callbacks,
@@ -143,6 +145,7 @@ ctypedef int (*send_data_t)(nghttp2_session *, nghttp2_frame *, const uint8_t *,
                             void *) noexcept
 ctypedef int (*on_frame_hd_t)(nghttp2_session *, const nghttp2_frame_hd *, void *) noexcept
 ctypedef int (*on_frame_t)(nghttp2_session *, const nghttp2_frame *, void *) noexcept
+ctypedef int (*on_not_sent_t)(nghttp2_session *, const nghttp2_frame *, int, void *) noexcept
 ctypedef int (*on_header_t)(nghttp2_session *, const nghttp2_frame *, nghttp2_rcbuf *, nghttp2_rcbuf *, uint8_t,
                             void *) noexcept
 ctypedef int (*on_chunk_t)(nghttp2_session *, uint8_t, int32_t, const uint8_t *, size_t, void *) noexcept
@@ -161,5 +164,6 @@ cdef extern from "nghttp2/nghttp2.h":
     void nghttp2_session_callbacks_set_on_frame_recv_callback(nghttp2_session_callbacks *cbs, on_frame_t cb)
     void nghttp2_session_callbacks_set_on_data_chunk_recv_callback(nghttp2_session_callbacks *cbs, on_chunk_t cb)
     void nghttp2_session_callbacks_set_on_frame_send_callback(nghttp2_session_callbacks *cbs, on_frame_t cb)
+    void nghttp2_session_callbacks_set_on_frame_not_send_callback(nghttp2_session_callbacks *cbs, on_not_sent_t cb)
     void nghttp2_session_callbacks_set_on_stream_close_callback(nghttp2_session_callbacks *cbs, on_close_t cb)
     void nghttp2_session_callbacks_set_send_data_callback(nghttp2_session_callbacks *cbs, send_data_t cb)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appserver.contract import Fields, Receiver, Reset, Stream
-from appserver.h2.engine import STREAM_QUEUE
+from appserver.h2.engine import MOST_HEAD, STREAM_QUEUE
 from appserver.http.message import RESET, Meter
 
 if TYPE_CHECKING:
@@ -30,12 +30,14 @@ class PureStream(Stream):
         "finished",
         "id",
         "meter",
+        "moved",
         "owed",
         "queue",
         "receiver",
         "responded",
         "sending",
         "sent",
+        "stamp",
         "trailers",
     )
 
@@ -54,6 +56,8 @@ class PureStream(Stream):
         self.trailers: Fields | None = None
         self.queue = bytearray()
         self.owed = 0
+        self.moved = False
+        self.stamp = 0.0
 
     # The application's calls
 
@@ -70,9 +74,12 @@ class PureStream(Stream):
             self._send_head(status, fields, end)
 
     def _send_head(self, status: int, fields: Fields, end: bool) -> None:
-        self.engine.session.send_headers(self.id, [(b":status", b"%d" % status), *fields], end_stream=end)
-        if end:
-            self.engine.end_sent(self)
+        if sum(len(name) + len(value) for name, value in fields) > MOST_HEAD:
+            self.engine.reset(self, Reset.INTERNAL_ERROR)
+        else:
+            self.engine.session.send_headers(self.id, [(b":status", b"%d" % status), *fields], end_stream=end)
+            if end:
+                self.engine.end_sent(self)
         self.engine.wake()
 
     def write(self, chunk: bytes, end: bool) -> None:

@@ -29,7 +29,8 @@ def h2(fields: Fields, bounds: Limits | None = None) -> Head:
 def h1(fields: Fields, method: bytes = b"GET", target: bytes = b"/", authority: bytes | None = None) -> Head:
     """A head of HTTP/1.1 that has taken `fields`."""
     head = Head(limits(), False)
-    head.line(method, b"http", target, authority)
+    named = None if authority is None else judge(b":authority", authority)
+    head.line(judge(b":method", method), judge(b":scheme", b"http"), judge(b":path", target), named)
     for name, value in fields:
         head.add(judge(name, value))
     return head
@@ -74,7 +75,8 @@ def test_no_field_smuggles_a_line(name: bytes, value: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [b"x_forwarded_for", b"content_length", b"transfer_encoding", b"x_real_ip", b"x-forwarded_proto", b"content_type", b"keep_alive"]
+    "name",
+    [b"x_forwarded_for", b"content_length", b"transfer_encoding", b"x_real_ip", b"x-forwarded_proto", b"content_type", b"keep_alive"],
 )
 def test_an_alias_of_a_protected_name_is_dropped(name: bytes) -> None:
     assert begun(h2([*PSEUDO, (name, b"1")])).fields == [(b"host", b"a.test")]
@@ -315,7 +317,8 @@ def test_trailers_lose_what_routes_or_identifies() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", [(b":path", b"/"), (b":status", b"200"), (b"content-length", b"0"), (b"transfer-encoding", b"chunked"), (b"X", b"1"), (b"x", b"\n")]
+    "field",
+    [(b":path", b"/"), (b":status", b"200"), (b"content-length", b"0"), (b"transfer-encoding", b"chunked"), (b"X", b"1"), (b"x", b"\n")],
 )
 @pytest.mark.parametrize("version", ["1.1", "2"])
 def test_trailers_that_frame_a_message_are_refused(field: tuple[bytes, bytes], version: str) -> None:
