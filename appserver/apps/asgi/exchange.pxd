@@ -23,7 +23,7 @@ cdef class Exchange(Receiver):
     cdef long long left
     cdef int status
     cdef long long sent
-    cdef readonly object task
+    cdef object task
     cdef list waiters
     cdef object drained
     cdef double began

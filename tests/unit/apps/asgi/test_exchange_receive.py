@@ -6,7 +6,7 @@ import asyncio
 import gc
 import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -35,6 +35,7 @@ def test_a_body_in_one_piece(converse: Converse) -> None:
 
     assert talk.receive() == http_request(b"whole")
     assert talk.stream.granted == 5
+    assert not talk.receiving().done()
 
 
 def test_a_body_piece_by_piece(converse: Converse) -> None:
@@ -247,13 +248,12 @@ def test_receives_can_be_waited_for_in_every_way(converse: Converse) -> None:
     for piece in (b"1", b"2"):
         talk.on_body(piece)
     talk.run()
-    receive = talk.exchange.receive
+    receive: Callable[[], Coroutine[Any, Any, dict[str, Any]]] = talk.exchange.receive
 
     async def read() -> list[bytes]:
         ready = receive()
         assert inspect.isawaitable(ready)
-        task = asyncio.create_task(ready)
-        first = (await task)["body"]
+        first = (await asyncio.create_task(ready))["body"]
         talk.loop.call_soon(talk.exchange.on_body, b"3")
         second = (await asyncio.wait_for(receive(), 5))["body"]
         with suppress(TimeoutError):
