@@ -6,9 +6,9 @@ import asyncio
 import gc
 import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -252,7 +252,7 @@ def test_receives_can_be_waited_for_in_every_way(converse: Converse) -> None:
     async def read() -> list[bytes]:
         ready = receive()
         assert inspect.isawaitable(ready)
-        task = asyncio.create_task(ready)
+        task: asyncio.Task[Any] = asyncio.create_task(cast(Coroutine[Any, Any, Any], ready))
         first = (await task)["body"]
         talk.loop.call_soon(talk.exchange.on_body, b"3")
         second = (await asyncio.wait_for(receive(), 5))["body"]
