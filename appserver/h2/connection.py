@@ -167,6 +167,8 @@ class Connection:
             self._moved = True
             if len(output) == 1:
                 self._write(output[0])
+            elif self.transport.is_closing():
+                break  # the socket is gone, the loop will say so
             elif self._writelines is not None:
                 self._writelines(output)
             else:
