@@ -22,6 +22,7 @@ COMPILED = [
     "appserver.h2.connection",
     "appserver.h1.connection",
     "appserver.h1.parser",
+    "appserver.h1.recall",
     "appserver.h1.stream",
     "appserver.apps.asgi.host",
     "appserver.apps.asgi.application",

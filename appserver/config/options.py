@@ -114,9 +114,9 @@ class TimeoutOptions:
     """How long things may take."""
 
     preface: float = option(5.0, "From accept to the first complete preface or request byte.", low=0.1, unit="s")
-    request_head: float = option(10.0, "For one whole request head, absolute.", low=0.1, unit="s")
+    request_head: float = option(10.0, "HTTP/1.1: for one whole request head, absolute.", low=0.1, unit="s")
     request_body_idle: float = option(
-        30.0, "Between two pieces of a request body while the application waits.", low=0.1, unit="s"
+        30.0, "HTTP/1.1: between two pieces of a request body while the application waits.", low=0.1, unit="s"
     )
     response_stall: float = option(30.0, "A client that takes no byte of a waiting response.", low=0.1, unit="s")
     keep_alive: float = option(75.0, "An idle HTTP/1.1 connection.", low=0.1, unit="s")

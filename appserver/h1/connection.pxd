@@ -5,14 +5,12 @@ from appserver.h1.parser cimport Parser
 from appserver.h1.stream cimport Http1Stream, Wire
 
 cdef Py_ssize_t WRITE_HIGH, WRITE_LOW, QUEUE, PIECE, OWED_HIGH, OWED_LOW, WAITING, DISCARD
-cdef double LINGER
-cdef int NOTHING, CLOSING, CLIENT_READS, CLIENT_ASKS, CLIENT_SENDS, IDLE
 
 @cython.final
 cdef class Connection(Wire):
     cdef readonly object transport
     cdef readonly Peer peer
-    cdef object _write, _call_soon, _context, _registry, _timeouts
+    cdef object _write, _call_soon, _context, _registry, _patience
     cdef Application _application
     cdef Parser _parser             # owned
     cdef Http1Stream _stream        # shared with the application until the response is whole
@@ -20,9 +18,7 @@ cdef class Connection(Wire):
     cdef bytes _rest                # behind the request in progress, unparsed
     cdef bint _begun, _reading, _scheduled, _paused, _held
     cdef bint _draining, _closing, _linger, _eof, _lost
-    cdef long long _served, _most, _owed, _discarded, _received, _written, _waited
-    cdef int _waiting
-    cdef double _since
+    cdef long long _served, _most, _owed, _discarded, _received, _written
 
     # Called by the loop
     cpdef data_received(self, bytes data)
@@ -61,10 +57,7 @@ cdef class Connection(Wire):
 
     # Called by the worker
     cpdef abort(self)
-    @cython.locals(waiting=int, progress=cython.longlong)
     cpdef tick(self, double now)
     @cython.locals(parser=Parser)
     cdef int _waits_for(self) except -1
-    cdef Py_ssize_t _progress(self, int waiting) except? -1
-    cdef double _patience(self, int waiting) except -1
     cdef _expire(self, int waiting)

@@ -20,6 +20,7 @@ from appserver.config.options import Http1Options, TimeoutOptions
 from appserver.contract import Application, Peer, Receiver, Registry
 from appserver.events import Event
 from appserver.h1.parser import Parser
+from appserver.h1.patience import CLIENT_ASKS, CLIENT_READS, CLIENT_SENDS, CLOSING, IDLE, NOTHING, Patience
 from appserver.h1.refusal import refusal
 from appserver.h1.stream import Http1Stream, Wire
 from appserver.http.message import Limits
@@ -38,56 +39,18 @@ OWED_LOW = 131_072
 WAITING = 65_536
 # The rest of a body that nobody reads: at most this is read to save the connection.
 DISCARD = 65_536
-# After a refusal: a close with unread bytes would be a reset, and might destroy the answer on its way.
-LINGER = 5.0
 # struct linger: on, no seconds.
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-
-# What a tick finds a connection waiting for.
-NOTHING = 0
-CLOSING = 1
-CLIENT_READS = 2
-CLIENT_ASKS = 3
-CLIENT_SENDS = 4
-IDLE = 5
 
 
 class Connection(Wire):
     """An asyncio protocol, set on the transport once the first bytes have shown HTTP/1."""
 
     __slots__ = (
-        "_application",
-        "_begun",
-        "_call_soon",
-        "_closing",
-        "_context",
-        "_discarded",
-        "_draining",
-        "_eof",
-        "_held",
-        "_linger",
-        "_lost",
-        "_most",
-        "_owed",
-        "_parser",
-        "_paused",
-        "_reading",
-        "_received",
-        "_receiver",
-        "_registry",
-        "_rest",
-        "_scheduled",
-        "_served",
-        "_since",
-        "_stream",
-        "_timeouts",
-        "_waited",
-        "_waiting",
-        "_write",
-        "_written",
-        "peer",
-        "transport",
-    )
+        "_application", "_begun", "_call_soon", "_closing", "_context", "_discarded", "_draining", "_eof", "_held", "_linger",
+        "_lost", "_most", "_owed", "_parser", "_patience", "_paused", "_reading", "_received", "_receiver",
+        "_registry", "_rest", "_scheduled", "_served", "_stream", "_write", "_written", "peer", "transport",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -109,7 +72,7 @@ class Connection(Wire):
         self._context = contextvars.copy_context()
         self._application = application
         self._registry = registry
-        self._timeouts = timeouts
+        self._patience = Patience(timeouts)
         self._most: int = options.max_requests
         self._parser = Parser(limits, peer)
         self._stream: Http1Stream | None = None
@@ -123,9 +86,6 @@ class Connection(Wire):
         self._discarded: int = 0
         self._received: int = 0
         self._written: int = 0
-        self._waiting: int = NOTHING
-        self._waited: int = 0
-        self._since: float = 0.0
 
     # Called by the loop
 
@@ -449,14 +409,15 @@ class Connection(Wire):
         self.transport.abort()
 
     def tick(self, now: float) -> None:
-        """Close what waited too long for the client. Stamps are made here and nowhere on the request path."""
+        """Close what waited too long for the client."""
         waiting = self._waits_for()
-        progress = self._progress(waiting)
-        if waiting != self._waiting or progress != self._waited:
-            self._waiting = waiting
-            self._waited = progress
-            self._since = now
-        elif waiting != NOTHING and now - self._since >= self._patience(waiting):
+        unsent = self.transport.get_write_buffer_size()
+        if waiting in (CLOSING, CLIENT_READS):
+            progress = self._written - unsent
+        else:
+            # A head makes no progress but by its end.
+            progress = self._received if waiting == CLIENT_SENDS else self._served
+        if self._patience.is_over(waiting, progress, unsent > 0, now):
             self._expire(waiting)
 
     def _waits_for(self) -> int:
@@ -470,22 +431,6 @@ class Connection(Wire):
                 return NOTHING
             return CLIENT_SENDS
         return CLIENT_ASKS if parser.begun else IDLE
-
-    def _progress(self, waiting: int) -> int:
-        """What changes if the client does something about it; a head has no progress but its end."""
-        if waiting in (CLOSING, CLIENT_READS):
-            return self._written - self.transport.get_write_buffer_size()
-        return self._received if waiting == CLIENT_SENDS else self._served
-
-    def _patience(self, waiting: int) -> float:
-        timeouts = self._timeouts
-        if waiting == CLOSING:
-            return timeouts.response_stall if self.transport.get_write_buffer_size() else LINGER
-        if waiting == CLIENT_READS:
-            return timeouts.response_stall
-        if waiting == CLIENT_ASKS:
-            return timeouts.request_head
-        return timeouts.request_body_idle if waiting == CLIENT_SENDS else timeouts.keep_alive
 
     def _expire(self, waiting: int) -> None:
         if waiting in (CLOSING, CLIENT_READS):

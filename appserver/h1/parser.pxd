@@ -1,14 +1,15 @@
 cimport cython
 
 from appserver.contract cimport Peer, Request
+from appserver.h1.recall cimport Recall
 from appserver.http.message cimport Field, Head, Limits, Meter, judge
 
 cdef bytes CRLF, HEAD_END
 cdef int CR, LF
-cdef Py_ssize_t EXTENSION, EXTENSIONS, TRAILERS, TRAILER_FIELDS, CHUNK_LINE, JUDGED_FIELDS, JUDGED_SIZE, KEPT_FIELDS
-cdef dict JUDGED
+cdef Py_ssize_t EXTENSION, EXTENSIONS, TRAILERS, TRAILER_FIELDS, CHUNK_LINE, KEPT_LINE, KEPT_BLOCK, COPIED
 
-cdef Field _judge(bytes name, bytes value)
+@cython.locals(mark=Py_ssize_t)
+cdef Py_ssize_t _line_end(bytes data, Py_ssize_t at) except -1
 
 @cython.final
 cdef class Parser:
@@ -25,11 +26,11 @@ cdef class Parser:
     cdef Limits _limits
     cdef Peer _peer
     cdef Meter _meter
-    cdef bytes _line, _tail, _kept_line
+    cdef bytes _line, _tail, _kept_line, _kept_block
     cdef Field _scheme, _method, _target, _authority
     cdef str _version
-    cdef list _names, _values, _fields
-    cdef Py_ssize_t _at, _quick, _head_size, _run, _extensions
+    cdef Recall _recall
+    cdef Py_ssize_t _quick, _head_size, _run, _extensions
     cdef bint _carriage, _lined, _upgraded, _spent, _moved, _sized, _in_chunk
 
     cpdef next(self)
@@ -37,20 +38,20 @@ cdef class Parser:
     cpdef close(self)
     cpdef fail(self, int status, str reason)
     cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t at) except -1
-    cdef bint _execute(self, bytes piece) except -1
+    cdef bint _execute(self, object piece) except -1
 
     # Called by llhttp
-    @cython.locals(at=Py_ssize_t, field=Field)
+    @cython.locals(field=Field)
     cpdef on_header(self, bytes name, bytes value)
-    @cython.locals(at=Py_ssize_t, field=Field)
-    cdef Field _find_field(self, bytes name, bytes value)
     cpdef on_body(self, bytes piece)
     cpdef on_chunk_header(self)
     cpdef on_message_complete(self)
 
     # Head
-    @cython.locals(end=Py_ssize_t, stop=Py_ssize_t, text="const unsigned char*")
+    @cython.locals(end=Py_ssize_t)
     cdef Py_ssize_t _feed_head(self, bytes data, Py_ssize_t at) except -1
+    @cython.locals(stop=Py_ssize_t, text="const unsigned char*", line=bytes, block=bytes)
+    cdef _take_head(self, bytes data, Py_ssize_t at, Py_ssize_t end)
     @cython.locals(byte=cython.uchar)
     cdef Py_ssize_t _skip_blank(self, bytes data, Py_ssize_t at) except -1
     @cython.locals(end=Py_ssize_t, stop=Py_ssize_t, most=Py_ssize_t, piece=bytes)
@@ -75,7 +76,7 @@ cdef class Parser:
     # Body
     @cython.locals(size=Py_ssize_t)
     cdef Py_ssize_t _feed_length(self, bytes data, Py_ssize_t at) except -1
-    @cython.locals(stop=Py_ssize_t, mark=Py_ssize_t)
+    @cython.locals(stop=Py_ssize_t, size=Py_ssize_t)
     cdef Py_ssize_t _feed_chunks(self, bytes data, Py_ssize_t at) except -1
     cdef _account(self, Py_ssize_t size)
     cdef Head _trailing(self)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from appserver.contract import Fields, Peer, Request
+from appserver.h1.recall import Recall
 from appserver.http.message import DROP_CONNECTION, RESET, Field, Head, Limits, Meter, judge
 
 __all__ = ["Parser"]
@@ -33,92 +34,47 @@ TRAILERS = 8_192
 TRAILER_FIELDS = 32
 # A chunk line without extension: the CRLF of the data before it, 16 digits, CRLF.
 CHUNK_LINE = 20
-
-# Proxies send the same fields again and again: judged once, per process. Long values rarely repeat.
-JUDGED: dict[tuple[bytes, bytes], Field] = {}
-JUDGED_FIELDS = 1_024
-JUDGED_SIZE = 256
-# Fields of the last head that a connection keeps.
-KEPT_FIELDS = 32
-
-
-def _judge(name: bytes, value: bytes) -> Field:
-    field = judge(name.lower(), value.strip(b" \t"))
-    if len(name) + len(value) <= JUDGED_SIZE:
-        if len(JUDGED) >= JUDGED_FIELDS:
-            JUDGED.clear()
-        JUDGED[name, value] = field
-    return field
+# The longest request line and block of fields that a connection keeps for the next head.
+KEPT_LINE = 256
+KEPT_BLOCK = 2_048
+# Pieces of chunks from this size on are not copied for llhttp.
+COPIED = 4_096
 
 
 class Parser:
     """The requests of one connection, one at a time."""
 
     __slots__ = (
-        "_at",
-        "_authority",
-        "_carriage",
-        "_execute_raw",
-        "_extensions",
-        "_fields",
-        "_head",
-        "_head_size",
-        "_in_chunk",
-        "_kept_line",
-        "_limits",
-        "_line",
-        "_lined",
-        "_meter",
-        "_method",
-        "_moved",
-        "_names",
-        "_peer",
-        "_quick",
-        "_run",
-        "_scheme",
-        "_sized",
-        "_spent",
-        "_tail",
-        "_target",
-        "_trailer",
-        "_upgraded",
-        "_values",
-        "_version",
-        "begun",
-        "body",
-        "complete",
-        "persistent",
-        "reason",
-        "remaining",
-        "request",
-        "status",
-        "trailers",
-    )
+        "_authority", "_carriage", "_execute_raw", "_extensions", "_head", "_head_size", "_in_chunk", "_kept_block", "_kept_line",
+        "_limits", "_line", "_lined", "_meter", "_method", "_moved", "_peer", "_quick", "_recall", "_run", "_scheme",
+        "_sized", "_spent", "_tail", "_target", "_trailer", "_upgraded", "_version", "begun", "body", "complete",
+        "persistent", "reason", "remaining", "request", "status", "trailers",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits, peer: Peer) -> None:
         self._limits = limits
         self._peer = peer
         self._scheme = judge(b":scheme", peer.scheme.encode("ascii"))
         self._kept_line = b""
-        self._names: list[bytes] = []
-        self._values: list[bytes] = []
-        self._fields: list[Field] = []
+        self._kept_block = b""
+        self._recall = Recall()
         self._head = Head(limits, False)
         self._quick: int = min(limits.path, limits.size)
         self._carriage = False
         self.status: int = 0
         self.reason = ""
         self.body: list[bytes] = []
+        self.trailers: Fields = []
         self._renew()
         self.next()
 
     def next(self) -> None:
         """Forget the message that is complete, and expect the one behind it."""
-        if self._spent:
+        if self._spent or self._recall.misread:
             self._renew()
         self._head.begin()
+        self._recall.rewind()
         self.request: Request | None = None
-        self._at: int = 0
         self.begun = False
         self.complete = False
         self.persistent = True
@@ -130,10 +86,7 @@ class Parser:
         self._head_size: int = 0
 
     def _renew(self) -> None:
-        parser = HttpRequestParser(self)
-        # Whether a connection goes on is decided here; llhttp also heeds Proxy-Connection.
-        parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._execute_raw = parser.feed_data
+        self._execute_raw = HttpRequestParser(self).feed_data
         self._spent = False
 
     def close(self) -> None:
@@ -154,7 +107,7 @@ class Parser:
             return self._feed_length(data, at)
         return self._feed_chunks(data, at)
 
-    def _execute(self, piece: bytes) -> bool:
+    def _execute(self, piece: bytes | memoryview) -> bool:
         try:
             self._execute_raw(piece)
         except HttpParserUpgrade:
@@ -170,35 +123,11 @@ class Parser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field of the head or of the trailers."""
-        # A peer mostly sends what it sent before, in the same order: compared, not looked up.
-        at = self._at
-        if at < len(self._names) and name == self._names[at] and value == self._values[at]:
-            field: Field = self._fields[at]
-            self._at = at + 1
-        else:
-            field = self._find_field(name, value)
+        field = self._recall.field(name, value)
         if self.request is None:
             self._head.add(field)
         else:
             self._trailing().add(field)
-
-    def _find_field(self, name: bytes, value: bytes) -> Field:
-        field = JUDGED.get((name, value))
-        if field is None:
-            field = _judge(name, value)
-        at = self._at
-        self._at = at + 1
-        if len(name) + len(value) > JUDGED_SIZE:
-            name = value = b""
-        if at < len(self._names):
-            self._names[at] = name
-            self._values[at] = value
-            self._fields[at] = field
-        elif at < KEPT_FIELDS:
-            self._names.append(name)
-            self._values.append(value)
-            self._fields.append(field)
-        return field
 
     def on_body(self, piece: bytes) -> None:
         """Data of a chunk."""
@@ -226,14 +155,32 @@ class Parser:
             self.begun = True
             end = data.find(HEAD_END, at) + 4
             if end >= 4 and end - at <= self._quick:
-                text = data
-                if self._execute(data if end - at == len(data) else text[at:end]):
-                    stop = at
-                    while text[stop] != CR:
-                        stop += 1
-                    self._finish_head(text[at:stop])
+                self._take_head(data, at, end)
                 return end
         return self._feed_part(data, at)
+
+    def _take_head(self, data: bytes, at: int, end: int) -> None:
+        """A whole head in one read; one that the connection has sent before is not parsed again."""
+        text = data
+        stop = at
+        while text[stop] != CR:
+            stop += 1
+        line = text[at:stop]
+        block = text[stop:end] if end - stop <= KEPT_BLOCK else b""
+        if block and block == self._kept_block:
+            if line == self._kept_line:
+                self.complete = True
+            elif not self._execute(line + HEAD_END):
+                return
+            self._recall.replay(self._head)
+            self._finish_head(line)
+            return
+        self._kept_block = b""
+        if self._execute(data if end - at == len(data) else text[at:end]):
+            self._finish_head(line)
+            # What bears on framing or on the connection is parsed each time.
+            if self.complete and not self._spent and self._head.connection is None and self._recall.hold():
+                self._kept_block = block
 
     def _skip_blank(self, data: bytes, at: int) -> int:
         # RFC 9112 2.2: empty lines before a request line are ignored, each a whole CRLF.
@@ -250,6 +197,7 @@ class Parser:
 
     def _feed_part(self, data: bytes, at: int) -> int:
         """Feed a head that comes in several reads or is long: up to each limit, so that a split changes nothing."""
+        self._kept_block = b""
         end = self._find_end(data, at)
         stop = end if end else len(data)
         if not self._lined:
@@ -328,7 +276,7 @@ class Parser:
         if not target.startswith(b"/"):
             target = self._split_absolute(method, target)
         self._target = judge(b":path", target)
-        self._kept_line = line if len(line) <= JUDGED_SIZE else b""
+        self._kept_line = line if len(line) <= KEPT_LINE else b""
         return True
 
     def _split_absolute(self, method: bytes, target: bytes) -> bytes:
@@ -349,12 +297,12 @@ class Parser:
         """Decide how the body ends (RFC 9112 6.3); llhttp must agree."""
         head = self._head
         self._meter: Meter | None = None
-        self.trailers: Fields = []
         if head.codings is not None:
             if not self._frame_chunks(request):
                 return
         elif request.length > 0:
             self.remaining = request.length
+            self.trailers = []
             self._spent = True
         elif not self.complete:
             return self.fail(400, "a head that llhttp did not take for whole")
@@ -382,6 +330,7 @@ class Parser:
         else:
             self._meter = Meter(-1, self._limits.body)
             self._trailer: Head | None = None
+            self.trailers = []
             self._run: int = 0
             self._extensions: int = 0
             self._moved = False
@@ -409,6 +358,9 @@ class Parser:
         values = self._head.connection
         options = [] if values is None else [option.strip() for option in b",".join(values).lower().split(b",")]
         self.persistent = b"close" not in options and (request.version != "1.0" or b"keep-alive" in options)
+        if options != [b"keep-alive"]:
+            # llhttp may have read these otherwise, and would take nothing behind this message.
+            self._spent = True
 
     # Body
 
@@ -424,15 +376,15 @@ class Parser:
 
     def _feed_chunks(self, data: bytes, at: int) -> int:
         # A CRLF may be split over two reads; then its LF is a piece of its own.
-        stop = at + 1 if data[at] == LF else 0
-        while at < len(data) and not self.complete and not self.status:
-            if not stop:
-                mark = data.find(CRLF, at)
-                stop = len(data) if mark < 0 else mark + 2
-            if self._execute(data[at:stop]):
-                self._account(stop - at)
+        stop = at + 1 if data[at] == LF else _line_end(data, at)
+        while True:
+            size = stop - at
+            if self._execute(data[at:stop] if size < COPIED else memoryview(data)[at:stop]):
+                self._account(size)
             at = stop
-            stop = 0
+            if at == len(data) or self.complete or self.status:
+                break
+            stop = _line_end(data, at)
         if self.complete and self._trailer is not None and not self.status:
             self._finish_trailers(self._trailer)
         return at
@@ -471,6 +423,16 @@ class Parser:
             self.trailers = trailers
         else:
             self.fail(400 if trailer.verdict == RESET else 431, trailer.reason)
+
+
+def _line_end(data: bytes, at: int) -> int:
+    # One byte is found at the speed of memory, two are not.
+    mark = data.find(b"\r", at)
+    while mark >= 0 and mark + 1 < len(data):
+        if data[mark + 1] == LF:
+            return mark + 2
+        mark = data.find(b"\r", mark + 1)
+    return len(data)
 
 
 def _closed(data: object) -> None:

@@ -3,7 +3,7 @@ cimport cython
 from appserver.contract cimport Application, Peer, Receiver, Request, Stream
 
 cdef int OPEN, NOTICED, DRAINING, CLOSED
-cdef Py_ssize_t WRITE_BYTES
+cdef object WRITE_BYTES
 
 cdef class Connection:
     cdef readonly object transport

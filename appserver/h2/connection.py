@@ -167,6 +167,8 @@ class Connection:
             self._moved = True
             if len(output) == 1:
                 self._write(output[0])
+                if len(output[0]) < WRITE_BYTES:
+                    break  # the engine had no more
             elif self.transport.is_closing():
                 break  # the socket is gone, the loop will say so
             elif self._writelines is not None:
@@ -199,6 +201,7 @@ class Connection:
             self._idle_since = now
         elif self._phase == OPEN and now - self._idle_since > self._timeouts.h2_idle:
             self.drain()
+        self._engine.expire(now, self._timeouts.response_stall)
         if self._paused and now - self._paused_at > self._timeouts.response_stall:
             self.abort()
 

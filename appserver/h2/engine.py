@@ -101,6 +101,9 @@ class Engine(Protocol):
     def goaway(self) -> None:
         """Drain, step two: GOAWAY with the last id taken; `ended` once the open streams are done."""
 
+    def expire(self, now: float, seconds: float) -> None:
+        """Reset each stream whose waiting answer has not moved for `seconds`; called about once a second."""
+
     def terminate(self, code: int) -> None:
         """GOAWAY with `code` at once; open streams are lost."""
 

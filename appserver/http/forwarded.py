@@ -26,7 +26,7 @@ def parse_hop(entry: bytes) -> Hop | None:
     port = ""
     if text.startswith("["):
         text, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
+        if not bracket or ":" not in text or (rest and not rest.startswith(":")):
             return None
         port = rest[1:]
     elif text.count(":") == 1:

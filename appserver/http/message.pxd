@@ -5,7 +5,7 @@ from appserver.contract cimport Peer, Request
 cdef int _PLAIN, _COOKIE, _HOST, _LENGTH, _TE, _CONNECTION, _CODING, _EXPECT, _FORWARDED
 cdef int _DROPPED, _METHOD, _PATH, _SCHEME, _AUTHORITY, _PROTOCOL, _SINGLE, _HOP, _BAD
 cdef int _MOST_CRUMBS, _HARD
-cdef dict _KINDS, _METHODS, _SCHEMES
+cdef dict _KINDS, _METHODS, _SCHEMES, _JUDGED
 cdef bytes VALUE_TABLE, TARGET_TABLE
 
 
@@ -29,6 +29,9 @@ cdef class Field:
 
 @cython.locals(kind=int, field=Field)
 cpdef Field judge(bytes name, bytes value)
+
+@cython.locals(field=Field)
+cpdef Field recall(bytes name, bytes value)
 
 cdef _judge_method(Field field, bytes method)
 cdef _judge_scheme(Field field, bytes scheme)

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 from appserver.contract import Fields, Peer, Request, Trust
 from appserver.http.grammar import TARGET_BAD, VALUE_BAD, is_authority, is_token
 
-__all__ = ["DROP_CONNECTION", "OK", "RESET", "Field", "Head", "Limits", "Meter", "judge", "parse_length"]
+__all__ = ["DROP_CONNECTION", "OK", "RESET", "Field", "Head", "Limits", "Meter", "judge", "parse_length", "recall"]
 
 OK = 0
 RESET = 1
@@ -87,6 +87,8 @@ _SCHEMES: dict[bytes, str] = {b"http": "http", b"https": "https"}
 VALUE_TABLE = VALUE_BAD
 TARGET_TABLE = TARGET_BAD
 _NONE = (None,) * 4
+_JUDGED: dict[tuple[bytes, bytes], Field] = {}
+_MOST_JUDGED = 1_024
 _MOST_CRUMBS = 256
 _HARD = 4  # this many times a soft limit ends the connection, as Go's http2 does
 
@@ -157,6 +159,17 @@ def judge(name: bytes, value: bytes) -> Field:
         field.number = parse_length(value)
         if field.number < 0:
             field.fail(RESET, "a content-length that is no number")
+    return field
+
+
+def recall(name: bytes, value: bytes) -> Field:
+    """Judge a field, or return it from what the process has judged: connections share what they repeat."""
+    field = _JUDGED.get((name, value))
+    if field is None:
+        field = judge(name, value)
+        if len(_JUDGED) >= _MOST_JUDGED:
+            _JUDGED.clear()
+        _JUDGED[name, value] = field
     return field
 
 

@@ -11,6 +11,9 @@ cpdef bint has_body(int status, bint head)
 @cython.locals(byte=cython.uchar)
 cdef bint _bad(bytes text, bytes table)
 
+@cython.locals(size=Py_ssize_t, first=cython.uchar, last=cython.uchar)
+cdef bint _padded(bytes text)
+
 @cython.final
 cdef class Reply:
     cdef public list fields

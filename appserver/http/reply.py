@@ -72,6 +72,8 @@ class Reply:
                 name = _lower(name)
             if _bad(value, VALUE_TABLE):
                 raise InvalidMessage(f"a control character in the value of response field {name!r}: {value[:80]!r}")
+            if _padded(value):
+                value = value.strip(b" \t")
             if LENGTH_TABLE[len(name) & 31]:
                 kind = _SPECIAL.get(name)
                 if kind is not None and not self._special(kind, value, h2):
@@ -106,6 +108,16 @@ def _bad(text: bytes, table: bytes) -> bool:
         if table[byte]:
             return True
     return False
+
+
+def _padded(text: bytes) -> bool:
+    # Blanks around a value are none of it (RFC 9110 5.5); over HTTP/2 they would be malformed (RFC 9113 8.2.1).
+    size = len(text)
+    if size == 0:
+        return False
+    first = text[0]
+    last = text[size - 1]
+    return first == 32 or last == 32 or first == 9 or last == 9
 
 
 def _lower(name: bytes) -> bytes:

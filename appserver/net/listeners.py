@@ -16,6 +16,9 @@ from appserver.errors import ConfigError
 
 __all__ = ["Listener", "open_all"]
 
+# The machine has no IPv6: switched off for its interfaces, or in its kernel.
+NO_SUCH_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
 
 class Listener:
     """One bound socket; the kernel queues for it once a server listens."""
@@ -50,9 +53,9 @@ def open_all(binds: Iterable[str], unix_mode: str) -> list[Listener]:
         for text in binds:
             address = parse_bind(text)
             if isinstance(address, UnixBind):
-                opened.append(_open_unix(address, parse_mode(unix_mode)))
+                opened.append(_open_unix(address, parse_mode(unix_mode), opened))
             else:
-                opened.extend(_open_tcp(address))
+                _open_tcp(address, opened)
     except BaseException:
         for listener in opened:
             listener.close()
@@ -60,32 +63,52 @@ def open_all(binds: Iterable[str], unix_mode: str) -> list[Listener]:
     return opened
 
 
-def _open_tcp(address: TcpBind) -> list[Listener]:
+def _open_tcp(address: TcpBind, opened: list[Listener]) -> None:
     try:
         found = socket.getaddrinfo(
             address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except socket.gaierror as error:
         raise ConfigError(f"server.bind {address}: the host is not known ({error.strerror})") from None
-    opened: list[Listener] = []
-    for family, kind, _, _, name in dict.fromkeys(found):
-        sock = socket.socket(family, kind, socket.IPPROTO_TCP)
+    own: list[Listener] = []
+    for family, _, _, _, name in dict.fromkeys(found):
+        # "every interface" with port 0 is one port for both families.
+        port = own[0].sock.getsockname()[1] if own and address.port == 0 else name[1]
         try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            # "every interface" with port 0 is one port for both families.
-            port = opened[0].sock.getsockname()[1] if opened and address.port == 0 else name[1]
-            sock.bind((name[0], port, *name[2:]))
+            sock = _bound(family, (name[0], port, *name[2:]))
         except OSError as error:
-            sock.close()
-            if error.errno == errno.EADDRNOTAVAIL and not address.host and opened:
+            if error.errno in NO_SUCH_FAMILY and not address.host and own:
                 continue
-            for listener in opened:
-                listener.close()
             raise ConfigError(f"server.bind {address}: {_why(error)}") from None
-        opened.append(Listener(sock, address))
-    return opened
+        own.append(Listener(sock, address))
+        opened.append(own[-1])
+        _require_once(own[-1], opened[:-1])
+
+
+def _bound(family: int, name: tuple[object, ...]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(name)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _require_once(listener: Listener, others: list[Listener]) -> None:
+    """Refuse what only `listen` would refuse: SO_REUSEADDR lets one address be bound again and again."""
+    host, port = listener.sock.getsockname()[:2]
+    for other in others:
+        if other.sock.family != listener.sock.family:
+            continue
+        name = other.sock.getsockname()
+        if name[1] == port and (name[0] == host or {name[0], host} & {"0.0.0.0", "::"}):
+            raise ConfigError(
+                f"server.bind {listener.address}: {TcpBind(name[0], port)} is bound already; name each address once"
+            )
 
 
 def _why(error: OSError) -> str:
@@ -98,7 +121,9 @@ def _why(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _open_unix(address: UnixBind, mode: int) -> Listener:
+def _open_unix(address: UnixBind, mode: int, opened: list[Listener]) -> Listener:
+    if any(other.address == address for other in opened):
+        raise ConfigError(f"server.bind {address}: {address} is bound already; name each address once")
     _clear(address)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # The mode is there from the first moment on: no window in which others may connect.
@@ -123,11 +148,14 @@ def _clear(address: UnixBind) -> None:
     except OSError as error:
         raise ConfigError(f"server.bind {address}: {error.strerror}") from None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(address.path)
         except ConnectionRefusedError:
             os.unlink(address.path)
             return
+        except BlockingIOError:
+            pass  # its queue is full: it listens
         except OSError as error:
             raise ConfigError(f"server.bind {address}: {error.strerror}") from None
     raise ConfigError(f"server.bind {address}: another server listens there; stop it or choose another path")

@@ -13,7 +13,7 @@ from typing import Any
 from appserver.contract import Fields, Peer, Receiver, Request, Stream
 from appserver.h2.engine import Engine, Windows
 from appserver.http.message import Head, Limits
-from tests.support.frames import Client, Goaway, Sent, Wire, expect
+from tests.support.frames import GET, Client, Data, Goaway, Sent, Wire, expect
 
 __all__ = ["Recorder", "Talk"]
 
@@ -141,8 +141,23 @@ class Talk:
         self.say(*data)
         return self.heard()
 
+    def serve(self, stream: int = 1) -> Recorder:
+        """Begin a GET and the answer to it."""
+        self.say(self.client.headers(stream, GET, end=True))
+        self.requests[-1].stream.respond(200, [], False)
+        self.heard()
+        return self.requests[-1]
+
     def request(self, n: int = 1) -> Recorder:
         return self.requests[n - 1]
+
+    def bodies(self, frames: list[Sent]) -> dict[int, bytes]:
+        """Return the body bytes of each stream."""
+        found: dict[int, bytes] = {}
+        for frame in frames:
+            if isinstance(frame, Data):
+                found[frame.stream] = found.get(frame.stream, b"") + frame.body
+        return found
 
     def is_dead(self, frames: list[Sent], code: int) -> bool:
         """Tell whether the connection was ended with `code`, as the last thing that was said."""

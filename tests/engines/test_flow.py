@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-import pytest
-
-from appserver.h2.engine import CONNECTION_QUEUE, STREAM_QUEUE
-from tests.engines.talk import Recorder, Talk
+from tests.engines.talk import Talk
 from tests.support.frames import (
     CANCEL,
     FLOW_CONTROL_ERROR,
@@ -18,7 +15,6 @@ from tests.support.frames import (
     POST,
     Data,
     Goaway,
-    Head,
     Reset,
     Sent,
     Window,
@@ -29,15 +25,6 @@ OpenTalk = Callable[..., Talk]
 KIB = 1024
 
 
-def bodies(frames: list[Sent]) -> dict[int, bytes]:
-    """Return the body bytes of each stream."""
-    found: dict[int, bytes] = {}
-    for frame in frames:
-        if isinstance(frame, Data):
-            found[frame.stream] = found.get(frame.stream, b"") + frame.body
-    return found
-
-
 def credit(frames: list[Sent]) -> Counter[int]:
     """Return what each window was opened by."""
     found: Counter[int] = Counter()
@@ -45,14 +32,6 @@ def credit(frames: list[Sent]) -> Counter[int]:
         if isinstance(frame, Window):
             found[frame.stream] += frame.size
     return found
-
-
-def serve(talk: Talk, stream: int = 1) -> Recorder:
-    """Begin a GET and the answer to it."""
-    talk.say(talk.client.headers(stream, GET, end=True))
-    talk.requests[-1].stream.respond(200, [], False)
-    talk.heard()
-    return talk.requests[-1]
 
 
 # The request's body
@@ -124,6 +103,8 @@ def test_data_for_a_stream_that_was_reset_is_credited(open_talk: OpenTalk) -> No
 def test_a_stream_window_is_enforced(talk: Talk) -> None:
     talk.say(talk.client.headers(1, POST), talk.client.headers(3, POST))
     said = talk.ask(*(talk.client.data(1, bytes(16_384)) for _ in range(17)))
+    if talk.is_dead(said, FLOW_CONTROL_ERROR):
+        return  # nghttp2 since 1.67; RFC 9113 5.2.1 leaves the choice
     assert said == [expect.reset(1, FLOW_CONTROL_ERROR)]
     assert talk.calls[-1] == (1, "lost")
     talk.say(talk.client.data(3, b"x", end=True))
@@ -144,7 +125,7 @@ def test_the_connection_window_is_enforced(open_talk: OpenTalk) -> None:
 
 def test_an_answer_stops_at_the_windows_and_goes_on(open_talk: OpenTalk) -> None:
     talk = open_talk(settings={INITIAL_WINDOW_SIZE: 10})
-    recorder = serve(talk)
+    recorder = talk.serve()
     recorder.stream.write(b"0123456789abcdefghij", True)
     assert talk.heard() == [expect.data(1, b"0123456789")]
     assert talk.ask(talk.client.window(1, 3)) == [expect.data(1, b"abc")]
@@ -155,14 +136,14 @@ def test_an_answer_stops_at_the_windows_and_goes_on(open_talk: OpenTalk) -> None
 
 def test_the_end_needs_no_window(open_talk: OpenTalk) -> None:
     talk = open_talk(settings={INITIAL_WINDOW_SIZE: 0})
-    recorder = serve(talk)
+    recorder = talk.serve()
     recorder.stream.write(b"", True)
     assert talk.heard() == [expect.data(1, b"", end=True)]
 
 
 def test_trailers_wait_for_the_body(open_talk: OpenTalk) -> None:
     talk = open_talk(settings={INITIAL_WINDOW_SIZE: 3})
-    recorder = serve(talk)
+    recorder = talk.serve()
     recorder.stream.write(b"abcdef", False)
     recorder.stream.finish([(b"x-t", b"1")])
     assert talk.heard() == [expect.data(1, b"abc")]
@@ -170,17 +151,17 @@ def test_trailers_wait_for_the_body(open_talk: OpenTalk) -> None:
 
 
 def test_the_connection_window_is_for_all(talk: Talk) -> None:
-    recorders = [serve(talk, n) for n in (1, 3, 5)]
+    recorders = [talk.serve(n) for n in (1, 3, 5)]
     for recorder in recorders:
         recorder.stream.write(bytes(40_000), True)
-    assert sum(len(body) for body in bodies(talk.heard()).values()) == 65_535
-    assert sum(len(body) for body in bodies(talk.ask(talk.client.window(0, 100_000))).values()) == 120_000 - 65_535
+    assert sum(len(body) for body in talk.bodies(talk.heard()).values()) == 65_535
+    assert sum(len(body) for body in talk.bodies(talk.ask(talk.client.window(0, 100_000))).values()) == 120_000 - 65_535
     assert talk.engine.inflight == 0
 
 
 def test_a_larger_initial_window_lets_open_streams_go_on(open_talk: OpenTalk) -> None:
     talk = open_talk(settings={INITIAL_WINDOW_SIZE: 5})
-    recorder = serve(talk)
+    recorder = talk.serve()
     recorder.stream.write(b"0123456789", True)
     assert talk.heard() == [expect.data(1, b"01234")]
     said = talk.ask(talk.client.settings({INITIAL_WINDOW_SIZE: 100}))
@@ -189,7 +170,7 @@ def test_a_larger_initial_window_lets_open_streams_go_on(open_talk: OpenTalk) ->
 
 def test_a_smaller_initial_window_may_be_negative(open_talk: OpenTalk) -> None:
     talk = open_talk(settings={INITIAL_WINDOW_SIZE: 10})
-    recorder = serve(talk)
+    recorder = talk.serve()
     recorder.stream.write(b"0123456789ab", True)
     assert talk.heard() == [expect.data(1, b"0123456789")]
     assert talk.ask(talk.client.settings({INITIAL_WINDOW_SIZE: 4})) == [expect.acknowledged()]
@@ -200,7 +181,7 @@ def test_a_smaller_initial_window_may_be_negative(open_talk: OpenTalk) -> None:
 
 
 def test_settings_that_overflow_a_window_are_an_error(talk: Talk) -> None:
-    serve(talk)
+    talk.serve()
     talk.say(talk.client.window(1, 2**31 - 1 - 65_535))
     last = talk.ask(talk.client.settings({INITIAL_WINDOW_SIZE: 2**31 - 1}))[-1]
     # RFC 9113 6.9.2: the connection; nghttp2: the stream.
@@ -209,7 +190,7 @@ def test_settings_that_overflow_a_window_are_an_error(talk: Talk) -> None:
 
 
 def test_a_stream_that_is_gone_has_no_window_to_overflow(talk: Talk) -> None:
-    recorder = serve(talk)
+    recorder = talk.serve()
     talk.say(talk.client.window(1, 2**31 - 1 - 65_535))
     recorder.stream.write(b"x", True)
     talk.heard()
@@ -219,7 +200,7 @@ def test_a_stream_that_is_gone_has_no_window_to_overflow(talk: Talk) -> None:
 def test_frames_are_no_larger_than_the_peer_allows(open_talk: OpenTalk) -> None:
     talk = open_talk(settings={INITIAL_WINDOW_SIZE: 1_000_000})
     talk.say(talk.client.window(0, 1_000_000))
-    recorder = serve(talk)
+    recorder = talk.serve()
     recorder.stream.write(bytes(100_000), False)
     assert max(len(frame.body) for frame in talk.heard() if isinstance(frame, Data)) <= 16_384
     talk.say(talk.client.settings({MAX_FRAME_SIZE: 30_000}))
@@ -237,19 +218,19 @@ def test_a_large_head_is_split(talk: Talk) -> None:
 def test_chunks_keep_their_order_over_many_takes(open_talk: OpenTalk) -> None:
     talk = open_talk(settings={INITIAL_WINDOW_SIZE: 10_000_000})
     talk.say(talk.client.window(0, 10_000_000))
-    recorder = serve(talk)
+    recorder = talk.serve()
     chunks = [bytes([n]) * size for n, size in enumerate((1, 0, 5_000, 16_384, 3, 70_000, 16_385, 2))]
     for chunk in chunks:
         recorder.stream.write(chunk, False)
     recorder.stream.write(b"", True)
-    assert bodies(talk.heard(1_000))[1] == b"".join(chunks)
+    assert talk.bodies(talk.heard(1_000))[1] == b"".join(chunks)
     assert talk.engine.inflight == 0
 
 
 def test_one_take_is_about_as_large_as_asked(open_talk: OpenTalk) -> None:
     talk = open_talk(settings={INITIAL_WINDOW_SIZE: 10_000_000})
     talk.say(talk.client.window(0, 10_000_000))
-    recorder = serve(talk)
+    recorder = talk.serve()
     recorder.stream.write(bytes(500_000), True)
     sizes = []
     while piece := talk.take(65_536):
@@ -262,7 +243,7 @@ def test_one_take_is_about_as_large_as_asked(open_talk: OpenTalk) -> None:
 def test_streams_take_turns(open_talk: OpenTalk) -> None:
     talk = open_talk(settings={INITIAL_WINDOW_SIZE: 10_000_000})
     talk.say(talk.client.window(0, 10_000_000))
-    recorders = [serve(talk, n) for n in (1, 3, 5, 7)]
+    recorders = [talk.serve(n) for n in (1, 3, 5, 7)]
     for recorder in recorders:
         recorder.stream.write(bytes(100_000), True)
     turns = [frame.stream for frame in talk.heard(150_000) if isinstance(frame, Data)]
@@ -272,94 +253,8 @@ def test_streams_take_turns(open_talk: OpenTalk) -> None:
 
 def test_a_stream_without_window_holds_nobody_up(open_talk: OpenTalk) -> None:
     talk = open_talk(settings={INITIAL_WINDOW_SIZE: 0})
-    stuck = serve(talk, 1)
+    stuck = talk.serve(1)
     stuck.stream.write(b"stuck", True)
-    other = serve(talk, 3)
+    other = talk.serve(3)
     other.stream.write(b"goes", True)
     assert talk.ask(talk.client.window(3, 10)) == [expect.data(3, b"goes", end=True)]
-
-
-# Queues
-
-
-def test_a_full_stream_is_not_writable_until_half_of_it_went(open_talk: OpenTalk) -> None:
-    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 0})
-    talk.say(talk.client.window(0, 10_000_000))
-    recorder = serve(talk)
-    recorder.stream.write(bytes(STREAM_QUEUE - 1), False)
-    assert recorder.stream.writable
-    recorder.stream.write(b"x", False)
-    assert not recorder.stream.writable
-    talk.ask(talk.client.window(1, STREAM_QUEUE // 2 - 1))
-    assert (recorder.stream.writable, recorder.relieved) == (False, 0)
-    talk.ask(talk.client.window(1, 1))
-    assert (recorder.stream.writable, recorder.relieved) == (True, 1)
-    talk.ask(talk.client.window(1, 1_000_000))
-    assert recorder.relieved == 1
-
-
-def test_a_full_connection_is_not_writable_until_half_of_it_went(open_talk: OpenTalk) -> None:
-    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 0})
-    talk.say(talk.client.window(0, 100_000_000))
-    count = CONNECTION_QUEUE // (100 * KIB) + 1
-    recorders = [serve(talk, 2 * n + 1) for n in range(count)]
-    for recorder in recorders:
-        recorder.stream.write(bytes(100 * KIB), False)
-    assert not recorders[-1].stream.writable
-    for n in range(count):
-        talk.ask(talk.client.window(2 * n + 1, 50 * KIB))
-    assert all(recorder.stream.writable for recorder in recorders)
-    assert recorders[-1].relieved == 1
-
-
-@pytest.mark.parametrize("by", ["peer", "application"])
-def test_what_a_reset_stream_had_queued_is_room_for_others(open_talk: OpenTalk, by: str) -> None:
-    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 0})
-    talk.say(talk.client.window(0, 10_000_000))
-    recorders = [serve(talk, 2 * n + 1) for n in range(6)]
-    for recorder in recorders:
-        recorder.stream.write(bytes(200 * KIB), False)
-    waiting = recorders[-1]
-    assert not waiting.stream.writable
-    for n, recorder in enumerate(recorders[:-1]):
-        if by == "peer":
-            talk.say(talk.client.reset(2 * n + 1))
-        else:
-            recorder.stream.reset(CANCEL)
-    talk.heard()
-    # 200 KiB is more than half of a stream's queue: it is the connection that has room again.
-    assert not waiting.stream.writable
-    talk.ask(talk.client.window(11, 100 * KIB))
-    assert waiting.stream.writable
-    assert waiting.relieved == 1
-
-
-def test_an_application_may_write_on_when_there_is_room(open_talk: OpenTalk) -> None:
-    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 10_000_000})
-    talk.say(talk.client.window(0, 10_000_000))
-    recorder = serve(talk)
-    left = [20]
-
-    def write(recorder: Recorder, call: str) -> None:
-        while recorder.stream.writable and left[0]:
-            left[0] -= 1
-            recorder.stream.write(bytes(100_000), left[0] == 0)
-
-    talk.react = write
-    write(recorder, "begin")
-    assert left[0]
-    assert len(bodies(talk.heard())[1]) == 2_000_000
-    assert talk.engine.inflight == 0
-
-
-def test_interim_heads_and_resets_pass_a_queue(open_talk: OpenTalk) -> None:
-    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 0})
-    stuck = serve(talk)
-    stuck.stream.write(b"stuck", False)
-    talk.say(talk.client.headers(3, GET, end=True))
-    talk.request(2).stream.respond(204, [], True)
-    stuck.stream.reset(CANCEL)
-    said = talk.heard()
-    assert expect.reset(1, CANCEL) in said
-    assert [frame.status for frame in said if isinstance(frame, Head)] == [204]
-    assert talk.engine.inflight == 0

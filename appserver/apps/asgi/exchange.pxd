@@ -18,7 +18,8 @@ cdef class Exchange(Receiver):
     cdef Stream stream
     cdef readonly int phase
     cdef list chunks
-    cdef bint complete, told, bodiless, trailing, declared
+    cdef bint complete, told, bodiless, trailing
+    cdef list trailers
     cdef long long left
     cdef int status
     cdef long long sent
@@ -40,8 +41,9 @@ cdef class Exchange(Receiver):
     cdef _hint(self, dict message)
     @cython.locals(stream=Stream, size=Py_ssize_t, more=bint)
     cdef _body(self, dict message)
+    @cython.locals(excess=Py_ssize_t)
     cdef _too_long(self, bytes body)
-    @cython.locals(reply=Reply)
+    @cython.locals(reply=Reply, fields=list)
     cdef _trailers(self, dict message)
     cdef _resume(self)
     cdef _done(self)

@@ -18,6 +18,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, MutableMapping
+from types import CoroutineType
 from typing import Any
 
 from appserver.apps.asgi.host import Host
@@ -62,7 +63,6 @@ class Exchange(Receiver):
         "bodiless",
         "chunks",
         "complete",
-        "declared",
         "drained",
         "host",
         "left",
@@ -73,6 +73,7 @@ class Exchange(Receiver):
         "stream",
         "task",
         "told",
+        "trailers",
         "trailing",
         "waiters",
     )
@@ -88,7 +89,7 @@ class Exchange(Receiver):
         self.told = False
         self.bodiless = False
         self.trailing = False
-        self.declared = False
+        self.trailers: Fields | None = None
         self.left: int = -1
         self.status: int = 0
         self.sent: int = 0
@@ -106,6 +107,8 @@ class Exchange(Receiver):
             return
         try:
             coroutine = host.app(host.scope(self.request), self.receive, self.send)
+            if type(coroutine) is not CoroutineType:
+                coroutine = _awaited(coroutine)
             if EAGER:
                 task = host.task(coroutine, **host.eager)
             else:
@@ -179,7 +182,7 @@ class Exchange(Receiver):
         message = self._next()
         if message is not None:
             return message
-        if self.request.expects and not self.told:
+        if self.request.expects and self.phase == _HEAD and not self.told:
             self.request.expects = False
             self.stream.inform(100, [])
         while True:
@@ -187,6 +190,8 @@ class Exchange(Receiver):
             if self.waiters is None:
                 self.waiters = [waiter]
             else:
+                # A framework that polls for the disconnect cancels one wait after the other.
+                self.waiters = [other for other in self.waiters if not other.done()]
                 self.waiters.append(waiter)
             await waiter
             message = self._next()
@@ -244,7 +249,8 @@ class Exchange(Receiver):
         self.trailing = bool(message.get("trailers", False))
         self.bodiless = not has_body(status, request.method == "HEAD")
         if status == 204 and self.left >= 0:
-            fields = [field for field in fields if field[0] != b"content-length"]  # RFC 9110 8.6
+            # RFC 9110 8.6
+            fields = [pair for pair in fields if pair[0] != b"content-length"]
         self.phase = _BODY
         self.stream.respond(status, fields, self.bodiless)
 
@@ -262,18 +268,21 @@ class Exchange(Receiver):
             body = _to_bytes(body)
         if self.bodiless:
             if not more:
-                self._done()
+                if self.trailing:
+                    self.phase = _TRAILERS
+                else:
+                    self._done()
             return DONE_AWAITABLE
         stream = self.stream
         size = len(body)
-        self.sent += size
         if self.left >= 0:
             if size > self.left:
                 self._too_long(body)
-            self.left -= size
-            if not more and self.left:
+            if not more and size < self.left:
                 self._break_off()
-                raise BodyTooShort(f"the body ended {self.left} bytes before its content-length")
+                raise BodyTooShort(f"the body ended {self.left - size} bytes before its content-length")
+            self.left -= size
+        self.sent += size
         if more:
             if size:
                 stream.write(body, False)
@@ -289,18 +298,25 @@ class Exchange(Receiver):
         return DONE_AWAITABLE
 
     def _too_long(self, body: bytes) -> None:
-        self.stream.write(body[: self.left], False)
+        excess = len(body) - self.left
+        if self.left:
+            self.sent += self.left
+            self.stream.write(body[: self.left], False)
         self._break_off()
-        raise BodyTooLong(f"the body is longer than its content-length by at least {len(body) - self.left} bytes")
+        raise BodyTooLong(f"the body is longer than its content-length by at least {excess} bytes")
 
     def _trailers(self, message: Message) -> None:
         reply = self.host.reply
         reply.judge(message.get("headers", ()), True)
         if reply.length >= 0:
             raise InvalidMessage("content-length in trailers")
-        if not message.get("more_trailers", False):
-            self.stream.finish(reply.fields if self.request.trailers_accepted else [])
-            self._done()
+        fields = reply.fields if self.trailers is None else self.trailers + reply.fields
+        if message.get("more_trailers", False):
+            self.trailers = fields
+            return
+        if not self.bodiless:
+            self.stream.finish(fields if self.request.trailers_accepted else [])
+        self._done()
 
     async def _drain(self) -> None:
         # Several tasks may send; they share the wait, and none may cancel it for the others.
@@ -363,19 +379,29 @@ class Exchange(Receiver):
         if self.phase == _HEAD:
             self._answer_500()
         elif self.phase < _DONE:
-            self._break_off()
+            if self.bodiless:
+                self._done()
+            else:
+                self._break_off()
 
     def _answer_500(self) -> None:
         text = b"" if self.request.method == "HEAD" else b"Internal Server Error\n"
         fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"22")]
         if self.host.date is not None:
             fields.append(self.host.date)
+        if self.host.server is not None:
+            fields.append(self.host.server)
         self.status = 500
         self.sent = len(text)
         self.stream.respond(500, fields, not text)
         if text:
             self.stream.write(text, True)
         self._done()
+
+
+async def _awaited(awaitable: Awaitable[None]) -> None:
+    # A task takes coroutines only; an application may return anything that can be awaited.
+    await awaitable
 
 
 def _to_bytes(body: object) -> bytes:

@@ -20,6 +20,9 @@ __all__ = ["Lifespan", "Phase"]
 
 Message = MutableMapping[str, Any]
 
+# What is left of the application's task after its last word, or after its deadline.
+CUT_SECONDS = 1.0
+
 
 class Phase(Enum):
     """Where the application stands."""
@@ -49,6 +52,7 @@ class Lifespan:
         self._moved = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._said = ""
+        self._error: BaseException | None = None
         self._heard = False
         self.phase = Phase.WAITING
         self.state: dict[str, Any] | None = None
@@ -60,22 +64,35 @@ class Lifespan:
             return
         state: dict[str, Any] = {}
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
-        self._task = asyncio.ensure_future(self._app(scope, self._receive, self._send))
-        self._task.add_done_callback(lambda _: self._moved.set())
+        self._task = asyncio.ensure_future(self._run(scope))
+        self._task.add_done_callback(self._finished)
         self._messages.put_nowait({"type": "lifespan.startup"})
-        if not await self._wait(self._options.startup):
-            Event.LIFESPAN_SLOW.log(phase="startup", seconds=self._options.startup)
-            self._task.cancel()
-            raise StartupError(f"the application's startup took more than lifespan.startup = {self._options.startup:g} s")
+        try:
+            await self._started()
+        except BaseException:
+            await self._put_away(self._task)
+            raise
         if self.phase is Phase.SERVING:
             self.state = state
-        elif self.phase is Phase.FAILED:
-            raise StartupError(f"the application's startup failed: {self._said or 'it gave no reason'}")
-        else:
-            self._unsupported(self._task)
 
-    def _unsupported(self, task: asyncio.Task[None]) -> None:
-        error = task.exception() if task.done() and not task.cancelled() else None
+    async def _run(self, scope: Message) -> None:
+        # Whatever can be awaited is an application, and it may fail before there is anything to await.
+        await self._app(scope, self._receive, self._send)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        self._moved.set()
+
+    async def _started(self) -> None:
+        if not await self._wait(self._options.startup):
+            Event.LIFESPAN_SLOW.log(phase="startup", seconds=self._options.startup)
+            raise StartupError(f"the application's startup took more than lifespan.startup = {self._options.startup:g} s")
+        if self.phase is Phase.FAILED:
+            raise StartupError(f"the application's startup failed: {self._said}") from self._error
+        if self.phase is Phase.WAITING:
+            self._unsupported(self._error)
+
+    def _unsupported(self, error: BaseException | None) -> None:
         # It heard the event and then failed: that is a failed startup, not a missing protocol.
         spoke_http = isinstance(error, UnexpectedMessage)
         if error is not None and self._heard and not spoke_http:
@@ -83,7 +100,6 @@ class Lifespan:
         if self._options.mode == "on":
             raise StartupError("lifespan.mode is on, but the application does not support lifespan") from error
         self.phase = Phase.UNSUPPORTED
-        task.cancel()
         Event.LIFESPAN_UNSUPPORTED.log(reason=repr(error) if error is not None else "it returned")
 
     async def shutdown(self) -> None:
@@ -95,12 +111,18 @@ class Lifespan:
         if not self._task.done() and not await self._wait(self._options.shutdown):
             Event.LIFESPAN_SLOW.log(phase="shutdown", seconds=self._options.shutdown)
         elif self._said or not self._is_over():
-            error = self._task.exception() if self._task.done() and not self._task.cancelled() else None
-            Event.LIFESPAN_FAILED.log(phase="shutdown", reason=self._said or repr(error), exc_info=error)
-        self._task.cancel()
+            returned = "the application returned without lifespan.shutdown.complete"
+            reason = self._said or (repr(self._error) if self._error else returned)
+            Event.LIFESPAN_FAILED.log(phase="shutdown", reason=reason, exc_info=self._error)
+        await self._put_away(self._task)
 
     def _is_over(self) -> bool:
         return self.phase is Phase.OVER
+
+    async def _put_away(self, task: asyncio.Task[None]) -> None:
+        # A loop that is closed over a pending task complains; one that ignores its cancellation is left.
+        task.cancel()
+        await asyncio.wait({task}, timeout=CUT_SECONDS)
 
     async def _wait(self, seconds: float) -> bool:
         try:
@@ -119,6 +141,7 @@ class Lifespan:
         phase = SEND.get((self.phase, message["type"]))
         if phase is None:
             raise UnexpectedMessage(f"{message['type']!r} in lifespan phase {self.phase.value}")
-        self._said = str(message.get("message", ""))
+        if message["type"].endswith(".failed"):
+            self._said = str(message.get("message") or "it gave no reason")
         self.phase = phase
         self._moved.set()

@@ -31,6 +31,8 @@ cdef class Stream(ContractStream):
     cdef bint sharing                       # takes turns with other long responses
     cdef bint deferred                      # nghttp2 waits for resume_data
     cdef bint remote_ended                  # the peer's END_STREAM was seen
+    cdef bint moved                         # something went out since the last look of expire()
+    cdef double stamp                       # when expire() first saw its answer stand still; 0: it does not
     cdef bint trailing                      # the block being received is trailers
 
     cdef bint is_open(self)
@@ -48,6 +50,7 @@ cdef class Stream(ContractStream):
     cdef int spent(self, Py_ssize_t size) except -1
     cdef drop_queue(self)
     cdef int send_trailers(self) except -1
+    cdef int give_up(self) except -1
     cdef int close(self) except -1
 
 

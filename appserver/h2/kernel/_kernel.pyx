@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memset
 from appserver.contract cimport Peer, Receiver, Request
 from appserver.contract cimport Stream as ContractStream
 from appserver.h2.kernel.nghttp2 cimport *
-from appserver.http.message cimport Field, Head, Meter, judge
+from appserver.http.message cimport Field, Head, Meter, judge, recall
 
 from appserver.contract import Reset
 from appserver.h2.engine import CONNECTION_QUEUE, MAX_CONTINUATIONS, MOST_HEAD, STREAM_QUEUE

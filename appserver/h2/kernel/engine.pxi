@@ -165,25 +165,26 @@ cdef class Engine:
         cdef Slot *second = &self.slots[(mixed >> (64 - SLOT_BITS)) ^ 1]
         cdef nghttp2_vec n, v
         cdef Field field
+        cdef bytes name_bytes, value_bytes
         if slot.name == name and slot.value == value:
             return <Field> slot.field
         if second.name == name and second.value == value:
             return <Field> second.field
         n = nghttp2_rcbuf_get_buf(name)
         v = nghttp2_rcbuf_get_buf(value)
-        field = judge(
-            PyBytes_FromStringAndSize(<const char *> n.base, n.len),
-            PyBytes_FromStringAndSize(<const char *> v.base, v.len),
-        )
-        if v.len <= REMEMBERED and not flags & NGHTTP2_NV_FLAG_NO_INDEX:
-            nghttp2_rcbuf_incref(name)
-            nghttp2_rcbuf_incref(value)
-            Py_INCREF(field)
-            clear_slot(second)
-            second[0] = slot[0]
-            slot.name = name
-            slot.value = value
-            slot.field = <void *> field
+        name_bytes = PyBytes_FromStringAndSize(<const char *> n.base, n.len)
+        value_bytes = PyBytes_FromStringAndSize(<const char *> v.base, v.len)
+        if v.len > REMEMBERED or flags & NGHTTP2_NV_FLAG_NO_INDEX:
+            return judge(name_bytes, value_bytes)
+        field = recall(name_bytes, value_bytes)
+        nghttp2_rcbuf_incref(name)
+        nghttp2_rcbuf_incref(value)
+        Py_INCREF(field)
+        clear_slot(second)
+        second[0] = slot[0]
+        slot.name = name
+        slot.value = value
+        slot.field = <void *> field
         return field
 
     # Bytes out
@@ -304,6 +305,21 @@ cdef class Engine:
         if self.session == NULL:
             return True
         return not nghttp2_session_want_read(self.session) and not nghttp2_session_want_write(self.session)
+
+    def expire(self, double now, double seconds):
+        cdef Stream stream = self.streams
+        cdef Stream after
+        while stream is not None:
+            after = stream.after
+            if not stream.responded or not (stream.queued or stream.ended):
+                stream.stamp = 0
+            elif stream.moved or stream.stamp == 0:
+                stream.stamp = now
+            elif now - stream.stamp > seconds:
+                self.owner.on_fault("a stream's window stays shut")
+                stream.give_up()
+            stream.moved = False
+            stream = after
 
     def notice(self):
         if self.session != NULL:

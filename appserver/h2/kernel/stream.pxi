@@ -135,6 +135,16 @@ cdef class Stream(ContractStream):
         engine.owner.on_fault(reason)
         return 0
 
+    cdef int give_up(self) except -1:
+        # The peer takes nothing of an answer that waits for it.
+        cdef Receiver receiver = self.receiver
+        cdef bint told = self.ended
+        self.receiver = None
+        self.reset(CANCEL)
+        if receiver is not None and not told:
+            receiver.on_lost()
+        return 0
+
     cdef int close(self) except -1:
         # nghttp2 is done with this stream, or the connection is: the one place where it ends.
         cdef Engine engine = self.engine
@@ -229,6 +239,7 @@ cdef class Stream(ContractStream):
 
     cdef int spent(self, Py_ssize_t size) except -1:
         # `size` bytes of the current chunk went out.
+        self.moved = True
         self.offset += size
         self.queued -= size
         self.engine.queued -= size

@@ -268,6 +268,7 @@ class Engine:
             self.session.send_data(stream.id, bytes(stream.queue[:size]), end_stream=last and trailers is None)
         if trailers is not None:
             self.session.send_headers(stream.id, trailers, end_stream=True)
+        stream.moved = True
         del stream.queue[:size]
         self.queued -= size
         if last:
@@ -296,6 +297,19 @@ class Engine:
     def inflight(self) -> int:
         """Open streams."""
         return len(self._streams)
+
+    def expire(self, now: float, seconds: float) -> None:
+        """Reset each stream whose waiting answer has not moved for `seconds`."""
+        for stream in list(self._streams.values()):
+            if not stream.responded or not (stream.queue or stream.finished):
+                stream.stamp = 0.0
+            elif stream.moved or not stream.stamp:
+                stream.stamp = now
+            elif now - stream.stamp > seconds:
+                self.owner.on_fault("a stream's window stays shut")
+                self.reset(stream, Reset.CANCEL)
+                self.wake()
+            stream.moved = False
 
     def notice(self) -> None:
         """Drain, step one."""

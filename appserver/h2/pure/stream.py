@@ -30,12 +30,14 @@ class PureStream(Stream):
         "finished",
         "id",
         "meter",
+        "moved",
         "owed",
         "queue",
         "receiver",
         "responded",
         "sending",
         "sent",
+        "stamp",
         "trailers",
     )
 
@@ -54,6 +56,8 @@ class PureStream(Stream):
         self.trailers: Fields | None = None
         self.queue = bytearray()
         self.owed = 0
+        self.moved = False
+        self.stamp = 0.0
 
     # The application's calls
 

@@ -1,0 +1,97 @@
+"""What waits to be sent: when a stream is full, when it has room again, and what passes a queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from appserver.h2.engine import CONNECTION_QUEUE, STREAM_QUEUE
+from tests.engines.talk import Recorder, Talk
+from tests.support.frames import CANCEL, GET, INITIAL_WINDOW_SIZE, Head, expect
+
+OpenTalk = Callable[..., Talk]
+KIB = 1024
+
+
+def test_a_full_stream_is_not_writable_until_half_of_it_went(open_talk: OpenTalk) -> None:
+    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 0})
+    talk.say(talk.client.window(0, 10_000_000))
+    recorder = talk.serve()
+    recorder.stream.write(bytes(STREAM_QUEUE - 1), False)
+    assert recorder.stream.writable
+    recorder.stream.write(b"x", False)
+    assert not recorder.stream.writable
+    talk.ask(talk.client.window(1, STREAM_QUEUE // 2 - 1))
+    assert (recorder.stream.writable, recorder.relieved) == (False, 0)
+    talk.ask(talk.client.window(1, 1))
+    assert (recorder.stream.writable, recorder.relieved) == (True, 1)
+    talk.ask(talk.client.window(1, 1_000_000))
+    assert recorder.relieved == 1
+
+
+def test_a_full_connection_is_not_writable_until_half_of_it_went(open_talk: OpenTalk) -> None:
+    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 0})
+    talk.say(talk.client.window(0, 100_000_000))
+    count = CONNECTION_QUEUE // (100 * KIB) + 1
+    recorders = [talk.serve(2 * n + 1) for n in range(count)]
+    for recorder in recorders:
+        recorder.stream.write(bytes(100 * KIB), False)
+    assert not recorders[-1].stream.writable
+    for n in range(count):
+        talk.ask(talk.client.window(2 * n + 1, 50 * KIB))
+    assert all(recorder.stream.writable for recorder in recorders)
+    assert recorders[-1].relieved == 1
+
+
+@pytest.mark.parametrize("by", ["peer", "application"])
+def test_what_a_reset_stream_had_queued_is_room_for_others(open_talk: OpenTalk, by: str) -> None:
+    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 0})
+    talk.say(talk.client.window(0, 10_000_000))
+    recorders = [talk.serve(2 * n + 1) for n in range(6)]
+    for recorder in recorders:
+        recorder.stream.write(bytes(200 * KIB), False)
+    waiting = recorders[-1]
+    assert not waiting.stream.writable
+    for n, recorder in enumerate(recorders[:-1]):
+        if by == "peer":
+            talk.say(talk.client.reset(2 * n + 1))
+        else:
+            recorder.stream.reset(CANCEL)
+    talk.heard()
+    # 200 KiB is more than half of a stream's queue: it is the connection that has room again.
+    assert not waiting.stream.writable
+    talk.ask(talk.client.window(11, 100 * KIB))
+    assert waiting.stream.writable
+    assert waiting.relieved == 1
+
+
+def test_an_application_may_write_on_when_there_is_room(open_talk: OpenTalk) -> None:
+    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 10_000_000})
+    talk.say(talk.client.window(0, 10_000_000))
+    recorder = talk.serve()
+    left = [20]
+
+    def write(recorder: Recorder, call: str) -> None:
+        while recorder.stream.writable and left[0]:
+            left[0] -= 1
+            recorder.stream.write(bytes(100_000), left[0] == 0)
+
+    talk.react = write
+    write(recorder, "begin")
+    assert left[0]
+    assert len(talk.bodies(talk.heard())[1]) == 2_000_000
+    assert talk.engine.inflight == 0
+
+
+def test_interim_heads_and_resets_pass_a_queue(open_talk: OpenTalk) -> None:
+    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 0})
+    stuck = talk.serve()
+    stuck.stream.write(b"stuck", False)
+    talk.say(talk.client.headers(3, GET, end=True))
+    talk.request(2).stream.respond(204, [], True)
+    stuck.stream.reset(CANCEL)
+    said = talk.heard()
+    assert expect.reset(1, CANCEL) in said
+    assert [frame.status for frame in said if isinstance(frame, Head)] == [204]
+    assert talk.engine.inflight == 0

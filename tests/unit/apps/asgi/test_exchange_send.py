@@ -1,0 +1,521 @@
+"""Exchange, `send`: each cell of the phase table, framing by status and method, lengths, waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from appserver.contract import Reset
+from appserver.errors import ApplicationError, BodyTooLong, BodyTooShort, InvalidMessage, UnexpectedMessage
+from appserver.events import Event
+from tests.support.asgi import Talk, body, hint, start, trailers
+from tests.support.events import EventLog
+from tests.unit.apps.asgi.conftest import LATE
+
+Converse = Callable[..., Talk]
+
+# How a test gets into each phase of the table, and a message of each type.
+PHASES: dict[str, tuple[dict[str, Any], ...]] = {
+    "HEAD": (),
+    "BODY": (start(),),
+    "TRAILERS": (start(trailers=True), body()),
+    "DONE": (start(), body()),
+    "GONE": (),
+}
+MESSAGES: dict[str, dict[str, Any]] = {
+    "http.response.start": start(),
+    "http.response.early_hint": hint(b"</style.css>"),
+    "http.response.body": body(b"x"),
+    "http.response.trailers": trailers(),
+    "http.response.pathsend": {"type": "http.response.pathsend", "path": "/etc/hostname"},
+    "http.disconnect": {"type": "http.disconnect"},
+    "http.request": {"type": "http.request"},
+    "lifespan.startup.complete": {"type": "lifespan.startup.complete"},
+    "websocket.accept": {"type": "websocket.accept"},
+    "": {"type": ""},
+}
+HEARD = {
+    "http.response.start": "respond",
+    "http.response.early_hint": "inform",
+    "http.response.body": "write",
+    "http.response.trailers": "finish",
+}
+
+
+def enter(converse: Converse, phase: str) -> Talk:
+    talk = converse(trailers_accepted=True)
+    for message in PHASES[phase]:
+        talk.send(message)
+    if phase == "GONE":
+        talk.on_lost()
+    return talk
+
+
+def test_the_table_is_whole() -> None:
+    assert tuple(PHASES) == LATE._PHASES
+    assert len(LATE.SEND) == len(PHASES)
+    assert {kind for table in LATE.SEND for kind in table} == set(HEARD)
+
+
+@pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind or "empty")
+@pytest.mark.parametrize("phase", PHASES)
+def test_each_cell_of_the_table(converse: Converse, phase: str, kind: str) -> None:
+    talk = enter(converse, phase)
+    allowed = LATE.SEND[list(PHASES).index(phase)]
+    before = list(talk.said)
+
+    if kind in allowed:
+        talk.send(MESSAGES[kind])
+        assert [call[0] for call in talk.said[len(before):]] == [HEARD[kind]]
+    elif phase == "GONE":
+        talk.send(MESSAGES[kind])
+        assert talk.said == before
+        assert talk.stream.late == []
+    else:
+        with pytest.raises(UnexpectedMessage) as caught:
+            talk.send(MESSAGES[kind])
+        assert repr(kind) in str(caught.value)
+        assert f"in phase {phase}" in str(caught.value)
+        for name in allowed:
+            assert name in str(caught.value)
+        assert talk.said == before
+
+
+def test_a_wrong_message_does_not_move_the_phase(converse: Converse) -> None:
+    talk = converse()
+    with pytest.raises(UnexpectedMessage, match=r"http\.response\.start, http\.response\.early_hint"):
+        talk.send(body(b"too early"))
+
+    talk.send(start())
+    talk.send(body(b"ok"))
+
+    assert talk.said == [("respond", 200, [], False), ("write", b"ok", True)]
+
+
+@pytest.mark.parametrize("message", [None, 1, "http.response.start", [1], {}, {"status": 200}])
+def test_what_is_no_message_is_the_applications_mistake(converse: Converse, message: object) -> None:
+    talk = converse()
+    with pytest.raises((TypeError, ValueError, KeyError, ApplicationError)):
+        talk.send(message)
+
+    assert talk.said == []
+
+
+def test_any_mapping_is_a_message(converse: Converse) -> None:
+    talk = converse()
+
+    talk.send(MappingProxyType(start(204)))
+
+    assert talk.said == [("respond", 204, [], True)]
+
+
+# Heads
+
+
+@pytest.mark.parametrize("status", [0, 99, 100, 103, 199, 1000, -1, "200", b"200", 200.0, None, True, "200 OK\r\nX: y"])
+def test_a_status_that_is_none(converse: Converse, status: object) -> None:
+    talk = converse()
+    with pytest.raises(InvalidMessage, match="a final response status is 200 to 999"):
+        talk.send(start(status))
+
+    assert talk.said == []
+    talk.send(start(200))
+    assert talk.said == [("respond", 200, [], False)]
+
+
+@pytest.mark.parametrize("status", [200, HTTPStatus.NOT_FOUND, 599, 999])
+def test_a_status_as_it_was_sent(converse: Converse, status: int) -> None:
+    talk = converse()
+    talk.send(start(status))
+
+    assert talk.said == [("respond", int(status), [], False)]
+    assert type(talk.said[0][1]) is int
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"x", b"a\r\nset-cookie: b")],
+        [(b"x\r\ny", b"a")],
+        [(b"x", b"\0")],
+        [(b"", b"a")],
+        [(b":status", b"200")],
+        [(b"content-length", b"-1")],
+        [(b"content-length", b"1"), (b"content-length", b"2")],
+        [("x", "text")],
+        [(b"x", None)],
+    ],
+)
+def test_fields_that_must_not_be_sent(converse: Converse, headers: list[Any]) -> None:
+    talk = converse()
+    with pytest.raises(InvalidMessage):
+        talk.send(start(200, headers))
+
+    assert talk.said == []
+
+
+@pytest.mark.parametrize("headers", [None, 7, [b"x"], [(b"a", b"b", b"c")], [(b"a",)]])
+def test_fields_that_are_no_pairs(converse: Converse, headers: Any) -> None:
+    talk = converse()
+    with pytest.raises((TypeError, ValueError)):
+        talk.send(start(200, headers))
+
+    assert talk.said == []
+
+
+def test_fields_may_come_from_anything_iterable(converse: Converse) -> None:
+    talk = converse()
+    talk.send(start(200, (pair for pair in [[b"X-One", bytearray(b"1")], (b"x-two", memoryview(b"2"))])))
+
+    assert talk.said == [("respond", 200, [(b"x-one", b"1"), (b"x-two", b"2")], False)]
+
+
+def test_the_applications_list_is_not_ours_to_change(converse: Converse) -> None:
+    talk = converse()
+    talk.host.date = (b"date", b"now")
+    headers = [(b"x", b"y")]
+    talk.send(start(200, headers))
+
+    assert headers == [(b"x", b"y")]
+    assert talk.said == [("respond", 200, [(b"x", b"y"), (b"date", b"now")], False)]
+
+
+def test_date_and_server_where_the_application_has_none(converse: Converse) -> None:
+    talk = converse()
+    talk.host.date, talk.host.server = (b"date", b"ours"), (b"server", b"ours")
+    talk.send(start(200, [(b"Server", b"mine"), (b"date", b"mine")]))
+
+    assert talk.said == [("respond", 200, [(b"server", b"mine"), (b"date", b"mine")], False)]
+
+
+def test_connection_fields_are_the_wires(converse: Converse) -> None:
+    fields = [(b"connection", b"close"), (b"keep-alive", b"5"), (b"transfer-encoding", b"chunked"), (b"x", b"y")]
+    over_h2, over_h1 = converse(), converse(version="1.1")
+    for talk in (over_h2, over_h1):
+        talk.send(start(200, fields))
+
+    assert over_h2.said == [("respond", 200, [(b"x", b"y")], False)]
+    assert over_h1.said == [("respond", 200, [(b"connection", b"close"), (b"x", b"y")], False)]
+
+
+# Bodies
+
+
+@pytest.mark.parametrize("data", [bytearray(b"data"), memoryview(b"data"), type("Bytes", (bytes,), {})(b"data")])
+def test_bodies_become_bytes(converse: Converse, data: Any) -> None:
+    talk = converse()
+    talk.send(start())
+    talk.send(body(data))
+
+    assert talk.said[1:] == [("write", b"data", True)]
+
+
+@pytest.mark.parametrize("data", ["text", None, 7, [b"x"]])
+def test_bodies_that_are_no_bytes(converse: Converse, data: Any) -> None:
+    talk = converse()
+    talk.send(start())
+    with pytest.raises(InvalidMessage, match="a response body is bytes"):
+        talk.send(body(data))
+
+    talk.send(body(b"then"))
+    assert talk.said[1:] == [("write", b"then", True)]
+
+
+def test_a_body_message_may_be_all_defaults(converse: Converse) -> None:
+    talk = converse()
+    talk.send({"type": "http.response.start", "status": 200})
+    talk.send({"type": "http.response.body"})
+
+    assert talk.said == [("respond", 200, [], False), ("write", b"", True)]
+
+
+def test_an_empty_piece_is_no_write(converse: Converse) -> None:
+    talk = converse()
+    talk.send(start())
+    talk.send(body(b"", more=True))
+    talk.send(body(b"a", more=True))
+    talk.send(body(b""))
+
+    assert talk.said[1:] == [("write", b"a", False), ("write", b"", True)]
+    assert talk.watcher.done == [(200, 1)]
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304), ("HEAD", 404), ("POST", 204)])
+def test_answers_without_a_body(converse: Converse, method: str, status: int) -> None:
+    talk = converse(method=method)
+    talk.send(start(status))
+    talk.send(body(b"ignored", more=True))
+    talk.send(body(b"ignored too"))
+
+    assert talk.said == [("respond", status, [], True)]
+    assert talk.watcher.done == [(status, 0)]
+
+
+def test_a_head_response_keeps_the_length_that_get_would_have(converse: Converse) -> None:
+    talk = converse(method="HEAD")
+    talk.send(start(200, [(b"content-length", b"1234")]))
+    talk.send(body())
+    talk.leave()
+
+    assert talk.said == [("respond", 200, [(b"content-length", b"1234")], True)]
+
+
+def test_204_has_no_content_length(converse: Converse) -> None:
+    talk = converse()
+    talk.send(start(204, [(b"x", b"y"), (b"content-length", b"0")]))
+
+    assert talk.said == [("respond", 204, [(b"x", b"y")], True)]
+
+
+@pytest.mark.parametrize("pieces", [[b"abc"], [b"a", b"bc"], [b"ab", b"", b"c"], [b"abc", b""]])
+def test_a_body_as_long_as_promised(converse: Converse, pieces: list[bytes]) -> None:
+    talk = converse()
+    talk.send(start(200, [(b"content-length", b"3")]))
+    for number, piece in enumerate(pieces, 1):
+        talk.send(body(piece, more=number < len(pieces)))
+
+    assert talk.stream.body == b"abc"
+    assert talk.said[-1][0] == "write"
+    assert talk.watcher.done == [(200, 3)]
+
+
+@pytest.mark.parametrize(("pieces", "sent"), [([b"abcd"], b"abc"), ([b"ab", b"cd"], b"abc"), ([b"abc", b"d"], b"abc")])
+def test_a_body_longer_than_promised_is_cut_and_broken_off(
+    converse: Converse, log: EventLog, pieces: list[bytes], sent: bytes
+) -> None:
+    talk = converse()
+    talk.send(start(200, [(b"content-length", b"3")]))
+    for piece in pieces[:-1]:
+        talk.send(body(piece, more=True))
+    with pytest.raises(BodyTooLong) as caught:
+        talk.send(body(pieces[-1]))
+
+    assert talk.stream.body == sent
+    assert talk.said[-1] == ("reset", Reset.INTERNAL_ERROR)
+    assert talk.watcher.done == [(200, 3)]
+    talk.leave(caught.value)
+    assert "longer than its content-length" in str(log.only(Event.APPLICATION_BROKE_ASGI)["reason"])
+
+
+@pytest.mark.parametrize("pieces", [[b""], [b"ab"], [b"a", b"b"]])
+def test_a_body_shorter_than_promised_is_broken_off(converse: Converse, log: EventLog, pieces: list[bytes]) -> None:
+    talk = converse()
+    talk.send(start(200, [(b"content-length", b"3")]))
+    for piece in pieces[:-1]:
+        talk.send(body(piece, more=True))
+    with pytest.raises(BodyTooShort) as caught:
+        talk.send(body(pieces[-1]))
+
+    assert talk.said[-1] == ("reset", Reset.INTERNAL_ERROR)
+    assert talk.watcher.done == [(200, len(talk.stream.body))]
+    talk.leave(caught.value)
+    assert "before its content-length" in str(log.only(Event.APPLICATION_BROKE_ASGI)["reason"])
+
+
+def test_after_breaking_off_sends_are_quiet(converse: Converse) -> None:
+    talk = converse()
+    talk.send(start(200, [(b"content-length", b"1")]))
+    with pytest.raises(BodyTooLong):
+        talk.send(body(b"12"))
+
+    talk.send(body(b"3"))
+    talk.send(start())
+    talk.leave()
+
+    assert talk.said[1:] == [("write", b"1", False), ("reset", Reset.INTERNAL_ERROR)]
+
+
+# Trailers, hints
+
+
+def test_trailers_end_the_body(converse: Converse) -> None:
+    talk = converse(trailers_accepted=True)
+    talk.send(start(200, trailers=True))
+    talk.send(body(b"data", more=True))
+    talk.send(body(b"!"))
+    assert talk.said[1:] == [("write", b"data", False), ("write", b"!", False)]
+    assert talk.watcher.done == []
+
+    talk.send(trailers([(b"Grpc-Status", b"0")]))
+
+    assert talk.said[-1] == ("finish", [(b"grpc-status", b"0")])
+    assert talk.watcher.done == [(200, 5)]
+
+
+def test_trailers_in_several_messages_are_sent_together(converse: Converse) -> None:
+    talk = converse(trailers_accepted=True)
+    for message in PHASES["TRAILERS"]:
+        talk.send(message)
+    talk.send(trailers([(b"a", b"1")], more=True))
+    talk.send(trailers([(b"b", b"2")], more=True))
+    talk.send(trailers([(b"c", b"3")]))
+
+    assert talk.said[1:] == [("finish", [(b"a", b"1"), (b"b", b"2"), (b"c", b"3")])]
+
+
+def test_a_client_that_wants_no_trailers_gets_none(converse: Converse) -> None:
+    talk = converse(trailers_accepted=False)
+    for message in (*PHASES["TRAILERS"], trailers([(b"a", b"1")])):
+        talk.send(message)
+
+    assert talk.said[1:] == [("finish", [])]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_an_application_with_trailers_need_not_know_that_there_is_no_body(converse: Converse, method: str) -> None:
+    talk = converse(method=method, trailers_accepted=True)
+    for message in (start(200 if method == "HEAD" else 304, trailers=True), body(b"x"), trailers([(b"a", b"1")])):
+        talk.send(message)
+    talk.leave()
+
+    assert [call[0] for call in talk.said] == ["respond"]
+    assert talk.watcher.done == [(talk.said[0][1], 0)]
+
+
+@pytest.mark.parametrize("pair", [(b"a", b"\n"), (b"content-length", b"0"), (":path", "/"), (b":path", b"/")])
+def test_trailers_that_must_not_be_sent(converse: Converse, pair: tuple[Any, Any]) -> None:
+    talk = converse(trailers_accepted=True)
+    for message in PHASES["TRAILERS"]:
+        talk.send(message)
+    with pytest.raises(InvalidMessage):
+        talk.send(trailers([pair]))
+
+    assert talk.said[1:] == []
+
+
+def test_early_hints(converse: Converse) -> None:
+    talk = converse()
+    talk.send(hint(b"</a.css>; rel=preload", bytearray(b"</b.js>")))
+    talk.send(hint())
+    talk.send(start())
+
+    links = [(b"link", b"</a.css>; rel=preload"), (b"link", b"</b.js>")]
+    assert talk.said == [("inform", 103, links), ("inform", 103, []), ("respond", 200, [], False)]
+
+
+def test_http_1_0_knows_no_hints(converse: Converse) -> None:
+    talk = converse(version="1.0")
+    talk.send(hint(b"</a.css>"))
+    talk.send(start())
+
+    assert talk.said == [("respond", 200, [], False)]
+
+
+@pytest.mark.parametrize("link", [b"a\r\nb", "text", None])
+def test_a_hint_that_must_not_be_sent(converse: Converse, link: Any) -> None:
+    talk = converse()
+    with pytest.raises((InvalidMessage, TypeError)):
+        talk.send(hint(link))
+
+    assert talk.said == []
+
+
+# Waiting
+
+
+def test_send_waits_while_the_stream_is_full(converse: Converse) -> None:
+    talk = converse()
+    talk.stream.full_after = 10
+    talk.send(start())
+    talk.send(body(b"12345", more=True))
+    waiting = talk.sending(body(b"67890", more=True))
+    assert not waiting.done()
+
+    talk.on_writable()
+
+    assert waiting.done()
+    talk.send(body(b"!"))
+    assert talk.stream.body == b"1234567890!"
+
+
+def test_the_last_piece_never_waits(converse: Converse) -> None:
+    talk = converse()
+    talk.stream.full_after = 1
+    talk.send(start())
+    talk.send(body(b"123"))
+
+    assert talk.stream.writable is False
+
+
+def test_writable_again_may_be_full_again(converse: Converse) -> None:
+    talk = converse()
+    talk.stream.full_after = 1
+    talk.send(start())
+    waiting = talk.sending(body(b"1", more=True))
+
+    talk.exchange.on_writable()  # the connection has room, and another stream was quicker
+    talk.loop.turn()
+    assert not waiting.done()
+
+    talk.on_writable()
+    assert waiting.done()
+
+
+def test_several_tasks_wait_for_one_stream(converse: Converse) -> None:
+    talk = converse()
+    talk.stream.full_after = 1
+    talk.send(start())
+    waiting = [talk.sending(body(b"%d" % number, more=True)) for number in range(3)]
+    assert not any(task.done() for task in waiting)
+
+    talk.on_writable()
+
+    assert all(task.done() for task in waiting)
+    assert talk.stream.body == b"012"
+
+
+def test_a_cancelled_send_leaves_the_others_waiting(converse: Converse) -> None:
+    talk = converse()
+    talk.stream.full_after = 1
+    talk.send(start())
+    first, second = talk.sending(body(b"1", more=True)), talk.sending(body(b"2", more=True))
+    first.cancel()
+    talk.loop.turn()
+    assert first.cancelled()
+    assert not second.done()
+
+    talk.on_writable()
+
+    assert second.result() is None
+
+
+def test_a_client_that_leaves_frees_the_senders(converse: Converse) -> None:
+    talk = converse()
+    talk.stream.full_after = 1
+    talk.send(start())
+    waiting = [talk.sending(body(b"1", more=True)) for _ in range(2)]
+
+    talk.on_lost()
+
+    assert [task.result() for task in waiting] == [None, None]
+    talk.send(body(b"quiet", more=True))
+    assert talk.stream.late == []
+
+
+def test_the_end_from_another_task_frees_the_senders(converse: Converse) -> None:
+    talk = converse()
+    talk.stream.full_after = 1
+    talk.send(start())
+    waiting = talk.sending(body(b"1", more=True))
+    talk.send(body(b"2"))
+
+    talk.loop.turn()
+
+    assert waiting.result() is None
+
+
+def test_sends_can_be_waited_for_in_every_way(converse: Converse) -> None:
+    talk = converse()
+
+    async def answer() -> None:
+        await asyncio.create_task(talk.exchange.send(start()))
+        await asyncio.wait_for(talk.exchange.send(body(b"1", more=True)), 5)
+        await asyncio.gather(talk.exchange.send(body(b"2", more=True)), talk.exchange.send(body(b"3")))
+
+    talk.loop.finish(answer())
+    assert talk.stream.body == b"123"

@@ -1,0 +1,145 @@
+"""Who the client is: the walk from our side through the proxies that are trusted, to the first that is not."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appserver.config.values import BadValue
+from appserver.net.peer import TrustList
+
+PROXIES = ("10.0.0.0/8", "2001:db8::/32")
+
+
+def client(trust: tuple[str, ...], *lines: bytes) -> tuple[str, int] | None:
+    return TrustList(trust).resolve([(b"x-forwarded-for", line) for line in lines])[0]
+
+
+# Which peers are believed
+
+
+@pytest.mark.parametrize(
+    ("trust", "host", "believed"),
+    [
+        ((), "127.0.0.1", False),
+        ((), None, False),
+        (("127.0.0.1",), "127.0.0.1", True),
+        (("127.0.0.1",), "127.0.0.2", False),
+        (("127.0.0.1",), "::1", False),
+        (("127.0.0.1",), "::ffff:127.0.0.1", True),
+        (("::1",), "::1", True),
+        (("10.0.0.0/8",), "10.255.255.255", True),
+        (("10.0.0.0/8",), "11.0.0.0", False),
+        (("fe80::/10",), "fe80::1%eth0", True),
+        (("2001:db8::/32",), "2001:db8:ffff::1", True),
+        (("unix",), None, True),
+        (("unix",), "127.0.0.1", False),
+        (("127.0.0.1",), None, False),
+        (("*",), "192.0.2.1", True),
+        (("*",), "2001:db8::1", True),
+        (("*",), None, True),
+        (("127.0.0.1",), "not an address", False),
+        (("127.0.0.1",), "", False),
+    ],
+)
+def test_which_peer_may_speak_for_the_client(trust: tuple[str, ...], host: str | None, believed: bool) -> None:
+    trusts = TrustList(trust)
+
+    assert (trusts.for_peer(host) is trusts) is believed
+
+
+@pytest.mark.parametrize("entry", ["localhost", "", "10.0.0.1/8", "300.0.0.1", "**"])
+def test_a_trust_list_is_checked_when_it_is_made(entry: str) -> None:
+    with pytest.raises(BadValue):
+        TrustList([entry])
+
+
+# Whom they speak for
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], None),
+        ([b"203.0.113.9"], ("203.0.113.9", 0)),
+        ([b"203.0.113.9:1234"], ("203.0.113.9", 1234)),
+        ([b"[2001:db9::9]:443"], ("2001:db9::9", 443)),
+        # The rightmost that is not trusted: what is left of it, the client may have written itself.
+        ([b"198.51.100.1, 203.0.113.9"], ("203.0.113.9", 0)),
+        ([b"203.0.113.9, 10.0.0.1"], ("203.0.113.9", 0)),
+        ([b"203.0.113.9, 10.0.0.2, 10.0.0.1"], ("203.0.113.9", 0)),
+        ([b"127.0.0.1, 203.0.113.9, 10.0.0.1"], ("203.0.113.9", 0)),
+        ([b"10.6.6.6, 203.0.113.9"], ("203.0.113.9", 0)),
+        # All of them ours: the farthest.
+        ([b"10.0.0.2, 10.0.0.1"], ("10.0.0.2", 0)),
+        # Two lines are one list.
+        ([b"198.51.100.1", b"203.0.113.9"], ("203.0.113.9", 0)),
+        ([b"203.0.113.9", b"10.0.0.1"], ("203.0.113.9", 0)),
+        # A mapped address is the IPv4 address it maps.
+        ([b"203.0.113.9, ::ffff:10.0.0.1"], ("203.0.113.9", 0)),
+        ([b"::ffff:203.0.113.9"], ("203.0.113.9", 0)),
+        # Something else ends the walk; what our own proxies said of it stays.
+        ([b"203.0.113.9, unknown"], None),
+        ([b"203.0.113.9, unknown, 10.0.0.1"], ("10.0.0.1", 0)),
+        ([b"203.0.113.9, _obf, 10.0.0.2, 10.0.0.1"], ("10.0.0.2", 0)),
+        ([b"203.0.113.9,"], None),
+        ([b", ,"], None),
+        ([b"203.0.113.9\0"], None),
+        ([b"0177.0.0.1"], None),
+        ([b"\xc3\xa9"], None),
+    ],
+)
+def test_the_walk(lines: list[bytes], expected: tuple[str, int] | None) -> None:
+    assert client(PROXIES, *lines) == expected
+
+
+def test_ten_thousand_hops_are_not_walked() -> None:
+    assert client(PROXIES, b"203.0.113.9, " + b", ".join([b"10.0.0.1"] * 10_000)) == ("10.0.0.1", 0)
+
+
+def test_everyone_trusted_is_the_farthest_hop() -> None:
+    assert client(("*",), b"198.51.100.1, 203.0.113.9") == ("198.51.100.1", 0)
+
+
+def test_a_unix_socket_speaks_for_whom_it_says() -> None:
+    assert client(("unix",), b"198.51.100.1, 203.0.113.9") == ("203.0.113.9", 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ([(b"x-forwarded-proto", b"https")], (None, "https")),
+        ([(b"x-forwarded-proto", b"javascript"), (b"x-forwarded-for", b"203.0.113.9")], (("203.0.113.9", 0), None)),
+        ([(b"x-forwarded-proto", b"https,http")], (None, None)),
+        ([(b"x-forwarded-proto", b"https"), (b"x-forwarded-proto", b"http")], (None, None)),
+        ([(b"forwarded", b"for=203.0.113.9;proto=https")], (None, None)),
+        ([(b"host", b"example.com")], (None, None)),
+    ],
+)
+def test_client_and_scheme(fields: list[tuple[bytes, bytes]], expected: tuple[object, object]) -> None:
+    assert TrustList(PROXIES).resolve(fields) == expected
+
+
+ENTRIES = st.one_of(
+    st.ip_addresses().map(lambda address: str(address).encode()),
+    st.sampled_from([b"10.0.0.1", b"unknown", b"", b"::ffff:10.0.0.1", b"203.0.113.9:80", b"[2001:db8::1]:1"]),
+    st.binary(max_size=12),
+)
+
+
+@given(st.lists(st.lists(ENTRIES, max_size=4).map(b", ".join), max_size=3), st.sampled_from([PROXIES, ("*",), ("unix",), ()]))
+def test_no_fields_are_too_strange(lines: list[bytes], trust: tuple[str, ...]) -> None:
+    found = client(trust, *lines)
+    if found is not None:
+        assert str(ip_address(found[0])) == found[0]
+        assert 0 <= found[1] < 65_536
+
+
+@given(st.lists(ENTRIES, max_size=4), st.ip_addresses(v=4).filter(lambda address: not str(address).startswith("10.")))
+def test_a_client_cannot_choose_its_address(forged: list[bytes], real: object) -> None:
+    sent = b", ".join([*forged, str(real).encode(), b"10.0.0.1"])
+
+    assert client(PROXIES, sent) == (str(real), 0)
