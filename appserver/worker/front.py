@@ -16,10 +16,10 @@ __all__ = ["PREFACE", "Chooser", "Front"]
 
 # RFC 9113 3.4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+REASON = b"This listener speaks HTTP/2 only (cleartext, prior knowledge: h2c)\n"
 REFUSAL = (
     b"HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain; charset=utf-8\r\n"
-    b"content-length: 66\r\nconnection: close\r\n\r\n"
-    b"This listener speaks HTTP/2 only (cleartext, prior knowledge: h2c)\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (len(REASON), REASON)
 )
 
 
@@ -39,7 +39,7 @@ class Chooser(Registry, Protocol):
 class Front(asyncio.Protocol):
     """One accepted socket before its protocol is known."""
 
-    __slots__ = ("_accepted", "_chooser", "_first", "_patience", "_trusts", "peer", "transport")
+    __slots__ = ("_accepted", "_chooser", "_first", "_patience", "_refused", "_trusts", "peer", "transport")
 
     def __init__(self, chooser: Chooser, trusts: Callable[[str | None], Trust | None], patience: float) -> None:
         self._chooser = chooser
@@ -47,6 +47,7 @@ class Front(asyncio.Protocol):
         self._patience = patience
         self._first = b""
         self._accepted = 0.0
+        self._refused = False
         self.peer: Peer | None = None
         self.transport: asyncio.Transport | None = None
 
@@ -61,6 +62,8 @@ class Front(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Choose as soon as the bytes leave no doubt (RFC 9113 3.3: prior knowledge)."""
+        if self._refused:
+            return
         first = self._first + data if self._first else data
         if first.startswith(PREFACE):
             self._hand_over(first, h2=True)
@@ -75,11 +78,19 @@ class Front(asyncio.Protocol):
         connect = self._chooser.connect_h2 if h2 else self._chooser.connect_h1
         connection = connect(self, transport, peer)
         if connection is None:
-            transport.write(REFUSAL)
-            transport.close()
+            self._refuse(transport)
             return
         transport.set_protocol(connection)
         connection.data_received(first)
+
+    def _refuse(self, transport: asyncio.Transport) -> None:
+        # Closing with unread bytes would be a reset, and might destroy the answer on its way: the rest is read.
+        self._refused = True
+        transport.write(REFUSAL)
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         """It went away before it said anything useful."""

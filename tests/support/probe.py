@@ -404,6 +404,14 @@ async def flood(call: Call) -> None:
     call.note("done")
 
 
+@at("/endless")
+async def endless(call: Call) -> None:
+    """Send without an end, and without a look at anything else, until the gate is open."""
+    await call.start()
+    while not gates[call.query["gate"]].is_set():
+        await call.body(bytes(65_536), True)
+
+
 @at("/receive-task")
 async def receive_task(call: Call) -> None:
     """`receive` as a task, `send` as one too."""
