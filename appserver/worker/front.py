@@ -14,11 +14,13 @@ from appserver.contract import Peer, Registry, ServedConnection, Trust
 
 __all__ = ["PREFACE", "Chooser", "Front"]
 
+# What was sent before a stop has arrived by then.
+DRAIN_SECONDS = 0.2
 # RFC 9113 3.4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 REFUSAL = (
     b"HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain; charset=utf-8\r\n"
-    b"content-length: 66\r\nconnection: close\r\n\r\n"
+    b"content-length: 67\r\nconnection: close\r\n\r\n"
     b"This listener speaks HTTP/2 only (cleartext, prior knowledge: h2c)\n"
 )
 
@@ -39,7 +41,7 @@ class Chooser(Registry, Protocol):
 class Front(asyncio.Protocol):
     """One accepted socket before its protocol is known."""
 
-    __slots__ = ("_accepted", "_chooser", "_first", "_patience", "_trusts", "peer", "transport")
+    __slots__ = ("_accepted", "_chooser", "_first", "_patience", "_refused", "_trusts", "peer", "transport")
 
     def __init__(self, chooser: Chooser, trusts: Callable[[str | None], Trust | None], patience: float) -> None:
         self._chooser = chooser
@@ -47,6 +49,7 @@ class Front(asyncio.Protocol):
         self._patience = patience
         self._first = b""
         self._accepted = 0.0
+        self._refused = False
         self.peer: Peer | None = None
         self.transport: asyncio.Transport | None = None
 
@@ -56,11 +59,13 @@ class Front(asyncio.Protocol):
         self.transport = transport
         self._accepted = self._chooser.loop.time()
         self.peer = describe(transport, self._trusts)
-        if not self._chooser.admit(self):
+        if self.peer is None or not self._chooser.admit(self):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Choose as soon as the bytes leave no doubt (RFC 9113 3.3: prior knowledge)."""
+        if self._refused:
+            return
         first = self._first + data if self._first else data
         if first.startswith(PREFACE):
             self._hand_over(first, h2=True)
@@ -75,11 +80,20 @@ class Front(asyncio.Protocol):
         connect = self._chooser.connect_h2 if h2 else self._chooser.connect_h1
         connection = connect(self, transport, peer)
         if connection is None:
-            transport.write(REFUSAL)
-            transport.close()
+            self._refuse(transport)
             return
+        self.transport = None
         transport.set_protocol(connection)
         connection.data_received(first)
+
+    def _refuse(self, transport: asyncio.Transport) -> None:
+        # Closed at once with bytes unread, the connection would be reset and the answer lost.
+        self._refused = True
+        transport.write(REFUSAL)
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         """It went away before it said anything useful."""
@@ -98,15 +112,15 @@ class Front(asyncio.Protocol):
             self.abort()
 
     def drain(self) -> None:
-        """There is nothing to finish."""
-        self.abort()
+        """A request that is on its way already is served; the worker drains what comes of it."""
+        self._chooser.loop.call_later(DRAIN_SECONDS, self.abort)
 
     def terminate(self) -> None:
         """There is nothing to cut."""
         self.abort()
 
     def abort(self) -> None:
-        """Close the socket."""
+        """Close the socket, unless it was handed over."""
         if self.transport is not None:
             self.transport.abort()
 
@@ -118,14 +132,16 @@ def _may_be_http1(first: bytes) -> bool:
     return not end or len(words) != 3 or words[2][:5].upper() == b"HTTP/"
 
 
-def describe(transport: asyncio.Transport, trusts: Callable[[str | None], Trust | None]) -> Peer:
-    """Return the peer of an accepted transport, and switch Nagle's algorithm off."""
+def describe(transport: asyncio.Transport, trusts: Callable[[str | None], Trust | None]) -> Peer | None:
+    """Return the peer of an accepted transport, and switch Nagle's algorithm off; None if it has left already."""
     sock = transport.get_extra_info("socket")
     client = transport.get_extra_info("peername")
     server = transport.get_extra_info("sockname")
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         path = server.decode("utf-8", "surrogateescape") if isinstance(server, bytes) else str(server or "")
         return Peer(None, (path, None), "http", trusts(None))
+    if not client or not server:
+        return None
     # uvloop and asyncio do so for most sockets; a listener made with proto=0 once cost uvicorn 40 ms a request.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return Peer((client[0], client[1]), (server[0], server[1]), "http", trusts(client[0]))
