@@ -14,6 +14,8 @@ from appserver.contract import Peer, Registry, ServedConnection, Trust
 
 __all__ = ["PREFACE", "Chooser", "Front"]
 
+# What was sent before a stop has arrived by then.
+DRAIN_SECONDS = 0.2
 # RFC 9113 3.4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 REASON = b"This listener speaks HTTP/2 only (cleartext, prior knowledge: h2c)\n"
@@ -80,6 +82,7 @@ class Front(asyncio.Protocol):
         if connection is None:
             self._refuse(transport)
             return
+        self.transport = None
         transport.set_protocol(connection)
         connection.data_received(first)
 
@@ -109,15 +112,15 @@ class Front(asyncio.Protocol):
             self.abort()
 
     def drain(self) -> None:
-        """There is nothing to finish."""
-        self.abort()
+        """A request that is on its way already is served; the worker drains what comes of it."""
+        self._chooser.loop.call_later(DRAIN_SECONDS, self.abort)
 
     def terminate(self) -> None:
         """There is nothing to cut."""
         self.abort()
 
     def abort(self) -> None:
-        """Close the socket."""
+        """Close the socket, unless it was handed over."""
         if self.transport is not None:
             self.transport.abort()
 
@@ -137,11 +140,11 @@ def describe(transport: asyncio.Transport, trusts: Callable[[str | None], Trust 
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         path = server.decode("utf-8", "surrogateescape") if isinstance(server, bytes) else str(server or "")
         return Peer(None, (path, None), "http", trusts(None))
+    if not client or not server:
+        return None
     # uvloop and asyncio do so for most sockets; a listener made with proto=0 once cost uvicorn 40 ms a request.
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError:
-        return None
-    if client is None:
         return None
     return Peer((client[0], client[1]), (server[0], server[1]), "http", trusts(client[0]))
