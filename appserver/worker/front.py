@@ -59,7 +59,7 @@ class Front(asyncio.Protocol):
         self.transport = transport
         self._accepted = self._chooser.loop.time()
         self.peer = describe(transport, self._trusts)
-        if not self._chooser.admit(self) or self.peer is None:
+        if self.peer is None or not self._chooser.admit(self):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
