@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import platform
 import signal
+import sys
 import time
 from typing import Any
 
@@ -49,7 +49,7 @@ def run(config: Config) -> int:
     factory, loop_name = choose_loop(config.server.loop)
     Event.STARTING.log(
         version=appserver.__version__, app=config.server.app, engine=f"{name} engine ({why})", loop=loop_name,
-        python=platform.python_version(),
+        python=sys.version.partition(" ")[0],
     )
     listeners = open_all(config.server.bind, config.server.unix_mode)
     try:
