@@ -44,8 +44,8 @@ def options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="duration of a run (2; quick 0.8)")
     parser.add_argument("--seed", type=int, help="of the random order")
     parser.add_argument(
-        "--cores", choices=("one", "all"), default="one",
-        help="one: each server is held on one core (default); all: only h2load is held, the server goes where it likes",
+        "--cores", choices=("one", "all"), default="all",
+        help="all: only h2load is held, the server goes where it likes (default); one: each server is held on one core",
     )
     parser.add_argument(
         "--soak", type=_positive, nargs="?", const=MILLION, default=0, metavar="N",

@@ -10,7 +10,7 @@ cdef Py_ssize_t WRITE_HIGH, WRITE_LOW, QUEUE, PIECE, OWED_HIGH, OWED_LOW, WAITIN
 cdef class Connection(Wire):
     cdef readonly object transport
     cdef readonly Peer peer
-    cdef object _write, _call_soon, _registry, _patience
+    cdef object _write, _call_soon, _context, _registry, _patience
     cdef Application _application
     cdef Parser _parser             # owned
     cdef Http1Stream _stream        # shared with the application until the response is whole

@@ -12,6 +12,7 @@ A request behind one in progress is not even parsed: its bytes wait, and above a
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import socket
 import struct
 
@@ -46,7 +47,7 @@ class Connection(Wire):
     """An asyncio protocol, set on the transport once the first bytes have shown HTTP/1."""
 
     __slots__ = (
-        "_application", "_begun", "_call_soon", "_closing", "_discarded", "_draining", "_eof", "_held", "_linger",
+        "_application", "_begun", "_call_soon", "_closing", "_context", "_discarded", "_draining", "_eof", "_held", "_linger",
         "_lost", "_most", "_owed", "_parser", "_patience", "_paused", "_reading", "_received", "_receiver",
         "_registry", "_rest", "_scheduled", "_served", "_stream", "_write", "_written", "peer", "transport",
     )  # fmt: skip
@@ -67,6 +68,8 @@ class Connection(Wire):
         self.peer = peer
         self._write = transport.write
         self._call_soon = registry.loop.call_soon
+        # The loop's, not a request's: what is started from within a request must not inherit its variables.
+        self._context = contextvars.copy_context()
         self._application = application
         self._registry = registry
         self._patience = Patience(timeouts)
@@ -227,7 +230,7 @@ class Connection(Wire):
             if full:
                 self.transport.pause_reading()
             else:
-                self.transport.resume_reading()
+                self._context.copy().run(self.transport.resume_reading)
 
     # Called by the stream
 
@@ -359,7 +362,7 @@ class Connection(Wire):
         self.flush()
         if self._stream is None:
             if self._rest:
-                self._call_soon(self._proceed)
+                self._call_soon(self._proceed, context=self._context.copy())
             elif self._eof:
                 self._close(False)
             elif self._held:

@@ -3,12 +3,12 @@ cimport cython
 from appserver.contract cimport Application, Peer, Receiver, Request, Stream
 
 cdef int OPEN, NOTICED, DRAINING, CLOSED
-cdef Py_ssize_t WRITE_BYTES
+cdef object WRITE_BYTES
 
 cdef class Connection:
     cdef readonly object transport
     cdef readonly Peer peer
-    cdef object _write, _registry, _timeouts, _call_soon, _engine
+    cdef object _write, _writelines, _registry, _timeouts, _call_soon, _engine
     cdef Application _application
     cdef list _begun
     cdef bint _began, _scheduled, _paused, _moved

@@ -50,6 +50,7 @@ class Connection:
         "_scheduled",
         "_timeouts",
         "_write",
+        "_writelines",
         "peer",
         "transport",
     )
@@ -68,6 +69,8 @@ class Connection:
         self.transport = transport
         self.peer = peer
         self._write = transport.write
+        # asyncio's (3.12, 3.13) never says pause_writing, and goes on to watch the descriptor of a closed transport.
+        self._writelines = None if isinstance(transport, asyncio.Transport) else transport.writelines
         self._application = application
         self._registry = registry
         self._timeouts = timeouts
@@ -166,8 +169,10 @@ class Connection:
                 self._write(output[0])
                 if len(output[0]) < WRITE_BYTES:
                     break  # the engine had no more
+            elif self._writelines is not None:
+                self._writelines(output)
             else:
-                self.transport.writelines(output)
+                self._write(b"".join(output))
         if self._phase != CLOSED and self._engine.ended:
             self._close()
 

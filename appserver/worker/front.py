@@ -133,7 +133,7 @@ def _may_be_http1(first: bytes) -> bool:
 
 
 def describe(transport: asyncio.Transport, trusts: Callable[[str | None], Trust | None]) -> Peer | None:
-    """Return the peer of an accepted transport, and switch Nagle's algorithm off; None if it has left already."""
+    """Return the peer of an accepted transport, None if it has gone since; switch Nagle's algorithm off."""
     sock = transport.get_extra_info("socket")
     client = transport.get_extra_info("peername")
     server = transport.get_extra_info("sockname")
@@ -143,5 +143,8 @@ def describe(transport: asyncio.Transport, trusts: Callable[[str | None], Trust 
     if not client or not server:
         return None
     # uvloop and asyncio do so for most sockets; a listener made with proto=0 once cost uvicorn 40 ms a request.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        return None
     return Peer((client[0], client[1]), (server[0], server[1]), "http", trusts(client[0]))

@@ -38,7 +38,8 @@ class Call:
         return int(self.query.get(name, default))
 
     def note(self, what: Any) -> None:
-        notes[self.id].append(what)
+        if self.id:
+            notes[self.id].append(what)
 
     async def start(self, status: int = 200, *fields: tuple[bytes, bytes], **more: Any) -> None:
         await self.send({"type": "http.response.start", "status": status, "headers": list(fields), **more})
@@ -88,6 +89,7 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
         await lifespan(scope, receive, send)
         return
     call = Call(scope, receive, send)
+    call.note("begun")
     try:
         await endpoints.get(scope["path"], missing)(call)
     except BaseException as error:
@@ -430,10 +432,10 @@ async def context(call: Call) -> None:
     """Set a context variable; answer with what it was before."""
     before = variable.get()
     variable.set(call.query.get("set", ""))
-    if "body" in call.query:
-        await call.read()
     if "ms" in call.query:
         await asyncio.sleep(call.number("ms") / 1000)
+    if "body" in call.query:
+        await call.read()
     assert variable.get() == call.query.get("set", "")
     await call.answer(before.encode())
 

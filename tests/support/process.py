@@ -173,6 +173,10 @@ class Server:
         finally:
             self._leave()
 
+    def descriptors(self) -> list[str]:
+        """Return its open files and sockets."""
+        return os.listdir(f"/proc/{self.pid}/fd")
+
     def memory(self) -> int:
         """Return its resident private memory in bytes."""
         text = Path(f"/proc/{self.pid}/smaps_rollup").read_text(encoding="ascii")

@@ -178,6 +178,10 @@ class Exchange(Receiver):
         return None
 
     async def _receive(self) -> Message:
+        # Much may have come since it was called, if it is run as a task.
+        message = self._next()
+        if message is not None:
+            return message
         if self.request.expects and self.phase == _HEAD and not self.told:
             self.request.expects = False
             self.stream.inform(100, [])

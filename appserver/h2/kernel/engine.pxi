@@ -259,7 +259,8 @@ cdef class Engine:
                 self.put(<const uint8_t *> PyBytes_AS_STRING(stream.chunk) + stream.offset, part)
             stream.spent(part)
             size -= part
-        if not stream.writable and stream.queued <= STREAM_LOW and self.queued < CONNECTION_HIGH:
+        # One with nothing queued may always go on: others, whose windows are closed, may fill the connection's queue.
+        if not stream.writable and stream.queued <= STREAM_LOW and (not stream.queued or self.queued < CONNECTION_HIGH):
             stream.writable = True
             if stream.receiver is not None:
                 stream.receiver.on_writable()

@@ -273,7 +273,8 @@ class Engine:
         self.queued -= size
         if last:
             self.end_sent(stream)
-        elif self.queued < CONNECTION_QUEUE:
+        elif self.queued < CONNECTION_QUEUE or not stream.queue:
+            # Others, whose windows are closed, may fill the connection's queue.
             stream.relieve()
         return True
 

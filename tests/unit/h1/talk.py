@@ -94,7 +94,7 @@ class TurnedLoop:
     def __init__(self) -> None:
         self.ready: list[Callable[[], object]] = []
 
-    def call_soon(self, callback: Callable[[], object]) -> None:
+    def call_soon(self, callback: Callable[[], object], context: object = None) -> None:
         self.ready.append(callback)
 
     def turn(self) -> None:

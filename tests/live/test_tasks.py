@@ -1,0 +1,80 @@
+"""An application's own machinery works: tasks, context variables, cancel scopes, timeouts around receive."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.live.conftest import Talk
+from tests.support.clients import Http1
+
+
+def body_of(client: Any, path: str, **named: Any) -> Any:
+    return json.loads(client.ask("POST" if named else "GET", path, **named).body)
+
+
+def test_a_request_runs_in_one_real_task(talk: Talk) -> None:
+    with talk.new() as client:
+        assert body_of(client, "/task") == [True, True, True]
+
+
+def test_receive_and_send_may_be_tasks(talk: Talk) -> None:
+    with talk.new() as client:
+        assert body_of(client, "/receive-task", body=b"body") == ["body", False]
+        assert body_of(client, "/receive-task") == ["", False]
+
+
+def test_a_receive_may_be_given_up_and_tried_again(talk: Talk) -> None:
+    with talk.new() as client:
+        if isinstance(client, Http1):
+            client.request("POST", "/receive-timeout", [("content-length", "4")])
+            client.sock.settimeout(0.12)
+            with pytest.raises(TimeoutError):
+                client.sock.recv(1)
+            client.send(b"late")
+            answer = client.answer()
+        else:
+            stream = client.open("POST", "/receive-timeout", end=False)
+            client.pending(0.12)
+            client.upload(stream, b"late")
+            answer = client.answer(stream)
+        assert json.loads(answer.body) == ["timeout", "timeout", ["http.request", "late"]]
+
+
+def test_cancel_scopes_work(talk: Talk) -> None:
+    with talk.new() as client:
+        assert body_of(client, "/scopes") == [True, True, "thread"]
+
+
+# Context variables
+
+
+def test_context_variables_are_of_one_request(talk: Talk) -> None:
+    with talk.new() as client:
+        seen = [client.ask("GET", f"/context?set={n}").text for n in range(5)]
+        seen += [client.ask("GET", f"/context?set={n}&ms=5").text for n in range(5)]
+        seen += [client.ask("POST", f"/context?set={n}&body=1&ms=5", body=b"x" * 300_000).text for n in range(5)]
+        seen += [client.ask("GET", "/context").text]
+    assert set(seen) == {"unset"}
+
+
+def test_context_variables_of_streams_do_not_mix(h2: Talk) -> None:
+    with h2.new() as client:
+        streams = [client.open("GET", f"/context?set={n}&ms={n % 10}") for n in range(100)]
+        assert {client.answer(stream).text for stream in streams} == {"unset"}
+
+
+@pytest.mark.parametrize("ms", ["", "&ms=5"])
+def test_context_variables_of_pipelined_requests_do_not_mix(h1: Talk, ms: str) -> None:
+    with h1.new() as client:
+        client.send(*(b"GET /context?set=%d%s HTTP/1.1\r\nhost: a\r\n\r\n" % (n, ms.encode()) for n in range(10)))
+        assert {client.answer().text for _ in range(10)} == {"unset"}
+
+
+def test_context_variables_do_not_pass_through_a_paused_connection(h1: Talk) -> None:
+    # The first request's body fills its buffer, so that reading goes on from within the application.
+    with h1.new() as client:
+        client.ask("POST", "/context?set=first&ms=50&body=1", body=b"x" * 3_000_000)
+        assert [client.ask("GET", f"/context?set={n}").text for n in range(3)] == ["unset"] * 3
