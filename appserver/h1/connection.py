@@ -298,8 +298,11 @@ class Connection(Wire):
             data = out[0] if len(out) == 1 else b"".join(out)
             self._written += len(data)
             self._write(data)
-        else:
+        elif not self.transport.is_closing():
             self._flush_large(out)
+        elif self._stream is not None:
+            # The socket is gone, the loop will say so: until then nobody may go on writing.
+            self._stream.writable = False
         self.queued = 0
 
     def _flush_large(self, out: list[bytes]) -> None:

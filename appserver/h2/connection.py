@@ -170,6 +170,8 @@ class Connection:
                 self._write(output[0])
                 if len(output[0]) < WRITE_BYTES:
                     break  # the engine had no more
+            elif self.transport.is_closing():
+                break  # the socket is gone, the loop will say so
             elif self._writelines is not None:
                 self._writelines(output)
             else:

@@ -18,10 +18,10 @@ __all__ = ["PREFACE", "Chooser", "Front"]
 DRAIN_SECONDS = 0.2
 # RFC 9113 3.4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+REASON = b"This listener speaks HTTP/2 only (cleartext, prior knowledge: h2c)\n"
 REFUSAL = (
     b"HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain; charset=utf-8\r\n"
-    b"content-length: 67\r\nconnection: close\r\n\r\n"
-    b"This listener speaks HTTP/2 only (cleartext, prior knowledge: h2c)\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (len(REASON), REASON)
 )
 
 
@@ -87,7 +87,7 @@ class Front(asyncio.Protocol):
         connection.data_received(first)
 
     def _refuse(self, transport: asyncio.Transport) -> None:
-        # Closed at once with bytes unread, the connection would be reset and the answer lost.
+        # Closing with unread bytes would be a reset, and might destroy the answer on its way: the rest is read.
         self._refused = True
         transport.write(REFUSAL)
         if transport.can_write_eof():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from typing import Any
@@ -70,10 +71,11 @@ def test_a_client_that_does_not_read_costs_bounded_memory(fresh: Server) -> None
 
 def test_a_body_that_nobody_reads_costs_bounded_memory(fresh: Server) -> None:
     for protocol in (Http1, Http2):
-        before, sent = fresh.memory(), 0
+        before = fresh.memory()
         with protocol(fresh.connect()) as client:
             client.sock.settimeout(0.3)
-            with pytest.raises(TimeoutError):
+            sent = 0
+            with contextlib.suppress(TimeoutError):
                 while sent < 64 * MIB:
                     sent += push(client)
             assert sent < 16 * MIB

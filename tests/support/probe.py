@@ -13,8 +13,8 @@ import json
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 Message = dict[str, Any]
@@ -404,10 +404,18 @@ async def flood(call: Call) -> None:
     call.note("done")
 
 
+@at("/endless")
+async def endless(call: Call) -> None:
+    """Send without an end, and without a look at anything else, until the gate is open."""
+    await call.start()
+    while not gates[call.query["gate"]].is_set():
+        await call.body(bytes(65_536), True)
+
+
 @at("/receive-task")
 async def receive_task(call: Call) -> None:
     """`receive` as a task, `send` as one too."""
-    message = await asyncio.create_task(call.receive())  # type: ignore[arg-type]  # ASGI says awaitable
+    message: Any = await asyncio.create_task(cast(Coroutine[Any, Any, Any], call.receive()))  # ASGI says awaitable
     body = json.dumps([message["body"].decode(), message["more_body"]]).encode()
     await asyncio.create_task(call.start())
     done = call.send({"type": "http.response.body", "body": body})
@@ -455,7 +463,7 @@ async def scopes(call: Call) -> None:
     import anyio
 
     await call.read()
-    seen = []
+    seen: list[object] = []
     with anyio.move_on_after(0.02) as scope:
         await call.receive()
     seen.append(scope.cancelled_caught)

@@ -81,14 +81,14 @@ class Server:
             until(lambda: "ready in" in self.said or self.ended, "the server is ready")
             assert not self.ended, f"exit {self.process.returncode}: {self.said}"
         except BaseException:
-            self._leave()
+            self.leave()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._leave()
+        self.leave()
 
     def start(self) -> None:
         """Start it and return at once."""
@@ -97,7 +97,8 @@ class Server:
             stdout=self._log, stderr=self._log, start_new_session=True,
         )  # fmt: skip
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Kill what is left of it."""
         if not self.ended:
             self.process.kill()
         self.process.wait()
@@ -171,7 +172,7 @@ class Server:
         try:
             return self.wait()
         finally:
-            self._leave()
+            self.leave()
 
     def descriptors(self) -> list[str]:
         """Return its open files and sockets."""

@@ -212,7 +212,7 @@ class Exchange(Receiver):
         """ASGI send: done at once unless the client or the connection must catch up."""
         phase = self.phase
         if phase == _GONE:
-            return DONE_AWAITABLE
+            return asyncio.sleep(0)  # an endless application must not keep the loop to itself
         if type(message) is not dict:
             message = dict(message)
         table = SEND[phase]
