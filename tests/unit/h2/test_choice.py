@@ -22,7 +22,7 @@ def with_limiters(monkeypatch: pytest.MonkeyPatch, **there: bool) -> None:
         def limiters() -> dict[str, bool]:
             return there
 
-    monkeypatch.setitem(sys.modules, "appserver.h2.kernel", Kernel)  # type: ignore[arg-type] # stands for a module
+    monkeypatch.setitem(sys.modules, "appserver.h2.kernel", Kernel)
 
 
 def test_pure_is_there_when_it_is_asked_for() -> None:
