@@ -21,7 +21,7 @@ class Event(Enum):
     LISTENING = (logging.INFO, "listening on {address}")
     READY = (logging.INFO, "ready in {seconds:.3f} s")
     ENGINE_CHOSEN = (logging.INFO, "HTTP/2 engine: {engine} ({reason})")
-    LIMITER_MISSING = (logging.WARNING, "libnghttp2 {version} lacks {missing}: {consequence}")
+    LIMITER_MISSING = (logging.INFO, "this libnghttp2 has no {missing}: {consequence}")
     LIFESPAN_UNSUPPORTED = (logging.INFO, "the application does not support lifespan ({reason})")
     LIFESPAN_FAILED = (logging.ERROR, "lifespan {phase} failed: {reason}")
     LIFESPAN_SLOW = (logging.ERROR, "lifespan {phase} did not finish in {seconds:g} s")

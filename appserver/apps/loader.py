@@ -52,7 +52,8 @@ def _enter(app_dir: str) -> str:
     if root in sys.path:
         sys.path.remove(root)
     sys.path.insert(0, root)
-    importlib.invalidate_caches()
+    # As importlib.invalidate_caches() would, which imports importlib.metadata and with it half of the library.
+    sys.path_importer_cache.pop(root, None)
     return root
 
 

@@ -64,10 +64,10 @@ def open_all(binds: Iterable[str], unix_mode: str) -> list[Listener]:
 
 
 def _open_tcp(address: TcpBind, opened: list[Listener]) -> None:
+    # As bytes: from text, an address of digits too has the tables of internationalised names imported.
+    host = address.host.encode("ascii") if address.host.isascii() else address.host
     try:
-        found = socket.getaddrinfo(
-            address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        found = socket.getaddrinfo(host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise ConfigError(f"server.bind {address}: the host is not known ({error.strerror})") from None
     own: list[Listener] = []

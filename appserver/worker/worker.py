@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import platform
 import signal
+import sys
 import time
 from typing import Any
 
@@ -24,7 +24,7 @@ from appserver.config.options import Config
 from appserver.contract import Observer, Peer, ServedConnection
 from appserver.events import Event
 from appserver.h1.connection import Connection as Http1Connection
-from appserver.h2 import load_engine
+from appserver.h2 import load_engine, missing_limiters
 from appserver.h2.connection import Connection as Http2Connection
 from appserver.h2.engine import Windows
 from appserver.http.message import Limits
@@ -49,8 +49,10 @@ def run(config: Config) -> int:
     factory, loop_name = choose_loop(config.server.loop)
     Event.STARTING.log(
         version=appserver.__version__, app=config.server.app, engine=f"{name} engine ({why})", loop=loop_name,
-        python=platform.python_version(),
+        python=sys.version.partition(" ")[0],
     )
+    for missing, consequence in missing_limiters(name).items():
+        Event.LIMITER_MISSING.log(missing=missing, consequence=consequence)
     listeners = open_all(config.server.bind, config.server.unix_mode)
     try:
         app = load(config.server.app, config.server.app_dir, config.server.factory)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from email.utils import formatdate
+import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from appserver.contract import Observer, Peer, Request
 from appserver.errors import ApplicationError
 from appserver.events import Event
+from appserver.http.dates import http_date
 from appserver.http.reply import Reply
 
 if TYPE_CHECKING:
@@ -93,11 +94,11 @@ class Host:
     def tick(self) -> None:
         """Renew Date; the worker calls this about once a second (RFC 9110 6.6.1)."""
         if self.dated:
-            self.date = (b"date", formatdate(usegmt=True).encode("ascii"))
+            self.date = (b"date", http_date(time.time()).encode("ascii"))
 
     def report(self, request: Request, error: BaseException) -> None:
         """Log what a request's application did wrong, once, with an id to find it by."""
-        request_id = secrets.token_hex(6)
+        request_id = os.urandom(6).hex()
         if isinstance(error, ApplicationError):
             Event.APPLICATION_BROKE_ASGI.log(
                 request_id=request_id, method=request.method, path=request.path, reason=error

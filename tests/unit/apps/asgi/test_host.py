@@ -139,10 +139,10 @@ def test_root_path_is_part_of_path_and_not_of_raw_path(loop: ClockLoop) -> None:
 
 def test_date_is_renewed_by_a_tick(loop: ClockLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     source = plain(module.__name__)
-    monkeypatch.setattr(source, "formatdate", lambda usegmt: "Tue, 03 Nov 2026 06:02:18 GMT")
+    monkeypatch.setattr(source, "http_date", lambda seconds: "Tue, 03 Nov 2026 06:02:18 GMT")
     shared = source.Host(app, loop)
     assert shared.date == (b"date", b"Tue, 03 Nov 2026 06:02:18 GMT")
-    monkeypatch.setattr(source, "formatdate", lambda usegmt: "Tue, 03 Nov 2026 06:02:19 GMT")
+    monkeypatch.setattr(source, "http_date", lambda seconds: "Tue, 03 Nov 2026 06:02:19 GMT")
 
     shared.tick()
 
