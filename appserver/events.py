@@ -20,7 +20,6 @@ class Event(Enum):
     STARTING = (logging.INFO, "appserver {version}: {app} with {engine}, {loop}, Python {python}")
     LISTENING = (logging.INFO, "listening on {address}")
     READY = (logging.INFO, "ready in {seconds:.3f} s")
-    ENGINE_CHOSEN = (logging.INFO, "HTTP/2 engine: {engine} ({reason})")
     LIMITER_MISSING = (logging.INFO, "this libnghttp2 has no {missing}: {consequence}")
     LIFESPAN_UNSUPPORTED = (logging.INFO, "the application does not support lifespan ({reason})")
     LIFESPAN_FAILED = (logging.ERROR, "lifespan {phase} failed: {reason}")

@@ -44,8 +44,9 @@ class MemoryTransport(asyncio.Transport):
         super().__init__({"peername": peername, "sockname": sockname, "socket": self.sock})
         self.loop = loop
         self.half_close = half_close
-        self.high = 65_536
+        self.high, self.low = 65_536, 16_384
         self.stuck = False
+        self.reading = True
         self.calls: list[bytes] = []
         self.buffered = 0
         self.eof_written = self.closing = self.aborted = self.lost = self.paused = False
@@ -67,13 +68,14 @@ class MemoryTransport(asyncio.Transport):
         protocol.connection_made(self)
 
     def say(self, data: bytes) -> None:
-        """Let the protocol read, unless it has closed."""
+        """Let the protocol read."""
+        assert self.reading
         assert not self.closing, "a closed socket is not read"
         self.protocol.data_received(data)
 
     def take(self, size: int) -> None:
         before, self.buffered = self.buffered, max(0, self.buffered - size)
-        if self.paused and before > self.high // 4 >= self.buffered:
+        if self.paused and before > self.low >= self.buffered:
             self.paused = False
             self.protocol.resume_writing()
         self._settle()
@@ -117,6 +119,19 @@ class MemoryTransport(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self.closing
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert high is not None
+        assert low is not None
+        self.high, self.low = high, low
+
+    def pause_reading(self) -> None:
+        assert self.reading
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        assert not self.reading
+        self.reading = True
 
     def get_write_buffer_size(self) -> int:
         return self.buffered
