@@ -188,7 +188,8 @@ def _takes(target: object, count: int) -> bool | None:
 
 
 def _kind(value: object) -> str:
-    return f"a {type(value).__name__}"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _hint(name: str, known: Iterable[str], parent: str = "") -> str:

@@ -35,6 +35,13 @@ class Listener:
         host, port = self.sock.getsockname()[:2]
         return f"http://{TcpBind(host, port)}"
 
+    def listen(self, backlog: int) -> None:
+        """Have the kernel queue connections; raises ConfigError if another socket of this address does so by now."""
+        try:
+            self.sock.listen(backlog)
+        except OSError as error:
+            raise ConfigError(f"server.bind {self.address}: {_why(error)}") from None
+
     def close(self) -> None:
         """Close the socket; a unix path goes with it if it is still ours."""
         self.sock.close()

@@ -9,6 +9,7 @@ Owns the loop, the set of connections and the stop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import signal
 import sys
@@ -47,21 +48,23 @@ def run(config: Config) -> int:
     configure(config.log)
     engine, name, why = load_engine(config.h2.engine)
     factory, loop_name = choose_loop(config.server.loop)
-    Event.STARTING.log(
-        version=appserver.__version__, app=config.server.app, engine=f"{name} engine ({why})", loop=loop_name,
-        python=sys.version.partition(" ")[0],
-    )
-    for missing, consequence in missing_limiters(name).items():
-        Event.LIMITER_MISSING.log(missing=missing, consequence=consequence)
     listeners = open_all(config.server.bind, config.server.unix_mode)
     try:
         app = load(config.server.app, config.server.app_dir, config.server.factory)
+        # Only now: a mistake is one line, and no banner above it.
+        Event.STARTING.log(
+            version=appserver.__version__, app=config.server.app, engine=f"{name} engine ({why})", loop=loop_name,
+            python=sys.version.partition(" ")[0],
+        )
+        for missing, consequence in missing_limiters(name).items():
+            Event.LIMITER_MISSING.log(missing=missing, consequence=consequence)
         loop = factory()
         asyncio.set_event_loop(loop)
         try:
             worker = Worker(config, app, engine, listeners, loop)
             _run_through(loop, loop.create_task(worker.serve(began)))
         finally:
+            _run_through(loop, loop.create_task(_clear_up(loop)))
             asyncio.set_event_loop(None)
             loop.close()
     finally:
@@ -82,6 +85,18 @@ def _run_through(loop: asyncio.AbstractEventLoop, main: asyncio.Task[None]) -> N
                 raise
             Event.APPLICATION_EXIT.log(code=error.code if isinstance(error, SystemExit) else "KeyboardInterrupt")
     main.result()
+
+
+async def _clear_up(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what the application left running, and give it a moment to see that."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    if rest:
+        await asyncio.wait(rest, timeout=CUT_SECONDS)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CUT_SECONDS):
+            await loop.shutdown_asyncgens()
 
 
 class Worker:
@@ -129,11 +144,13 @@ class Worker:
                 return
             starting.result()
             self._host.state = self._lifespan.state
-            await self._open()
-            Event.READY.log(seconds=time.perf_counter() - began)
-            await self._stop.wait()
-            await self._drain()
-            await self._lifespan.shutdown()
+            try:
+                await self._open()
+                Event.READY.log(seconds=time.perf_counter() - began)
+                await self._stop.wait()
+                await self._drain()
+            finally:
+                await self._lifespan.shutdown()
         finally:
             self._close()
 
@@ -151,8 +168,12 @@ class Worker:
         # What was loaded so far stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        backlog = self._config.server.backlog
+        # uvloop would tell nobody if this failed.
         for listener in self._listeners:
-            options: dict[str, Any] = {"sock": listener.sock, "backlog": self._config.server.backlog}
+            listener.listen(backlog)
+        for listener in self._listeners:
+            options: dict[str, Any] = {"sock": listener.sock, "backlog": backlog}
             if listener.sock.family.name == "AF_UNIX":
                 server: asyncio.AbstractServer = await self.loop.create_unix_server(self._front, **options)
             else:

@@ -167,7 +167,7 @@ WSGI = "is a WSGI application (environ, start_response); WSGI applications come 
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("app = 3", "is not callable but a int"),
+        ("app = 3", "is not callable but an int"),
         ("def app(environ, start_response): ...", WSGI),
         ("class App:\n    def __call__(self, environ, start_response): ...\napp = App()", WSGI),
         (
@@ -187,10 +187,10 @@ def test_what_is_not_an_asgi_3_application(write: Write, tmp_path: Path, source:
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("make = 3", "is not callable but a int"),
+        ("make = 3", "is not callable but an int"),
         ("def make(settings): ...", "must take no arguments"),
         ("async def make(): ...", "is async"),
-        ("def make(): return 3", "make() is not callable but a int"),
+        ("def make(): return 3", "make() is not callable but an int"),
     ],
 )
 def test_what_is_not_a_factory(write: Write, tmp_path: Path, source: str, reason: str) -> None:
