@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.live.conftest import PROBE
-from tests.support.process import Server
+from tests.support.process import ROOT, Server
 
 LINE_LENGTH = 250
 
 
-def outcome(app: str, *options: str, cwd: Path | None = None, binds: tuple[str, ...] = ("127.0.0.1:0",)) -> tuple[int, str]:
+def outcome(app: str, *options: str, cwd: Path = ROOT, binds: tuple[str, ...] = ("127.0.0.1:0",)) -> tuple[int, str]:
     """Run it to its end; return the exit code and what it wrote."""
-    server = Server(app, *options, binds=binds, **({} if cwd is None else {"cwd": cwd}))
+    server = Server(app, *options, binds=binds, cwd=cwd)
     return server.run(), server.said
 
 

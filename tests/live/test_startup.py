@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.conftest import LOOPS, PROBE, Talk
+from tests.live.conftest import PROBE
 from tests.support.clients import Http1, Http2, connect
 from tests.support.process import ENGINES, Server, demand, until
 
