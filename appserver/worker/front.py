@@ -23,6 +23,10 @@ REFUSAL = (
 )
 
 
+# At a stop, for the first bytes of a connection that was accepted before.
+LAST_CALL = 0.2
+
+
 class Chooser(Registry, Protocol):
     """What the front needs of the worker."""
 
@@ -80,6 +84,7 @@ class Front(asyncio.Protocol):
         if connection is None:
             self._refuse(transport)
             return
+        self.transport = None
         transport.set_protocol(connection)
         connection.data_received(first)
 
@@ -109,8 +114,8 @@ class Front(asyncio.Protocol):
             self.abort()
 
     def drain(self) -> None:
-        """There is nothing to finish."""
-        self.abort()
+        """Give a request that is on its way a moment to arrive."""
+        self._chooser.loop.call_later(LAST_CALL, self.abort)
 
     def terminate(self) -> None:
         """There is nothing to cut."""
