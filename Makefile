@@ -23,7 +23,8 @@ demo: ## Prove the hop through a real Caddy (KEEP=1 leaves it up, BACKEND=hyperc
 
 test: setup ## The whole suite: unit, engines, live, interop, and the engines uncompiled
 	@tools/packages.sh test
-	@EXPECT_BUILD=$$($(PY) tools/compiled.py --state) $(PYTEST) $(ARGS)
+	@state=$$($(PY) tools/compiled.py --state); EXPECT_BUILD=$$state \
+		LASTHOP_ENGINES=$$([ $$state = kernel ] && echo kernel,pure || echo pure) $(PYTEST) $(ARGS)
 	@$(MAKE) --no-print-directory test-uncompiled
 
 test-unit: setup ## The fast part of the suite

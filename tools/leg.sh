@@ -11,10 +11,10 @@ tree=$PWD/build/$leg
 "$python" tools/export.py "$tree"
 
 case $leg in
-uncompiled) export EXPECT_BUILD=uncompiled ;;
+uncompiled) export EXPECT_BUILD=uncompiled LASTHOP_ENGINES=pure ;;
 nghttp2)
     prefix=$(tools/nghttp2.sh)
-    export EXPECT_BUILD=kernel NGHTTP2_PREFIX=$prefix LD_LIBRARY_PATH=$prefix/lib
+    export EXPECT_BUILD=kernel LASTHOP_ENGINES=kernel,pure NGHTTP2_PREFIX=$prefix LD_LIBRARY_PATH=$prefix/lib
     echo "==> kernel against $prefix"
     (cd "$tree" && APPSERVER_BUILD=kernel "$python" setup.py -q build_ext --inplace --parallel "$(nproc)") \
         >build/leg-nghttp2.log 2>&1 || {

@@ -10,7 +10,7 @@ from appserver.errors import ConfigError
 if TYPE_CHECKING:
     from appserver.h2.engine import Engine
 
-__all__ = ["describe", "load_engine"]
+__all__ = ["describe", "load_engine", "missing_limiters"]
 
 
 def _kernel() -> tuple[type[Engine] | None, str]:
@@ -39,6 +39,22 @@ def load_engine(wish: str) -> tuple[type[Engine], str, str]:
             )
         reason = why
     return importlib.import_module("appserver.h2.pure").Engine, "pure", reason
+
+
+# What is not stopped by the library where it lacks a limiter; our own limits hold in any case.
+CONSEQUENCES = {
+    "stream_reset_rate_limit": "rapid resets are not limited (CVE-2023-44487)",
+    "max_continuations": "CONTINUATION frames are limited by our own count only",
+    "glitch_rate_limit": "floods of malformed requests, PRIORITY or empty frames are not limited",
+}
+
+
+def missing_limiters(engine: str) -> dict[str, str]:
+    """Return what the loaded libnghttp2 cannot limit, and what follows from it; nothing for the pure engine."""
+    if engine != "kernel":
+        return {}
+    there = importlib.import_module("appserver.h2.kernel").limiters()
+    return {name: text for name, text in CONSEQUENCES.items() if not there[name]}
 
 
 def describe() -> dict[str, str]:

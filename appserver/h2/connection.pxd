@@ -11,8 +11,9 @@ cdef class Connection:
     cdef object _write, _writelines, _registry, _timeouts, _call_soon, _engine
     cdef Application _application
     cdef list _begun
-    cdef bint _began, _scheduled, _paused, _moved
-    cdef double _paused_at, _idle_since
+    cdef bint _began, _scheduled, _paused
+    cdef double _stalled_at, _idle_since
+    cdef Py_ssize_t _unsent
     cdef int _phase
 
     @cython.locals(begun=list, receiver=Receiver)

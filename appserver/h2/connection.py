@@ -42,13 +42,13 @@ class Connection:
         "_call_soon",
         "_engine",
         "_idle_since",
-        "_moved",
         "_paused",
-        "_paused_at",
         "_phase",
         "_registry",
         "_scheduled",
+        "_stalled_at",
         "_timeouts",
+        "_unsent",
         "_write",
         "_writelines",
         "peer",
@@ -79,8 +79,8 @@ class Connection:
         self._began = False
         self._scheduled = False
         self._paused = False
-        self._paused_at: float = 0.0
-        self._moved = False
+        self._stalled_at: float = 0.0
+        self._unsent: int = -1
         self._phase = OPEN
         self._idle_since: float = registry.loop.time()
         self._engine = engine(self, Head(limits, True), peer, windows)
@@ -118,7 +118,7 @@ class Connection:
     def pause_writing(self) -> None:
         """The transport is full."""
         self._paused = True
-        self._paused_at = self._registry.loop.time()
+        self._unsent = -1
 
     def resume_writing(self) -> None:
         """The transport has room."""
@@ -160,11 +160,12 @@ class Connection:
 
     def flush(self) -> None:
         """Hand the engine's output to the transport until that is full; the only place that writes."""
+        if self._phase == CLOSED:
+            return
         while not self._paused:
             output = self._engine.take(WRITE_BYTES)
             if not output:
                 break
-            self._moved = True
             if len(output) == 1:
                 self._write(output[0])
                 if len(output[0]) < WRITE_BYTES:
@@ -175,12 +176,14 @@ class Connection:
                 self._writelines(output)
             else:
                 self._write(b"".join(output))
-        if self._phase != CLOSED and self._engine.ended:
+        # While the transport is full, the engine may have more to say.
+        if not self._paused and self._engine.ended:
             self._close()
 
     def _close(self) -> None:
         # Closing with unread bytes would reset the connection, and the peer might lose our GOAWAY.
         self._phase = CLOSED
+        self._unsent = -1
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self._registry.loop.call_later(LINGER_SECONDS, self.transport.close)
@@ -202,7 +205,16 @@ class Connection:
         elif self._phase == OPEN and now - self._idle_since > self._timeouts.h2_idle:
             self.drain()
         self._engine.expire(now, self._timeouts.response_stall)
-        if self._paused and now - self._paused_at > self._timeouts.response_stall:
+        if self._paused or self._phase == CLOSED:
+            self._watch_stall(now)
+
+    def _watch_stall(self, now: float) -> None:
+        # Nothing is written meanwhile: what changes is what the peer has taken.
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent = unsent
+            self._stalled_at = now
+        elif now - self._stalled_at > self._timeouts.response_stall:
             self.abort()
 
     def drain(self) -> None:

@@ -25,7 +25,7 @@ from appserver.config.options import Config
 from appserver.contract import Observer, Peer, ServedConnection
 from appserver.events import Event
 from appserver.h1.connection import Connection as Http1Connection
-from appserver.h2 import load_engine
+from appserver.h2 import load_engine, missing_limiters
 from appserver.h2.connection import Connection as Http2Connection
 from appserver.h2.engine import Windows
 from appserver.http.message import Limits
@@ -56,6 +56,8 @@ def run(config: Config) -> int:
             version=appserver.__version__, app=config.server.app, engine=f"{name} engine ({why})", loop=loop_name,
             python=sys.version.partition(" ")[0],
         )
+        for missing, consequence in missing_limiters(name).items():
+            Event.LIMITER_MISSING.log(missing=missing, consequence=consequence)
         loop = factory()
         asyncio.set_event_loop(loop)
         try:

@@ -281,3 +281,12 @@ def test_a_head_too_long_to_send_fails_its_stream_alone(talk: Talk) -> None:
     talk.say(talk.client.headers(3, GET, end=True))
     talk.request(2).stream.respond(204, [], True)
     assert talk.heard() == [expect.headers(3, [(":status", "204")], end=True)]
+
+
+def test_any_number_of_trailers_is_sent(talk: Talk) -> None:
+    trailers = [(b"x-%d" % n, b"1") for n in range(100)]
+    talk.say(talk.client.headers(1, GET, end=True))
+    talk.request().stream.respond(200, [], False)
+    talk.request().stream.finish(trailers)
+    said = talk.heard()
+    assert said[-1] == expect.headers(1, [(name.decode(), value.decode()) for name, value in trailers], end=True)

@@ -252,16 +252,18 @@ SAID_BY_PROXIES = ("x-forwarded", "x_forwarded", "forwarded", "x-real", "x_real"
 
 
 def test_the_hop_is_h2c_on_one_connection(shop: Stack, app: Origin) -> None:
-    with shop.client() as client, shop.client() as other:
-        answers: list[httpx.Response] = []
-        threads = [
-            threading.Thread(target=lambda one=one: answers.append(one.get("/slow", **shop.named("shop.test", {}))))
-            for one in (client, other) * 10
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        # One client each: a client shared by threads loses reads to EAGAIN in httpcore.
+        with shop.client() as client:
+            answers.append(client.get("/slow", **shop.named("shop.test", {})))
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert [answer.status_code for answer in answers] == [200] * 20
     assert {answer.http_version for answer in answers} == {"HTTP/2"}
     assert {answer.json()["version"] for answer in answers} == {"2"}

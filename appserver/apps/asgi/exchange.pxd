@@ -8,7 +8,7 @@ from appserver.http.reply cimport Reply, has_body
 cdef int _HEAD, _BODY, _TRAILERS, _DONE, _GONE
 cdef int _START, _HINT, _CHUNK, _TRAIL
 cdef bint EAGER
-cdef object DONE_AWAITABLE
+cdef object DONE_AWAITABLE, CoroutineType
 cdef tuple SEND
 
 @cython.freelist(64)

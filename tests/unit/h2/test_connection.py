@@ -1,0 +1,564 @@
+"""One HTTP/2 connection between a transport, a clock and an engine that does what the test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import appserver.h2.connection
+from appserver.config.options import TimeoutOptions
+from appserver.contract import Application, Peer, Receiver, Request, Reset, Stream
+from appserver.events import Event
+from appserver.h2.engine import Windows
+from appserver.http.message import Limits
+from tests.support.asgi import make_request
+from tests.support.clock import ClockLoop
+from tests.support.events import EventLog
+from tests.support.plain import plain
+from tests.support.streams import RecordingStream
+from tests.support.transport import MemoryTransport
+
+MODULES = {"built": appserver.h2.connection, "plain": plain("appserver.h2.connection")}
+SOURCE = MODULES["plain"]
+LIMITS = Limits(8_190, 100, 16_384, 65_536, 100_000)
+TIMEOUTS = TimeoutOptions(response_stall=30.0, h2_idle=120.0)
+PEER = Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http")
+
+
+class Engine:
+    """The seam: `output` is what `take` returns, about as much as it is asked for; `heard` what was called."""
+
+    def __init__(self, owner: Any, head: Any, peer: Peer, windows: Windows) -> None:
+        self.owner = owner
+        self.corked = False
+        self.output: list[bytes | memoryview] = []
+        self.heard: list[Any] = []
+        self.taken = 0
+        self.inflight = 0
+        self.ended = False
+        self.react: Callable[[bytes], None] | None = None
+
+    def say(self, *buffers: bytes | memoryview) -> None:
+        """Have output; out of a read, ask for a flush."""
+        self.output += buffers
+        if not self.corked:
+            self.owner.schedule()
+
+    def receive(self, data: bytes) -> None:
+        assert self.corked
+        self.heard.append(data)
+        if self.react is not None:
+            self.react(data)
+
+    def take(self, most: int) -> list[bytes | memoryview]:
+        self.taken += 1
+        taken: list[bytes | memoryview] = []
+        while self.output and sum(map(len, taken)) < most:
+            taken.append(self.output.pop(0))
+        return taken
+
+    def notice(self) -> None:
+        self.heard.append("notice")
+        self.say(b"<notice>")
+
+    def goaway(self) -> None:
+        self.heard.append("goaway")
+        self.say(b"<goaway>")
+        self.ended = not self.inflight
+
+    def terminate(self, code: int) -> None:
+        self.heard.append(("terminate", code))
+        self.say(b"<terminated>")
+        self.ended = True
+
+    def expire(self, now: float, seconds: float) -> None:
+        self.heard.append(("expire", now, seconds))
+
+    def lose(self) -> None:
+        self.heard.append("lose")
+
+
+class Call(Receiver):
+    """A request: what the connection calls is `start`."""
+
+    def __init__(self, talk: Talk, request: Request) -> None:
+        self.talk, self.request = talk, request
+
+    def start(self) -> None:
+        assert self.talk.engine.corked
+        self.talk.started.append(self.request.path)
+        self.talk.engine.say(f"<{self.request.path}>".encode())
+
+
+class App(Application):
+    def __init__(self, talk: Talk) -> None:
+        self.talk = talk
+
+    def begin(self, request: Request, stream: Stream) -> Receiver:
+        return Call(self.talk, request)
+
+
+class Talk:
+    """The connection, and all that surrounds it."""
+
+    def __init__(self, loop: ClockLoop, module: Any, **transport: Any) -> None:
+        self.loop = loop
+        self.started: list[str] = []
+        self.forgotten: list[Any] = []
+        self.transport = MemoryTransport(loop, **transport)
+        self.connection = module.Connection(
+            self.transport, PEER, App(self), self.make, LIMITS, Windows(100, 65_536, 65_536, 65_536), TIMEOUTS, self
+        )
+        self.transport.connect(self.connection)
+
+    def make(self, *arguments: Any) -> Engine:
+        self.engine = Engine(*arguments)
+        return self.engine
+
+    def closed(self, connection: object) -> None:
+        self.forgotten.append(connection)
+
+    def begin(self, path: str) -> bool:
+        """A request arrives within a read; tell whether it was taken."""
+        return self.connection.begin(make_request(path=path), RecordingStream()) is not None
+
+    def tick(self, seconds: float = 1.0) -> None:
+        self.loop.advance(seconds)
+        self.connection.tick(self.loop.time())
+        self.loop.turn()
+
+    @property
+    def calls(self) -> list[bytes]:
+        return self.transport.calls
+
+    @property
+    def told(self) -> list[Any]:
+        """What the engine was told to do, reads and clocks aside."""
+        return [call for call in self.engine.heard if not isinstance(call, bytes) and call[0] != "expire"]
+
+
+@pytest.fixture
+def loop() -> Iterator[ClockLoop]:
+    loop = ClockLoop()
+    yield loop
+    loop.wind_up()
+    assert loop.complaints == []
+
+
+@pytest.fixture(params=MODULES)
+def connect(request: pytest.FixtureRequest, loop: ClockLoop) -> Callable[..., Talk]:
+    return lambda **transport: Talk(loop, MODULES[request.param], **transport)
+
+
+Connect = Callable[..., Talk]
+
+
+# Reading
+
+
+def test_a_read_is_one_write(connect: Connect) -> None:
+    talk = connect()
+    talk.engine.react = lambda data: talk.engine.say(b"a", b"b", memoryview(b"c"))
+    talk.transport.say(b"frames")
+
+    assert talk.engine.heard == [b"frames"]
+    assert talk.calls == [b"abc"]
+
+
+def test_requests_run_after_the_read_that_carried_them(connect: Connect) -> None:
+    talk = connect()
+    order: list[Any] = []
+
+    def two_requests(data: bytes) -> None:
+        assert talk.begin("/1")
+        assert talk.begin("/2")
+        order.append(list(talk.started))
+
+    talk.engine.react = two_requests
+    talk.transport.say(b"frames")
+
+    assert order == [[]]
+    assert talk.started == ["/1", "/2"]
+    assert talk.engine.corked is False
+    talk.loop.turn()
+    assert talk.transport.written == b"</1></2>"
+
+
+def test_a_read_without_an_answer_writes_nothing(connect: Connect) -> None:
+    talk = connect()
+    talk.transport.say(b"half a frame")
+    talk.loop.turn()
+
+    assert talk.calls == []
+
+
+# Writing
+
+
+def test_streams_that_write_in_one_turn_are_one_flush(connect: Connect) -> None:
+    talk = connect()
+    for word in (b"one, ", b"two, ", b"three"):
+        talk.engine.say(word)
+    assert talk.calls == []
+
+    talk.loop.turn()
+
+    assert talk.calls == [b"one, two, three"]
+    assert talk.engine.taken == 2  # several buffers: there may be more
+
+    talk.engine.say(b"again")
+    talk.loop.turn()
+    assert talk.calls == [b"one, two, three", b"again"]
+
+
+def test_large_output_goes_piece_by_piece(connect: Connect) -> None:
+    talk = connect()
+    large = bytes(SOURCE.WRITE_BYTES)
+    for _ in range(3):
+        talk.engine.output.append(large)
+    talk.engine.say(b"rest")
+    talk.loop.turn()
+
+    assert [len(call) for call in talk.calls] == [len(large)] * 3 + [4]
+
+
+def test_a_full_transport_is_left_alone(connect: Connect) -> None:
+    talk = connect()
+    talk.transport.stuck = True
+    large = bytes(SOURCE.WRITE_BYTES)
+    talk.engine.output += [large, large]
+    talk.engine.say(b"rest")
+    talk.loop.turn()
+    assert len(talk.calls) == 1
+
+    talk.transport.say(b"WINDOW_UPDATE")
+    talk.connection.schedule()
+    talk.loop.turn()
+    assert len(talk.calls) == 1
+
+    talk.transport.take(len(large))
+    assert len(talk.calls) == 2
+    talk.transport.take(len(large))
+    assert talk.calls == [large, large, b"rest"]
+
+
+# Closing
+
+
+def test_the_end_is_a_half_close_and_a_moment_for_the_peer(connect: Connect) -> None:
+    talk = connect()
+
+    def fails(data: bytes) -> None:
+        talk.engine.say(b"<goaway>")
+        talk.engine.ended = True
+
+    talk.engine.react = fails
+    talk.transport.say(b"nonsense")
+    assert talk.calls == [b"<goaway>"]
+    assert talk.transport.eof_written
+    assert not talk.transport.closing
+
+    talk.loop.advance(SOURCE.LINGER_SECONDS - 0.1)
+    assert not talk.transport.closing
+    talk.loop.advance(0.2)
+    assert talk.transport.closing
+    assert talk.forgotten == [talk.connection]
+
+
+def test_a_peer_that_closes_in_turn_need_not_wait(connect: Connect) -> None:
+    talk = connect()
+    talk.engine.ended = True
+    talk.transport.say(b"nonsense")
+    talk.transport.hang_up()
+    talk.loop.turn()
+    assert talk.forgotten == [talk.connection]
+
+    talk.loop.advance(SOURCE.LINGER_SECONDS)
+    assert talk.forgotten == [talk.connection]
+
+
+def test_a_transport_without_half_close_is_closed(connect: Connect) -> None:
+    talk = connect(half_close=False)
+    talk.engine.ended = True
+    talk.transport.say(b"nonsense")
+
+    assert talk.transport.closing
+
+
+def test_after_the_end_nothing_is_read_or_written(connect: Connect) -> None:
+    talk = connect()
+    talk.engine.ended = True
+    talk.transport.say(b"nonsense")
+    talk.engine.say(b"too late")
+    talk.transport.say(b"more")
+    talk.loop.turn()
+
+    assert talk.calls == []
+    assert talk.engine.heard == [b"nonsense"]
+
+
+def test_what_a_full_transport_holds_up_is_sent_before_the_end(connect: Connect) -> None:
+    talk = connect()
+    talk.transport.stuck = True
+    large = bytes(SOURCE.WRITE_BYTES)
+    talk.engine.output.append(large)
+    talk.engine.say(b"the last frame")
+    talk.engine.ended = True
+    talk.loop.turn()
+    assert not talk.transport.eof_written
+
+    talk.transport.take(len(large))
+
+    assert talk.calls == [large, b"the last frame"]
+    assert talk.transport.eof_written
+
+
+def test_a_peer_that_does_not_take_the_end_is_cut(connect: Connect) -> None:
+    talk = connect()
+    talk.transport.stuck = True
+    talk.engine.say(b"the last frame")
+    talk.engine.ended = True
+    talk.loop.turn()
+    talk.tick(SOURCE.LINGER_SECONDS)
+    assert talk.transport.closing
+
+    talk.tick(29.0)
+    assert not talk.transport.aborted
+    talk.tick(2.0)
+    assert talk.transport.aborted
+    assert talk.forgotten == [talk.connection]
+
+
+def test_a_lost_connection_loses_its_streams(connect: Connect) -> None:
+    talk = connect()
+    talk.transport.abort()
+    talk.loop.turn()
+    assert talk.engine.heard == ["lose"]
+    assert talk.forgotten == [talk.connection]
+
+    talk.engine.say(b"to nobody")
+    talk.connection.terminate()
+    talk.connection.drain()
+    talk.loop.turn()
+    assert talk.calls == []
+    assert talk.told == ["lose"]
+
+
+def test_a_peer_that_hangs_up_is_gone(connect: Connect) -> None:
+    talk = connect()
+    talk.engine.inflight = 1
+    talk.transport.hang_up()
+    talk.loop.turn()
+
+    assert talk.engine.heard == ["lose"]
+
+
+# Draining
+
+
+def test_a_drain_is_notice_pong_goaway(connect: Connect) -> None:
+    talk = connect()
+    talk.connection.drain()
+    assert talk.calls == [b"<notice>"]
+    talk.engine.react = lambda data: talk.engine.owner.on_pong()
+    talk.transport.say(b"PING ACK")
+
+    assert talk.told == ["notice", "goaway"]
+    assert talk.calls == [b"<notice>", b"<goaway>"]
+    assert talk.transport.eof_written
+
+    talk.loop.advance(SOURCE.NOTICE_SECONDS)
+    assert talk.told == ["notice", "goaway", "lose"]
+
+
+def test_a_peer_that_does_not_answer_gets_a_second(connect: Connect) -> None:
+    talk = connect()
+    talk.connection.drain()
+    talk.loop.advance(SOURCE.NOTICE_SECONDS - 0.1)
+    assert talk.told == ["notice"]
+    talk.loop.advance(0.2)
+    assert talk.told == ["notice", "goaway"]
+
+    talk.engine.owner.on_pong()
+    talk.loop.turn()
+    assert talk.told == ["notice", "goaway"]
+
+
+def test_what_is_in_flight_is_finished(connect: Connect) -> None:
+    talk = connect()
+    talk.engine.inflight = 1
+    talk.connection.drain()
+    talk.loop.advance(SOURCE.NOTICE_SECONDS)
+    assert talk.told == ["notice", "goaway"]
+    assert not talk.transport.eof_written
+
+    talk.engine.inflight = 0
+    talk.engine.ended = True
+    talk.engine.say(b"<the answer>")
+    talk.loop.turn()
+
+    assert talk.calls == [b"<notice>", b"<goaway>", b"<the answer>"]
+    assert talk.transport.eof_written
+
+
+def test_requests_are_taken_until_the_second_step(connect: Connect) -> None:
+    talk = connect()
+    talk.engine.inflight = 1
+    assert talk.begin("/before")
+    talk.connection.drain()
+    assert talk.begin("/noticed")
+    talk.engine.owner.on_pong()
+
+    assert not talk.begin("/too late")
+
+
+def test_a_second_drain_is_none(connect: Connect) -> None:
+    talk = connect()
+    talk.connection.drain()
+    talk.connection.drain()
+    talk.loop.advance(SOURCE.NOTICE_SECONDS)
+    talk.connection.drain()
+
+    assert talk.told == ["notice", "goaway"]
+
+
+def test_a_pong_that_nobody_asked_for(connect: Connect) -> None:
+    talk = connect()
+    talk.engine.owner.on_pong()
+
+    assert talk.told == []
+
+
+# Cutting
+
+
+def test_a_cut_says_goodbye(connect: Connect) -> None:
+    talk = connect()
+    talk.engine.inflight = 1
+    talk.connection.terminate()
+    talk.connection.terminate()
+
+    assert talk.told == [("terminate", Reset.NO_ERROR)]
+    assert talk.calls == [b"<terminated>"]
+    assert talk.transport.eof_written
+
+
+def test_an_abort_is_at_once(connect: Connect) -> None:
+    talk = connect()
+    talk.connection.abort()
+
+    assert talk.transport.aborted
+
+
+# Clocks
+
+
+def test_an_idle_connection_is_drained(connect: Connect) -> None:
+    talk = connect()
+    talk.tick(120.0)
+    assert talk.told == []
+
+    talk.tick(1.0)
+    assert talk.told == ["notice"]
+
+
+def test_ping_is_no_life(connect: Connect) -> None:
+    talk = connect()
+    for _ in range(13):
+        talk.transport.say(b"PING")
+        talk.tick(10.0)
+
+    assert talk.told[0] == "notice"
+
+
+def test_a_request_is_life(connect: Connect) -> None:
+    talk = connect()
+    for _ in range(30):
+        talk.begin("/quick")  # answered between two ticks
+        talk.transport.say(b"")
+        talk.tick(10.0)
+    talk.engine.inflight = 1
+    for _ in range(30):
+        talk.tick(10.0)
+    assert talk.told == []
+
+    talk.engine.inflight = 0
+    talk.tick(120.0)
+    assert talk.told == []
+    talk.tick(1.0)
+    assert talk.told == ["notice"]
+
+
+def test_streams_that_wait_for_their_window_are_the_engines(connect: Connect) -> None:
+    talk = connect()
+    talk.tick()
+
+    assert talk.engine.heard == [("expire", talk.loop.time(), 30.0)]
+
+
+def stuck(connect: Connect) -> Talk:
+    talk = connect()
+    talk.transport.stuck = True
+    talk.engine.inflight = 1
+    talk.engine.say(bytes(100_000))
+    talk.loop.turn()
+    assert talk.transport.paused
+    return talk
+
+
+def test_a_client_that_takes_nothing_is_cut(connect: Connect) -> None:
+    talk = stuck(connect)
+    for _ in range(31):
+        talk.tick()
+    assert not talk.transport.aborted
+
+    talk.tick()
+
+    assert talk.transport.aborted
+
+
+def test_a_client_that_takes_little_is_not(connect: Connect) -> None:
+    talk = stuck(connect)
+    for _ in range(5):
+        talk.tick(29.0)
+        talk.transport.take(1)
+    assert not talk.transport.aborted
+
+
+def test_a_client_that_caught_up_has_its_full_time_again(connect: Connect) -> None:
+    talk = stuck(connect)
+    talk.tick(29.0)
+    talk.transport.take(100_000)
+    talk.engine.say(bytes(100_000))
+    talk.loop.turn()
+    talk.tick(29.0)
+    talk.tick(29.0)
+    assert not talk.transport.aborted
+
+    talk.tick(2.0)
+    assert talk.transport.aborted
+
+
+# Telling
+
+
+@pytest.mark.parametrize(("client", "name"), [(("192.0.2.1", 4711), "192.0.2.1:4711"), (None, "unix")])
+def test_faults_are_logged_with_their_client(connect: Connect, client: Any, name: str) -> None:
+    log = EventLog()
+    log.open()
+    talk = connect()
+    talk.connection.peer.client = client
+    talk.engine.owner.on_fault("a frame that is none")
+    log.shut()
+    talk.connection.peer.client = ("192.0.2.1", 4711)
+
+    assert log.only(Event.PEER_BROKE_PROTOCOL) == {"client": name, "reason": "a frame that is none"}
+
+
+def test_open_streams_are_in_flight(connect: Connect) -> None:
+    talk = connect()
+    talk.engine.inflight = 7
+
+    assert talk.connection.inflight == 7
