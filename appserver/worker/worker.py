@@ -94,9 +94,16 @@ async def _clear_up(loop: asyncio.AbstractEventLoop) -> None:
         task.cancel()
     if rest:
         await asyncio.wait(rest, timeout=CUT_SECONDS)
+    await _turns()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CUT_SECONDS):
             await loop.shutdown_asyncgens()
+
+
+async def _turns() -> None:
+    """Let the loop do what is due: an accept, a read and what they begin; or the last of what was closed."""
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 class Worker:
@@ -251,6 +258,11 @@ class Worker:
 
     async def _drain(self) -> None:
         """Accept nothing more, let what is in flight finish within the bound, then cut."""
+        # Who was accepted by now, or has asked, is still served: the loop must find out before the server is closed,
+        # asyncio's would lose a connection that is being accepted.
+        for listener in self._listeners:
+            self.loop.remove_reader(listener.sock.fileno())
+        await _turns()
         for server in self._servers:
             server.close()
         self._idle.clear()

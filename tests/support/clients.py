@@ -280,6 +280,7 @@ class Http2(Raw):
         self.streams: dict[int, Open] = {}
         self.goaways: list[Goaway] = []
         self.ended = False
+        self.held: list[bytes] | None = None
         self.credit = 65_535
         self.initial = 65_535
         self.next_id = 1
@@ -288,11 +289,24 @@ class Http2(Raw):
             self.send(self.client.window(0, WIDE))
 
     def ask(self, method: str, path: str, fields: Iterable[tuple[str, str]] = (), body: bytes | None = None) -> Answer:
-        """Send a whole request and read its answer."""
-        stream = self.open(method, path, fields, end=body is None)
-        if body is not None:
+        """Send a whole request, a small one in one piece, and read its answer."""
+        if body is not None and len(body) > 8_192:
+            stream = self.open(method, path, fields, end=False)
             self.upload(stream, body)
+        else:
+            self.held = []
+            stream = self.open(method, path, fields, end=body is None)
+            if body is not None:
+                self.upload(stream, body)
+            held, self.held = self.held, None
+            self.send(*held)
         return self.answer(stream)
+
+    def send(self, *data: bytes) -> None:
+        if self.held is None:
+            super().send(*data)
+        else:
+            self.held.extend(data)
 
     def open(self, method: str, path: str, fields: Iterable[tuple[str, str]] = (), end: bool = True) -> Open:
         """Send a request head."""
