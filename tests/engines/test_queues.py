@@ -8,7 +8,7 @@ import pytest
 
 from appserver.h2.engine import CONNECTION_QUEUE, STREAM_QUEUE
 from tests.engines.talk import Recorder, Talk
-from tests.support.frames import CANCEL, GET, INITIAL_WINDOW_SIZE, Head, expect
+from tests.support.frames import CANCEL, ENHANCE_YOUR_CALM, GET, INITIAL_WINDOW_SIZE, Head, expect
 
 OpenTalk = Callable[..., Talk]
 KIB = 1024
@@ -95,3 +95,11 @@ def test_interim_heads_and_resets_pass_a_queue(open_talk: OpenTalk) -> None:
     assert expect.reset(1, CANCEL) in said
     assert [frame.status for frame in said if isinstance(frame, Head)] == [204]
     assert talk.engine.inflight == 0
+
+
+def test_a_peer_that_asks_and_never_listens_is_told_to_calm_down(talk: Talk) -> None:
+    for _ in range(30):
+        talk.say(talk.client.ping() * 100)
+    said = talk.heard(1_000_000)
+    assert talk.is_dead(said, ENHANCE_YOUR_CALM)
+    assert len(said) < 2_500

@@ -7,6 +7,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,8 @@ LINE_LENGTH = 250
 
 def outcome(app: str, *options: str, cwd: Path | None = None, binds: tuple[str, ...] = ("127.0.0.1:0",)) -> tuple[int, str]:
     """Run it to its end; return the exit code and what it wrote."""
-    server = Server(app, *options, binds=binds, **({} if cwd is None else {"cwd": cwd}))
+    where: dict[str, Any] = {} if cwd is None else {"cwd": cwd}
+    server = Server(app, *options, binds=binds, **where)
     return server.run(), server.said
 
 

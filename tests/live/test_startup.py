@@ -58,7 +58,8 @@ def test_the_banner_says_what_runs(engine: str, loop: str) -> None:
     with Server(PROBE, "--h2-engine", demand(engine), "--loop", loop) as server:
         assert hello(("127.0.0.1", server.port), Http2) == b"hello"
         assert server.stop() == 0
-    banner, listening, ready, *_ = server.lines
+    # An older libnghttp2 has a line for each limiter that it lacks.
+    banner, listening, ready, *_ = [line for line in server.lines if "this libnghttp2 has no" not in line]
     assert f"{PROBE} with {engine} engine" in banner
     assert (", uvloop " in banner, ", asyncio, " in banner) == (loop == "uvloop", loop == "asyncio")
     assert banner.endswith(f"Python {platform.python_version()}")

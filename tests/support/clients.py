@@ -96,6 +96,8 @@ class Raw:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.settimeout(SECONDS)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
 
     def __enter__(self) -> Any:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
@@ -247,6 +248,24 @@ async def background(call: Call) -> None:
     await call.answer(b"answered")
     await asyncio.sleep(call.number("ms") / 1000)
     log("background")
+
+
+@at("/stubborn")
+async def stubborn(call: Call) -> None:
+    """Ignore being cancelled."""
+    log("stubborn")
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            log("cancelled")
+
+
+@at("/thread")
+async def thread(call: Call) -> None:
+    """Block a thread."""
+    log("thread")
+    await asyncio.to_thread(time.sleep, call.number("ms") / 1000)
 
 
 # Wrong answers

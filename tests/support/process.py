@@ -73,6 +73,7 @@ class Server:
         self._environment = environment(env or {})
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed on leaving
         self._said = ""
+        self._read = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Server:
@@ -122,8 +123,9 @@ class Server:
     def said(self) -> str:
         """What it wrote so far, to stderr or stdout."""
         if not self._log.closed:
-            size = os.fstat(self._log.fileno()).st_size
-            self._said = os.pread(self._log.fileno(), size, 0).decode("utf-8", "replace")
+            more = os.pread(self._log.fileno(), 2**24, self._read)
+            self._read += len(more)
+            self._said += more.decode("utf-8", "replace")
         return self._said
 
     @property

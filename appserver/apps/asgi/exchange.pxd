@@ -51,4 +51,4 @@ cdef class Exchange(Receiver):
     @cython.locals(host=Host)
     cdef _over(self)
     cdef _failed(self, error)
-    cdef _answer_500(self)
+    cdef _answer(self, int status, bytes text)

@@ -377,23 +377,27 @@ class Exchange(Receiver):
         if error is not None:
             self.host.report(self.request, error)
         if self.phase == _HEAD:
-            self._answer_500()
+            if error is not None:
+                self._answer(500, b"Internal Server Error\n")
+            else:
+                self._answer(503, b"Service Unavailable\n")
         elif self.phase < _DONE:
             if self.bodiless:
                 self._done()
             else:
                 self._break_off()
 
-    def _answer_500(self) -> None:
-        text = b"" if self.request.method == "HEAD" else b"Internal Server Error\n"
-        fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"22")]
+    def _answer(self, status: int, text: bytes) -> None:
+        fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(text))]
+        if self.request.method == "HEAD":
+            text = b""
         if self.host.date is not None:
             fields.append(self.host.date)
         if self.host.server is not None:
             fields.append(self.host.server)
-        self.status = 500
+        self.status = status
         self.sent = len(text)
-        self.stream.respond(500, fields, not text)
+        self.stream.respond(status, fields, not text)
         if text:
             self.stream.write(text, True)
         self._done()

@@ -24,6 +24,10 @@ from appserver.http.message import DROP_CONNECTION, RESET, Head, judge
 __all__ = ["Engine"]
 
 
+# Frames that wait to be taken: what a peer asks for while it reads nothing. nghttp2 allows 1000 acknowledgements.
+MOST_WAITING = 2_000
+
+
 class Engine:
     """One connection's HTTP/2 (see `h2.engine`)."""
 
@@ -57,6 +61,8 @@ class Engine:
                 self._take_frame(frame)
                 if self._dead:
                     break
+                if len(self.session.outbox) > MOST_WAITING:
+                    raise Broken(ErrorCodes.ENHANCE_YOUR_CALM, "frames that ask for answers and take none")
         except Broken as error:
             self._break(error.code, error.reason)
         except ProtocolError as error:

@@ -24,6 +24,10 @@ ERROR_500 = [
     ("respond", 500, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"22")], False),
     ("write", b"Internal Server Error\n", True),
 ]
+CUT_503 = [
+    ("respond", 503, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"20")], False),
+    ("write", b"Service Unavailable\n", True),
+]
 BROKEN_OFF = ("reset", Reset.INTERNAL_ERROR)
 
 
@@ -289,7 +293,7 @@ def test_a_request_that_is_cut_is_nobodys_fault(converse: Converse, log: EventLo
         talk.send(start())
     cut(talk)
 
-    assert talk.said == ([("respond", 200, [], False), BROKEN_OFF] if answered else ERROR_500)
+    assert talk.said == ([("respond", 200, [], False), BROKEN_OFF] if answered else CUT_503)
     assert log.names == []
     assert not talk.host.running
 
