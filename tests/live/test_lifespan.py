@@ -166,7 +166,7 @@ def test_switched_off(make: Make, logged: Logged) -> None:
     assert logged() == []
 
 
-@pytest.mark.parametrize("kind", ["none", "returns", "speaks-http"])
+@pytest.mark.parametrize("kind", ["none", "returns", "speaks-http", "raises"])
 def test_an_application_without_lifespan(make: Make, kind: str) -> None:
     with make(kind) as server:
         assert answer(server) == "'no state'"
@@ -183,8 +183,10 @@ def test_an_application_without_lifespan_where_it_is_demanded(make: Make, kind: 
     assert not any("listening" in line for line in server.lines)
 
 
-@pytest.mark.parametrize(("kind", "traces"), [("fails", 0), ("raises", 1), ("exits", 1)])
-@pytest.mark.parametrize("mode", ["auto", "on"])
+@pytest.mark.parametrize(
+    ("mode", "kind", "traces"),
+    [("auto", "fails", 0), ("auto", "exits", 1), ("on", "fails", 0), ("on", "raises", 1), ("on", "exits", 1)],
+)
 def test_a_startup_that_fails(make: Make, kind: str, mode: str, traces: int) -> None:
     server = make(kind, "--lifespan-mode", mode)
     assert server.run() == 3

@@ -7,20 +7,18 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.live.conftest import PROBE
-from tests.support.process import Server
+from tests.support.process import ROOT, Server
 
 LINE_LENGTH = 250
 
 
-def outcome(app: str, *options: str, cwd: Path | None = None, binds: tuple[str, ...] = ("127.0.0.1:0",)) -> tuple[int, str]:
+def outcome(app: str, *options: str, cwd: Path = ROOT, binds: tuple[str, ...] = ("127.0.0.1:0",)) -> tuple[int, str]:
     """Run it to its end; return the exit code and what it wrote."""
-    where: dict[str, Any] = {} if cwd is None else {"cwd": cwd}
-    server = Server(app, *options, binds=binds, **where)
+    server = Server(app, *options, binds=binds, cwd=cwd)
     return server.run(), server.said
 
 

@@ -158,7 +158,7 @@ def test_many_fields(talk: Talk) -> None:
     assert len([name for name, _ in answer.fields if name.startswith("x-")]) == 200
 
 
-@pytest.mark.parametrize(("count", "size"), [(1, 60_000), (10, 6_000), (1, 100_000), (20, 10_000)])
+@pytest.mark.parametrize(("count", "size"), [(1, 60_000), (10, 7_000), (20, 4_000)])
 def test_large_fields_arrive_or_fail_their_request_alone(talk: Talk, count: int, size: int) -> None:
     with talk.new() as client:
         answer = client.ask("GET", f"/fields?count={count}&size={size}")

@@ -14,8 +14,8 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import parse_qsl
 
 Message = dict[str, Any]
@@ -434,7 +434,8 @@ async def endless(call: Call) -> None:
 @at("/receive-task")
 async def receive_task(call: Call) -> None:
     """`receive` as a task, `send` as one too."""
-    message: Any = await asyncio.create_task(cast(Coroutine[Any, Any, Any], call.receive()))  # ASGI says awaitable
+    receiving: Any = call.receive()  # ASGI says awaitable, create_task wants a coroutine
+    message = await asyncio.create_task(receiving)
     body = json.dumps([message["body"].decode(), message["more_body"]]).encode()
     await asyncio.create_task(call.start())
     done = call.send({"type": "http.response.body", "body": body})
@@ -484,7 +485,7 @@ async def scopes(call: Call) -> None:
     import anyio
 
     await call.read()
-    seen: list[object] = []
+    seen: list[Any] = []
     with anyio.move_on_after(0.02) as scope:
         await call.receive()
     seen.append(scope.cancelled_caught)

@@ -93,11 +93,12 @@ class Lifespan:
             self._unsupported(self._error)
 
     def _unsupported(self, error: BaseException | None) -> None:
-        # It heard the event and then failed: that is a failed startup, not a missing protocol.
-        spoke_http = isinstance(error, UnexpectedMessage)
-        if error is not None and self._heard and not spoke_http:
+        # ASGI lifespan, "Scope": a server must go on after an exception; lifespan.startup.failed stops it.
+        demanded = self._options.mode == "on"
+        raised = error is not None and self._heard and not isinstance(error, UnexpectedMessage)
+        if isinstance(error, SystemExit) or (demanded and raised):
             raise StartupError("the application's startup raised") from error
-        if self._options.mode == "on":
+        if demanded:
             raise StartupError("lifespan.mode is on, but the application does not support lifespan") from error
         self.phase = Phase.UNSUPPORTED
         Event.LIFESPAN_UNSUPPORTED.log(reason=repr(error) if error is not None else "it returned")

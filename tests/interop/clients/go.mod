@@ -1,0 +1,3 @@
+module lasthop.test/clients
+
+go 1.24
