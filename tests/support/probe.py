@@ -447,6 +447,8 @@ async def receive_timeout(call: Call) -> None:
     """A `receive` that is given up, then one that is not."""
     seen: list[Any] = []
     for seconds in (0.05, 0.05, 5):
+        if len(seen) == 2:
+            call.note("given up")
         try:
             message = await asyncio.wait_for(call.receive(), seconds)
             seen.append([message["type"], message.get("body", b"").decode()])
