@@ -10,7 +10,7 @@ import pytest
 
 from tests.live.conftest import FAULTS
 from tests.support.clients import Http1, Http2, Talker
-from tests.support.process import ENGINES, Server, demand, until
+from tests.support.process import Server, best, until
 
 FRAMEWORKS = ("starlette", "fastapi", "quart", "litestar", "django")
 # Told that the server speaks ASGI 2.4 or later, these look for no http.disconnect while they stream.
@@ -27,7 +27,7 @@ def framework(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def server(framework: str) -> Iterator[Server]:
     app = f"tests.interop.frameworks.{framework}_app:app"
-    with Server(app, "--h2-engine", demand(ENGINES[0]), "--timeout-graceful", "0.5") as server:
+    with Server(app, "--h2-engine", best(), "--timeout-graceful", "0.5") as server:
         yield server
         assert server.stop() == 0
         assert "CRITICAL" not in server.said

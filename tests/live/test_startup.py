@@ -14,7 +14,7 @@ import pytest
 
 from tests.live.conftest import PROBE
 from tests.support.clients import Http1, Http2, connect
-from tests.support.process import ENGINES, Server, demand, until
+from tests.support.process import ENGINES, Server, best, demand, until
 
 # What a worker with the kernel on uvloop loads beside Python, asyncio and uvloop, and what for. Each new name
 # costs every worker memory and start-up time.
@@ -69,7 +69,7 @@ def test_the_banner_says_what_runs(engine: str, loop: str) -> None:
 
 def test_the_best_that_is_there_is_chosen() -> None:
     with Server(PROBE) as server:
-        assert f"{ENGINES[0]} engine" in server.lines[0]
+        assert f"{best()} engine" in server.lines[0]
         assert "uvloop" in server.lines[0]
 
 

@@ -17,7 +17,7 @@ from tests.live.conftest import FAULTS, LOOPS, PROBE, Talk
 from tests.live.test_serve import digest
 from tests.support.clients import Answer, Http1, Http2, Open
 from tests.support.frames import Goaway
-from tests.support.process import ENGINES, Server, demand, until
+from tests.support.process import ENGINES, Server, best, demand, until
 
 HIGHEST = 2**31 - 1
 Logged = Callable[[], list[str]]
@@ -47,7 +47,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture
 def start_any(tmp_path: Path) -> Iterator[Start]:
     """For what the engine has no part in."""
-    with starter(ENGINES[0], tmp_path / "log") as start:
+    with starter(best(), tmp_path / "log") as start:
         yield start
 
 

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import re
 import signal
@@ -24,7 +24,9 @@ from types import TracebackType
 
 import pytest
 
-__all__ = ["ENGINES", "ROOT", "Server", "demand", "until"]
+from appserver.h2 import load_engine
+
+__all__ = ["ENGINES", "ROOT", "Server", "best", "demand", "until"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 15.0
@@ -32,10 +34,17 @@ LISTENING = re.compile(r"listening on (\S+)")
 ENGINES = tuple(name for name in os.environ.get("LASTHOP_ENGINES", "").split(",") if name) or ("kernel", "pure")
 
 
+def best() -> str:
+    """Return the engine that a server takes by itself."""
+    return load_engine("auto")[1]
+
+
 def demand(engine: str) -> str:
     """Return the engine's name; skip, or fail if it was asked for by name, where it was not built."""
-    if engine == "kernel" and importlib.util.find_spec("appserver.h2.kernel._kernel") is None:
-        message = "the kernel engine is not built"
+    try:
+        importlib.import_module(f"appserver.h2.{engine}")
+    except ModuleNotFoundError as error:
+        message = f"the {engine} engine is not built: {error}"
         if "LASTHOP_ENGINES" in os.environ:
             pytest.fail(message)
         pytest.skip(message)
