@@ -141,7 +141,8 @@ class Stream:
 
     After the stream is closed or reset every call is a quiet no-op.
     `writable` is False while the stream's queue (256 KiB) or the connection's (1 MiB) is full;
-    `Receiver.on_writable` says when it is True again.
+    `Receiver.on_writable` says when it is True again. A stream with nothing queued may always go on, so that
+    others, whose windows are closed, do not stall it.
     """
 
     __slots__ = ("writable",)
