@@ -3,7 +3,9 @@ cimport cython
 from appserver.accepted cimport Peer
 from appserver.contract cimport Request
 from appserver.h1.recall cimport Recall
-from appserver.http.message cimport Field, Head, Limits, Meter, judge
+from appserver.http.body cimport BodyMeter
+from appserver.http.field cimport Field, judge
+from appserver.http.message cimport Head, Limits
 
 cdef bytes CRLF, HEAD_END
 cdef int CR, LF
@@ -26,7 +28,7 @@ cdef class Parser:
     cdef Head _head, _trailer
     cdef Limits _limits
     cdef Peer _peer
-    cdef Meter _meter
+    cdef BodyMeter _meter
     cdef bytes _line, _tail, _kept_line, _kept_block
     cdef Field _scheme, _method, _target, _authority
     cdef str _version

@@ -19,14 +19,15 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from appserver.accepted import Peer
 from appserver.contract import Fields, Request
 from appserver.h1.recall import Recall
-from appserver.http.message import DROP_CONNECTION, RESET, Field, Head, Limits, Meter, judge
+from appserver.http.body import BodyMeter
+from appserver.http.field import Field, judge
+from appserver.http.message import DROP_CONNECTION, RESET, Head, Limits
 
 __all__ = ["Parser"]
 
 CRLF = b"\r\n"
 HEAD_END = b"\r\n\r\n"
-CR = 13
-LF = 10
+CR, LF = 13, 10
 
 # Bytes of chunk extensions of one chunk and of one body, of all trailers; fields of the trailers.
 EXTENSION = 1_024
@@ -297,7 +298,7 @@ class Parser:
     def _frame(self, request: Request) -> None:
         """Decide how the body ends (RFC 9112 6.3); llhttp must agree."""
         head = self._head
-        self._meter: Meter | None = None
+        self._meter: BodyMeter | None = None
         if head.codings is not None:
             if not self._frame_chunks(request):
                 return
@@ -329,7 +330,7 @@ class Parser:
             known = names.pop() == b"chunked" and all(names) and b"chunked" not in names
             self.fail(501 if known else 400, "a transfer-encoding other than chunked")
         else:
-            self._meter = Meter(-1, self._limits.body)
+            self._meter = BodyMeter(-1, self._limits.body)
             self._trailer: Head | None = None
             self.trailers = []
             self._run: int = 0

@@ -1,6 +1,7 @@
 cimport cython
 
-from appserver.http.message cimport Field, Head, judge
+from appserver.http.field cimport Field, judge
+from appserver.http.message cimport Head
 
 cdef dict JUDGED
 cdef Py_ssize_t JUDGED_FIELDS, JUDGED_SIZE, KEPT_FIELDS

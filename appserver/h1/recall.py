@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from appserver.http.message import Field, Head, judge
+from appserver.http.field import Field, judge
+from appserver.http.message import Head
 
 __all__ = ["Recall"]
 

@@ -1,7 +1,7 @@
 cimport cython
 
 from appserver.contract cimport Request, Stream
-from appserver.http.message cimport parse_length
+from appserver.http.grammar cimport parse_length
 
 cdef bytes COLON, CRLF, LAST_CHUNK, CHUNKED, EMPTY, GOES_ON, CLOSES, KEEPS_ALIVE
 cdef dict LINES

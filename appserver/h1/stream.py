@@ -11,7 +11,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from appserver.contract import Fields, Request, Stream
-from appserver.http.message import parse_length
+from appserver.http.grammar import parse_length
 
 __all__ = ["Http1Stream", "Wire", "status_line"]
 
