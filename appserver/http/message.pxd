@@ -8,7 +8,7 @@ from appserver.http.grammar cimport is_field_value, parse_scheme
 
 cdef int AUTHORITY, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DROPPED, EXPECT, FORWARDED, FORWARDED_FOR
 cdef int FORWARDED_PROTO, HOST, METHOD, PATH, PLAIN, SCHEME, TE, TRANSFER_ENCODING
-cdef str BAD_FIELD
+cdef str BAD_FIELD, CONNECT_REFUSED
 cdef int MAX_COOKIE_FIELDS, DROP_FACTOR
 
 
@@ -54,9 +54,10 @@ cdef class Head:
     cpdef request(self, Peer peer, bint ends, str version)
     @cython.locals(request=Request)
     cpdef Request refused(self, Peer peer, str version)
-    @cython.locals(trust=Trust)
     cdef _resolve(self, Request request, Peer peer)
+    @cython.locals(is_tunnel=bint)
     cdef _judge_whole(self, Field method, Field path, bint ends)
+    @cython.locals(is_extended=bint)
     cdef _judge_incomplete(self)
     @cython.locals(authority=Field, host=Field)
     cdef bytes _judge_host(self, str version)

@@ -38,6 +38,7 @@ from appserver.http.verdicts import DROP_CONNECTION, OK, RESET
 __all__ = ["DROP_CONNECTION", "OK", "RESET", "Head", "Limits"]
 
 BAD_FIELD = "a field name or value that HTTP does not allow"
+CONNECT_REFUSED = "CONNECT is not supported"
 MAX_COOKIE_FIELDS = 256
 # Past a limit a head is still answered, and decoded to its end; past so many times it ends the connection.
 DROP_FACTOR = 4
@@ -69,34 +70,11 @@ class Head:
     """
 
     __slots__ = (
-        "_authority",
-        "_connect_protocol",
-        "_content_length",
-        "_cookies",
-        "_count",
-        "_forwarded",
-        "_forwarded_for",
-        "_forwarded_proto",
-        "_forwarded_protos",
-        "_has_content_type",
-        "_has_regular",
-        "_host",
-        "_hosts",
-        "_limits",
-        "_method",
-        "_path",
-        "_protocol",
-        "_scheme",
-        "_size",
-        "_trailers_accepted",
-        "codings",
-        "connection",
-        "expect",
-        "fields",
-        "h2",
-        "reason",
-        "verdict",
-    )
+        "_authority", "_connect_protocol", "_content_length", "_cookies", "_count", "_forwarded",
+        "_forwarded_for", "_forwarded_proto", "_forwarded_protos", "_has_content_type", "_has_regular", "_host",
+        "_hosts", "_limits", "_method", "_path", "_protocol", "_scheme", "_size", "_trailers_accepted",
+        "codings", "connection", "expect", "fields", "h2", "reason", "verdict",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits, h2: bool, connect_protocol: bool = False) -> None:
         self._limits = limits
@@ -328,6 +306,11 @@ class Head:
         request.trailers_accepted = self._trailers_accepted
         request.forwarded = self._forwarded
         request.expects = self.expect is not None and self.expect == b"100-continue" and not ends
+        if self._protocol is not None:
+            # What follows a CONNECT is no content (RFC 9110 9.3.6): it has no length, and nobody waits to send it.
+            request.protocol = self._protocol.value
+            request.length = -1
+            request.expects = False
         self._resolve(request, peer)
         return request
 
@@ -365,22 +348,27 @@ class Head:
 
     def _judge_whole(self, method: Field, path: Field, ends: bool) -> None:
         # What no field shows by itself.
-        if method.text == "CONNECT":
-            self.fail(501, "CONNECT is not supported")
-        elif self._protocol is not None:
-            self.fail(RESET, ":protocol without CONNECT")
+        is_tunnel = self._protocol is not None
+        if (method.text == "CONNECT") != is_tunnel or (is_tunnel and not self._connect_protocol):
+            if method.text == "CONNECT":
+                self.fail(501, CONNECT_REFUSED)
+            else:
+                self.fail(RESET, ":protocol without CONNECT")
         elif path.raw_path == b"*" and method.text != "OPTIONS":
             self.fail(RESET, "a path that does not begin with /")
         elif path.size - 37 > self._limits.path:
             self.fail(414, "the target is longer than limit.request_line")
+        elif is_tunnel:
+            return
         elif ends and self._content_length > 0:
             self.fail(RESET, "a content-length without a body")
         elif self._limits.body and self._content_length > self._limits.body:
             self.fail(413, "the body is longer than limit.request_body")
 
     def _judge_incomplete(self) -> None:
-        if self._method is not None and self._method.text == "CONNECT":
-            self.fail(501, "CONNECT is not supported")
+        is_extended = self._connect_protocol and self._protocol is not None
+        if self._method is not None and self._method.text == "CONNECT" and not is_extended:
+            self.fail(501, CONNECT_REFUSED)
         else:
             self.fail(RESET, "a pseudo field is missing")
 
