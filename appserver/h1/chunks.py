@@ -81,11 +81,13 @@ class ChunkReader:
         self.status: int = 0
         self.reason: str = ""
 
-    def take(self) -> bytes:
-        """Return the data since the last call, in one piece."""
+    def take(self, is_wanted: bool = True) -> bytes:
+        """Return the data since the last call, in one piece; nothing if it is not wanted."""
         pieces = self.pieces
-        if len(pieces) == 1 and type(pieces[0]) is bytes:
-            data: bytes = pieces[0]
+        if not is_wanted:
+            data = b""
+        elif len(pieces) == 1 and type(pieces[0]) is bytes:
+            data = pieces[0]
         else:
             data = b"".join(pieces)
         self.pieces = []
@@ -122,13 +124,14 @@ class ChunkReader:
         self.reason = reason
 
     def _read_data(self, data: bytes, at: int) -> int:
+        text = data
         size = len(data) - at
         if size > self._left:
             size = self._left
         if size == len(data):
             self.pieces.append(data)
         elif size < VIEWED:
-            self.pieces.append(data[at : at + size])
+            self.pieces.append(text[at : at + size])
         else:
             self.pieces.append(memoryview(data)[at : at + size])
         self._left -= size

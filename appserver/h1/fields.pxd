@@ -34,7 +34,7 @@ cdef class FieldReader:
     cdef Py_ssize_t _add(
         self, bytes data, Py_ssize_t at, Py_ssize_t mark, Py_ssize_t value, Py_ssize_t stop, Slot slot, Head head
     ) except -1
-    @cython.locals(slots=list, place=Py_ssize_t, slot=Slot)
+    @cython.locals(slots=list, place=Py_ssize_t, slot=Slot, text="const unsigned char*")
     cdef Slot _find(self, bytes data, Py_ssize_t at, Py_ssize_t mark, unsigned int key)
     @cython.locals(slot=Slot)
     cdef Slot _keep(self, bytes name, Py_ssize_t place)

@@ -162,9 +162,9 @@ class FieldReader:
         after = end + 2
         while end > value and (text[end - 1] == SPACE or text[end - 1] == TAB):
             end -= 1
-        content = data[value:end]
+        content = text[value:end]
         if slot is None:
-            name = data[at:mark].lower()
+            name = text[at:mark].lower()
             head.add(KNOWN.get(name, name), content)
             return after
         head.add(slot.name, content)
@@ -183,7 +183,8 @@ class FieldReader:
             if _is_name(data, at, mark, slot.name):
                 return slot
             place = (place + 1) & (SLOTS - 1)
-        return self._keep(data[at:mark].lower(), place) if mark - at <= MAX_KEPT_NAME else None
+        text = data
+        return self._keep(text[at:mark].lower(), place) if mark - at <= MAX_KEPT_NAME else None
 
     def _keep(self, name: bytes, place: int) -> Slot:
         if self._kept == MAX_KEPT:

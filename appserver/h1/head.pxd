@@ -40,7 +40,7 @@ cdef class HeadReader:
     )
     cdef Py_ssize_t _read_line(self, bytes data, Py_ssize_t at) except -1
     cdef _judge_version(self, bytes text)
-    @cython.locals(method=Field, target=Field, known=Field, name=bytes, origin=bytes, head=Head)
+    @cython.locals(text="const unsigned char*", method=Field, target=Field, known=Field, name=bytes, origin=bytes, head=Head)
     cdef _take_line(self, bytes data, Py_ssize_t at, Py_ssize_t mark, Py_ssize_t end)
     cdef bytes _split_absolute(self, Field method, bytes target)
 

@@ -142,7 +142,7 @@ class HeadReader:
                 self._take_line(data, at, mark, end)
                 return end + 1 + VERSION_SIZE
         if end < stop:
-            self._judge_version(data[end + 1 : stop])
+            self._judge_version(text[end + 1 : stop])
         if stop == at + self._max_line + 2 and not self.status:
             self._fail(414, "the request line is longer than limit.request_line")
         return at
@@ -156,17 +156,18 @@ class HeadReader:
             self._fail(505, "a version other than HTTP/1.0 and 1.1")
 
     def _take_line(self, data: bytes, at: int, mark: int, end: int) -> None:
+        text = data
         method = self._method
         if not _is_same(data, at, mark, method.value):
-            name = data[at:mark]
+            name = text[at:mark]
             known = METHODS.get(name)
             method = judge(b":method", name) if known is None else known
             self._method = method
         target = self._target
         self._authority = None
-        if data[mark + 1] != SLASH or target is None or not _is_same(data, mark + 1, end, target.value):
-            origin = data[mark + 1 : end]
-            if data[mark + 1] != SLASH:
+        if text[mark + 1] != SLASH or target is None or not _is_same(data, mark + 1, end, target.value):
+            origin = text[mark + 1 : end]
+            if text[mark + 1] != SLASH:
                 origin = self._split_absolute(method, origin)
             target = judge(b":path", origin)
             self._target = target if end - mark <= MAX_KEPT_TARGET else None
