@@ -18,8 +18,13 @@ from setuptools import setup
 COMPILED = [
     "appserver.accepted",
     "appserver.contract",
+    "appserver.http.grammar",
+    "appserver.http.field",
+    "appserver.http.body",
+    "appserver.http.forwarded",
     "appserver.http.message",
     "appserver.http.reply",
+    "appserver.net.peer",
     "appserver.h2.connection",
     "appserver.h1.connection",
     "appserver.h1.fields",

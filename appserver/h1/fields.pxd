@@ -1,6 +1,7 @@
 cimport cython
 
-from appserver.http.message cimport Field, Head, judge
+from appserver.http.field cimport Field, judge
+from appserver.http.message cimport Head
 
 cdef int CR, LF, COLON, SPACE, TAB
 cdef bytes LOWER, STOP

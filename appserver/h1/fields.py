@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from appserver.http.field import Field, judge
 from appserver.http.grammar import TOKEN_BAD, VALUE_BAD
-from appserver.http.message import Field, Head, judge
+from appserver.http.message import Head
 
 __all__ = ["FieldReader"]
 

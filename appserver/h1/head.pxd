@@ -3,12 +3,14 @@ cimport cython
 from appserver.accepted cimport Peer
 from appserver.contract cimport Request
 from appserver.h1.fields cimport FieldReader
-from appserver.http.message cimport Field, Head, Limits, judge
+from appserver.http.field cimport Field, judge
+from appserver.http.message cimport Head, Limits
 
 cdef int CR, LF, SPACE, SLASH, DEL
 cdef bytes HTTP_1_1, HTTP_1_0, BAD
 cdef Py_ssize_t VERSION_SIZE, MAX_KEPT_TARGET
 cdef dict METHODS
+cdef int DROPPED, MALFORMED
 
 @cython.final
 cdef class HeadReader:
@@ -21,7 +23,7 @@ cdef class HeadReader:
     cdef Head _head
     cdef Peer _peer
     cdef Py_ssize_t _max_field, _max_line
-    cdef Field _scheme, _method, _target, _authority
+    cdef Field _method, _target, _scheme, _authority
     cdef str _version
     cdef bint _in_fields
 

@@ -13,8 +13,10 @@ import re
 from appserver.accepted import Peer
 from appserver.contract import Request
 from appserver.h1.fields import FieldReader
+from appserver.http.field import Field, judge
 from appserver.http.grammar import TOKEN_BAD
-from appserver.http.message import DROP_CONNECTION, RESET, Field, Head, Limits, judge
+from appserver.http.message import Head, Limits
+from appserver.http.verdicts import DROP_CONNECTION, RESET
 
 __all__ = ["HeadReader"]
 
@@ -29,6 +31,8 @@ VERSION_SIZE = 10
 # A version, as far as it is there.
 VERSION = re.compile(rb"(?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.(?:[0-9](?:\r\n?)?)?)?)?)?)?)?)?)?")
 BAD = TOKEN_BAD
+MALFORMED = RESET
+DROPPED = DROP_CONNECTION
 # The longest target that is kept to compare the next one with.
 MAX_KEPT_TARGET = 256
 
@@ -54,9 +58,10 @@ class HeadReader:
         self._max_line: int = limits.path
         self._max_field: int = limits.field
         self._head = Head(limits, False)
-        self._scheme = judge(b":scheme", peer.scheme.encode("ascii"))
         self._method: Field = METHODS[b"GET"]
         self._target: Field | None = None
+        # Of an absolute-form target.
+        self._scheme: Field | None = None
         self._authority: Field | None = None
         self.fields = FieldReader()
         self.status: int = 0
@@ -106,10 +111,10 @@ class HeadReader:
 
     def _refuse_as_judged(self) -> None:
         head = self._head
-        if head.verdict == RESET:
+        if head.verdict == MALFORMED:
             self._fail(400, head.reason)
         else:
-            self._fail(431 if head.verdict == DROP_CONNECTION else head.verdict, head.reason)
+            self._fail(431 if head.verdict == DROPPED else head.verdict, head.reason)
 
     # Request line
 
@@ -164,7 +169,7 @@ class HeadReader:
             method = judge(b":method", name) if known is None else known
             self._method = method
         target = self._target
-        self._authority = None
+        self._scheme = self._authority = None
         if text[mark + 1] != SLASH or target is None or not _is_same(data, mark + 1, end, target.value):
             origin = text[mark + 1 : end]
             if text[mark + 1] != SLASH:
@@ -181,11 +186,12 @@ class HeadReader:
             self._refuse_as_judged()
 
     def _split_absolute(self, method: Field, target: bytes) -> bytes:
-        """Return the origin-form of an absolute-form target and keep its authority (RFC 9112 3.2.2)."""
+        """Return the origin-form of an absolute-form target and keep its scheme and authority (RFC 9112 3.2.2)."""
         scheme, mark, rest = target.partition(b"://")
         if not mark or scheme.lower() not in (b"http", b"https"):
             return target
         cut = min([at for at in (rest.find(b"/"), rest.find(b"?"), rest.find(b"#"), len(rest)) if at >= 0])
+        self._scheme = judge(b":scheme", scheme)
         self._authority = judge(b":authority", rest[:cut])
         path = rest[cut:]
         if path.startswith(b"/"):

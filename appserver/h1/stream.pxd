@@ -2,7 +2,7 @@ cimport cython
 
 from appserver.contract cimport Request, Stream
 from appserver.h1.wire cimport Wire
-from appserver.http.message cimport parse_length
+from appserver.http.grammar cimport parse_length
 
 cdef bytes COLON, CRLF, LAST_CHUNK, CHUNKED, EMPTY, GOES_ON, CLOSES, KEEPS_ALIVE, UPGRADES
 cdef Py_ssize_t PIECE_OVERHEAD

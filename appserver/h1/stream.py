@@ -15,7 +15,7 @@ from http import HTTPStatus
 from appserver.contract import Fields, Request, Stream
 from appserver.errors import InvalidMessage
 from appserver.h1.wire import Wire
-from appserver.http.message import parse_length
+from appserver.http.grammar import parse_length
 
 __all__ = ["Http1Stream", "status_line"]
 
