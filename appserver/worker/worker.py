@@ -29,6 +29,7 @@ from appserver.h1.connection import Connection as Http1Connection
 from appserver.h2 import load_engine, missing_limiters
 from appserver.h2.connection import Connection as Http2Connection
 from appserver.h2.engine import Windows
+from appserver.http.answer import AnswerContext
 from appserver.http.message import Limits
 from appserver.net.listeners import Listener, open_all
 from appserver.net.peer import TrustList
@@ -123,6 +124,7 @@ class Worker:
         server = config.server
         self._host = Host(app, loop, server.root_path, server.date_header, server.server_header, observer)
         self._application = AsgiApplication(self._host)
+        self._answers = AnswerContext(server.date_header, server.server_header, observer)
         limit = config.limit
         self._limits = Limits(
             limit.request_line, limit.request_fields, limit.field_size, limit.head_size, limit.request_body, limit.discard
@@ -197,6 +199,7 @@ class Worker:
         # On the whole second, so that Date is right.
         self._ticker = self.loop.call_later(1.001 - time.time() % 1, self._tick)
         self._host.tick()
+        self._answers.tick()
         now = self.loop.time()
         for connection in list(self._connections):
             connection.tick(now)
@@ -225,7 +228,7 @@ class Worker:
         return self._replace(
             front,
             Http1Connection(
-                transport, peer, self._application, self._limits, self._config.h1, self._config.timeout, self
+                transport, peer, self._application, self._answers, self._limits, self._config.h1, self._config.timeout, self
             ),
         )
 
