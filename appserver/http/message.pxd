@@ -3,7 +3,7 @@ cimport cython
 from appserver.accepted cimport Peer, Trust
 from appserver.contract cimport Request
 from appserver.http.body cimport BodyMeter
-from appserver.http.field cimport Field, classify, judge
+from appserver.http.field cimport Field, classify, judge_as
 from appserver.http.grammar cimport is_field_value, parse_scheme
 
 cdef int AUTHORITY, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DROPPED, EXPECT, FORWARDED, FORWARDED_FOR
@@ -40,7 +40,6 @@ cdef class Head:
     cpdef add(self, bytes name, bytes value)
     @cython.locals(kind=int)
     cpdef take(self, Field field)
-    @cython.locals(limits=Limits)
     cdef bint _admit(self, int kind, Py_ssize_t size) except -1
     cdef _exceed(self, Py_ssize_t count, Py_ssize_t limit, str reason)
     cdef _add_cookie(self, bytes value)

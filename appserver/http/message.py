@@ -11,7 +11,7 @@ from __future__ import annotations
 from appserver.accepted import Peer
 from appserver.contract import Fields, Request
 from appserver.http.body import BodyMeter
-from appserver.http.field import Field, classify, judge
+from appserver.http.field import Field, classify, judge_as
 from appserver.http.grammar import is_field_value, parse_scheme
 from appserver.http.names import (
     AUTHORITY,
@@ -125,7 +125,7 @@ class Head:
         """Take the next field of the block, judged here; `name` is lower-case, `value` without blanks around it."""
         kind = classify(name)
         if kind > FORWARDED:
-            self.take(judge(name, value))
+            self.take(judge_as(kind, name, value))
         elif self._admit(kind, len(name) + len(value) + 32):
             if not is_field_value(value):
                 self.fail(RESET, BAD_FIELD)
@@ -154,16 +154,15 @@ class Head:
 
     def _admit(self, kind: int, size: int) -> bool:
         """Count a regular field; tell whether it is to be looked at."""
-        limits = self._limits
         self._has_regular = True
         self._size += size
-        if self._size > limits.size:
-            self._exceed(self._size, limits.size, "the head is larger than limit.head_size")
+        if self._size > self._limits.size:
+            self._exceed(self._size, self._limits.size, "the head is larger than limit.head_size")
         if kind != COOKIE:
             self._count += 1
-            if self._count > limits.count:
-                self._exceed(self._count, limits.count, "more fields than limit.request_fields")
-        if size - 32 > limits.field:
+            if self._count > self._limits.count:
+                self._exceed(self._count, self._limits.count, "more fields than limit.request_fields")
+        if size - 32 > self._limits.field:
             self.fail(431, "a field is longer than limit.field_size")
         if not self.verdict:
             return True
