@@ -29,6 +29,7 @@ COMPILED = [
     "appserver.apps.asgi.application",
     "appserver.apps.asgi.exchange",
     "appserver.apps.asgi.ready",
+    "appserver.ops.access",
 ]
 KERNEL = "appserver.h2.kernel._kernel"
 

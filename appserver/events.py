@@ -34,6 +34,7 @@ class Event(Enum):
     PEER_BROKE_PROTOCOL = (logging.INFO, "{client}: {reason}")
     INTERNAL_ERROR = (logging.CRITICAL, "a fault of appserver itself on {client}: please report it")
     ACCESS_LOG_FAILED = (logging.ERROR, "access log {target}: {reason}; {dropped} lines dropped")
+    LOG_LOST = (logging.WARNING, "{dropped} lines of this log were dropped: {reason}")
 
     def __init__(self, level: int, sentence: str) -> None:
         self.level = level
@@ -42,9 +43,12 @@ class Event(Enum):
     def log(self, *, exc_info: BaseException | None = None, **values: Any) -> None:
         """Log this event on the package's logger; `values` fill the sentence."""
         if logger.isEnabledFor(self.level):
-            logger.log(
-                self.level,
-                self.sentence.format(**values),
-                exc_info=exc_info,
-                extra={"event": self.name.lower(), "values": values},
-            )
+            logger.log(self.level, self.sentence.format(**values), exc_info=exc_info, extra=self._extra(values))
+
+    def record(self, **values: Any) -> logging.LogRecord:
+        """Return the record that `log` would make, for a handler that speaks for itself."""
+        text = self.sentence.format(**values)
+        return logger.makeRecord(logger.name, self.level, __file__, 0, text, (), None, extra=self._extra(values))
+
+    def _extra(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {"event": self.name.lower(), "values": values}
