@@ -20,6 +20,7 @@ COMPILED = [
     "appserver.contract",
     "appserver.http.message",
     "appserver.http.reply",
+    "appserver.http.answer",
     "appserver.h2.connection",
     "appserver.h1.connection",
     "appserver.h1.parser",
@@ -28,7 +29,8 @@ COMPILED = [
     "appserver.apps.asgi.host",
     "appserver.apps.asgi.application",
     "appserver.apps.asgi.exchange",
-    "appserver.apps.asgi.ready",
+    "appserver.apps.asgi.scope",
+    "appserver.apps.asgi.awaitables",
     "appserver.ops.access",
 ]
 KERNEL = "appserver.h2.kernel._kernel"

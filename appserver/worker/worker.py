@@ -18,10 +18,8 @@ from typing import Any
 
 import appserver
 from appserver.accepted import Peer, ServedConnection
-from appserver.apps.asgi.application import AsgiApplication
-from appserver.apps.asgi.host import Host
-from appserver.apps.asgi.lifespan import Lifespan
-from appserver.apps.loader import load
+from appserver.apps.interfaces import application, interface_of
+from appserver.apps.loader import Loaded, load
 from appserver.config.options import Config
 from appserver.contract import Observer
 from appserver.events import Event
@@ -29,6 +27,7 @@ from appserver.h1.connection import Connection as Http1Connection
 from appserver.h2 import load_engine, missing_limiters
 from appserver.h2.connection import Connection as Http2Connection
 from appserver.h2.engine import Windows
+from appserver.http.answer import AnswerContext
 from appserver.http.message import Limits
 from appserver.net.listeners import Listener, open_all
 from appserver.net.peer import TrustList
@@ -52,6 +51,7 @@ def run(config: Config) -> int:
     listeners = open_all(config.server.bind, config.server.unix_mode)
     try:
         app = load(config.server.app, config.server.app_dir, config.server.factory)
+        interface_of("auto", app.app, app.name)
         # Only now: a mistake is one line, and no banner above it.
         Event.STARTING.log(
             version=appserver.__version__, app=config.server.app, engine=f"{name} engine ({why})", loop=loop_name,
@@ -111,18 +111,17 @@ class Worker:
     """Everything one process owns while it serves."""
 
     def __init__(
-        self, config: Config, app: Any, engine: Any, listeners: list[Listener], loop: asyncio.AbstractEventLoop
+        self, config: Config, app: Loaded, engine: Any, listeners: list[Listener], loop: asyncio.AbstractEventLoop
     ) -> None:
         self.loop = loop
         self._config = config
         self._engine = engine
         self._listeners = listeners
-        self._lifespan = Lifespan(app, config.lifespan)
         self._access = AccessLog(config.log.access) if config.log.access else None
         observer: Observer | None = self._access
         server = config.server
-        self._host = Host(app, loop, server.root_path, server.date_header, server.server_header, observer)
-        self._application = AsgiApplication(self._host)
+        self._answers = AnswerContext(server.date_header, server.server_header, observer)
+        self._application = application("auto", app.app, app.name, self._answers, config.lifespan, server.root_path)
         limit = config.limit
         self._limits = Limits(
             limit.request_line, limit.request_fields, limit.field_size, limit.head_size, limit.request_body, limit.discard
@@ -146,19 +145,18 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._on_signal, number)
         try:
-            starting = asyncio.ensure_future(self._lifespan.startup())
+            starting = asyncio.ensure_future(self._application.startup())
             if not await self._first(starting, self._stop):
                 starting.cancel()
                 return
             starting.result()
-            self._host.state = self._lifespan.state
             try:
                 await self._open()
                 Event.READY.log(seconds=time.perf_counter() - began)
                 await self._stop.wait()
                 await self._drain()
             finally:
-                await self._lifespan.shutdown()
+                await self._application.shutdown()
         finally:
             self._close()
 
@@ -196,7 +194,8 @@ class Worker:
     def _tick(self) -> None:
         # On the whole second, so that Date is right.
         self._ticker = self.loop.call_later(1.001 - time.time() % 1, self._tick)
-        self._host.tick()
+        self._answers.tick()
+        self._application.tick()
         now = self.loop.time()
         for connection in list(self._connections):
             connection.tick(now)
@@ -284,16 +283,11 @@ class Worker:
         if self._connections:
             await self._idle.wait()
         # Tasks outlive their responses: background work of frameworks.
-        if self._host.running:
-            await asyncio.wait(set(self._host.running))
+        await self._application.wait_idle()
 
     async def _cut(self, reason: str) -> None:
-        Event.FORCED.log(reason=reason, inflight=max(self._inflight(), len(self._host.running)))
-        tasks = set(self._host.running)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CUT_SECONDS)
+        Event.FORCED.log(reason=reason, inflight=max(self._inflight(), self._application.busy()))
+        await self._application.cancel()
         for connection in list(self._connections):
             connection.terminate()
         if self._connections:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from appserver.apps.loader import Loaded
 from appserver.config.options import Config, LifespanOptions, LimitOptions, ServerOptions, TimeoutOptions
 from appserver.errors import StartupError
 from appserver.events import Event
@@ -63,7 +64,7 @@ class Site:
         self.loop = loop
         self.app = App(loop)
         config = Config(timeout=TimeoutOptions(graceful=GRACEFUL), **sections)
-        self.worker = Worker(config, app or self.app, load_engine(engine)[0], [], loop)
+        self.worker = Worker(config, Loaded(app or self.app, "app"), load_engine(engine)[0], [], loop)
         self.serving = loop.create_task(self.worker.serve(0.0))
         loop.turn()
 
@@ -171,10 +172,10 @@ def test_a_connection_that_says_nothing_is_closed_by_the_tick(serve: Serve) -> N
 
 def test_date_is_renewed_by_the_tick(serve: Serve) -> None:
     site = serve()
-    site.worker._host.date = None
+    site.worker._answers.date = None
     site.loop.advance(1.1)
 
-    assert site.worker._host.date is not None
+    assert site.worker._answers.date is not None
 
 
 # Stopping
