@@ -24,7 +24,7 @@ class Event(Enum):
     LIFESPAN_UNSUPPORTED = (logging.INFO, "the application does not support lifespan ({reason})")
     LIFESPAN_FAILED = (logging.ERROR, "lifespan {phase} failed: {reason}")
     LIFESPAN_SLOW = (logging.ERROR, "lifespan {phase} did not finish in {seconds:g} s")
-    STOPPING = (logging.INFO, "{signal}: stopping, {inflight} in flight, at most {seconds:g} s")
+    STOPPING = (logging.INFO, "{reason}: stopping, {inflight} in flight, at most {seconds:g} s")
     FORCED = (logging.WARNING, "{reason}: {inflight} in flight were cut")
     STOPPED = (logging.INFO, "stopped")
     APPLICATION_FAILED = (logging.ERROR, "request {request_id} {method} {path}: the application raised")
@@ -33,6 +33,7 @@ class Event(Enum):
     APPLICATION_TASK_FAILED = (logging.ERROR, "outside of a request: {reason}")
     PEER_BROKE_PROTOCOL = (logging.INFO, "{client}: {reason}")
     INTERNAL_ERROR = (logging.CRITICAL, "a fault of appserver itself on {client}: please report it")
+    ACCEPT_FAILED = (logging.ERROR, "accept on {address}: {reason}; who connects waits until there is room{hint}")
     ACCESS_LOG_FAILED = (logging.ERROR, "access log {target}: {reason}; {dropped} lines dropped")
     LOG_LOST = (logging.WARNING, "{dropped} lines of this log were dropped: {reason}")
 

@@ -55,28 +55,30 @@ class Acceptor:
         self._listeners = list(listeners)
         self._connect = connect
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_open = False
         self._retry: asyncio.TimerHandle | None = None
         self._reported = float("-inf")
 
     def open(self) -> None:
-        """Accept from now on."""
+        """Accept from now on; the listeners listen already."""
+        self._is_open = True
         self._retry = None
         for listener in self._listeners:
             self._loop.add_reader(listener.sock, self._accept, listener, ACCEPTS_PER_TURN)
 
     def close(self) -> None:
         """Take who is in the kernel's queue by now, then close the sockets: later ones are refused."""
+        if not self._is_open:
+            return
+        self._is_open = False
         self._pause()
         for listener in self._listeners:
             self._accept(listener, LAST_ACCEPTS)
-            self._pause()
             listener.sock.close()
-        self._listeners = []
 
     def _pause(self) -> None:
         for listener in self._listeners:
-            if listener.sock.fileno() >= 0:
-                self._loop.remove_reader(listener.sock)
+            self._loop.remove_reader(listener.sock)
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
@@ -96,8 +98,9 @@ class Acceptor:
 
     def _wait_for_room(self, listener: Listener, error: OSError) -> None:
         # Who frees a descriptor is not always a connection of ours: ask again, seldom enough to cost nothing.
-        self._pause()
-        self._retry = self._loop.call_later(RETRY_SECONDS, self.open)
+        if self._is_open:
+            self._pause()
+            self._retry = self._loop.call_later(RETRY_SECONDS, self.open)
         now = self._loop.time()
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now

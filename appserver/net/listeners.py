@@ -5,7 +5,6 @@ Owns the unix path and its permissions: a socket file is removed only if it is o
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import socket
@@ -19,6 +18,7 @@ from appserver.config.grammar import TcpBind, UnixBind, parse_bind, parse_mode
 from appserver.errors import ConfigError
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
 
 __all__ = ["HTTP1", "HTTP2", "Listener", "ListenerSettings", "PeerTrust", "ProxyHeader", "open_all"]
@@ -82,6 +82,7 @@ class Listener:
 
     def listen(self, backlog: int) -> None:
         """Have the kernel queue connections; raises ConfigError if another socket of this address does so by now."""
+        self.sock.setblocking(False)
         try:
             self.sock.listen(backlog)
         except OSError as error:
@@ -90,10 +91,10 @@ class Listener:
     def close(self) -> None:
         """Close the socket; a unix path goes with it if it is still ours."""
         self.sock.close()
-        if isinstance(self.address, UnixBind):
+        if self.path:
             try:
-                if os.stat(self.address.path).st_ino == self._inode:
-                    os.unlink(self.address.path)
+                if os.stat(self.path).st_ino == self._inode:
+                    os.unlink(self.path)
             except FileNotFoundError:
                 return
 
@@ -115,7 +116,7 @@ def open_all(binds: Iterable[str], unix_mode: str, settings: ListenerSettings) -
     return opened
 
 
-def _open_tcp(address: TcpBind, opened: list[Listener]) -> None:
+def _open_tcp(address: TcpBind, settings: ListenerSettings, opened: list[Listener]) -> None:
     # As bytes: from text, an address of digits too has the tables of internationalised names imported.
     host = address.host.encode("ascii") if address.host.isascii() else address.host
     try:
@@ -145,7 +146,6 @@ def _bound(family: int, name: tuple[object, ...]) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         # Each connection has it from its listener: Nagle's algorithm once cost uvicorn 40 ms a request.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setblocking(False)
         sock.bind(name)
     except BaseException:
         sock.close()
@@ -181,7 +181,6 @@ def _open_unix(address: UnixBind, mode: int, settings: ListenerSettings, opened:
         raise ConfigError(f"server.bind {address}: {address} is bound already; name each address once")
     _clear(address)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.setblocking(False)
     # The mode is there from the first moment on: no window in which others may connect.
     before = os.umask(0o777 & ~mode)
     try:
