@@ -124,9 +124,11 @@ class Acceptor:
             if settings.proxy_protocol is not None:
                 await settings.proxy_protocol.consume(self._loop, sock, peer)
             await self._loop.connect_accepted_socket(lambda: self._connect(peer, settings), sock, ssl=settings.tls)
-        except OSError as error:
-            # It went away, or broke what precedes HTTP.
+        except BaseException as error:
             sock.close()
+            if not isinstance(error, OSError):
+                raise
+            # It went away, or broke what precedes HTTP.
             name = f"{address[0]}:{address[1]}" if sock.family in INET else "unix"
             Event.PEER_BROKE_PROTOCOL.log(client=name, reason=error.strerror or str(error))
 
