@@ -65,7 +65,9 @@ class Connections:
         return connection
 
     def _http1_connection(self, transport: asyncio.Transport, peer: Peer) -> Any:
-        return Http1Connection(transport, peer, self._application, self._limits, self._http1, self._timeouts, self)
+        return Http1Connection(
+            transport, peer, self._application, self.answers, self._limits, self._http1, self._timeouts, self
+        )
 
     def _http2_connection(self, transport: asyncio.Transport, peer: Peer) -> Any:
         return Http2Connection(
