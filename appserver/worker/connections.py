@@ -1,4 +1,4 @@
-"""The connections of one worker: made here, counted here, told here of the time and of the stop."""
+"""The connections of one worker: made, counted, ticked and drained here."""
 
 from __future__ import annotations
 
