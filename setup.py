@@ -23,14 +23,17 @@ COMPILED = [
     "appserver.http.answer",
     "appserver.h2.connection",
     "appserver.h1.connection",
-    "appserver.h1.parser",
-    "appserver.h1.recall",
+    "appserver.h1.fields",
+    "appserver.h1.head",
+    "appserver.h1.chunks",
+    "appserver.h1.states",
     "appserver.h1.stream",
     "appserver.apps.asgi.host",
     "appserver.apps.asgi.application",
     "appserver.apps.asgi.exchange",
     "appserver.apps.asgi.scope",
     "appserver.apps.asgi.awaitables",
+    "appserver.ops.access",
 ]
 KERNEL = "appserver.h2.kernel._kernel"
 

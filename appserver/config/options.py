@@ -62,6 +62,9 @@ class ServerOptions:
     app: str = option("", "The application, as module:attribute.", metavar="MODULE:APP")
     app_dir: str = option(".", "Directory the module is looked up in first.", metavar="DIR")
     factory: bool = option(False, "The attribute is a function that returns the application.")
+    interface: str = option(
+        "auto", "What the application speaks; auto looks at its arguments.", choices=("auto", "asgi3")
+    )
     bind: tuple[str, ...] = option(
         ("127.0.0.1:8000",),
         "Where to listen: HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH. May be given several times.",

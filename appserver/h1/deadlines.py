@@ -1,4 +1,4 @@
-"""How long a connection waits for its client, and since when.
+"""How long a connection may wait for its client, by what it waits for.
 
 Stamps are made by ticks, about one a second, and nowhere on the request path.
 """
@@ -7,21 +7,18 @@ from __future__ import annotations
 
 from appserver.config.options import TimeoutOptions
 
-__all__ = ["CLIENT_ASKS", "CLIENT_READS", "CLIENT_SENDS", "CLOSING", "IDLE", "NOTHING", "Patience"]
+__all__ = ["BODY", "HEAD", "IDLE", "LAST_BYTES", "NOTHING", "READER", "Deadline"]
 
 # What a tick finds a connection waiting for.
 NOTHING = 0
-CLOSING = 1
-CLIENT_READS = 2
-CLIENT_ASKS = 3
-CLIENT_SENDS = 4
-IDLE = 5
-
-# After a refusal: a close with unread bytes would be a reset, and might destroy the answer on its way.
-LINGER = 5.0
+IDLE = 1  # for another request
+HEAD = 2  # for the rest of a head
+BODY = 3  # for the rest of a body that the application waits for
+READER = 4  # for the client to take output
+LAST_BYTES = 5  # for the client to end what it sends, after its answer
 
 
-class Patience:
+class Deadline:
     """The clock of one connection."""
 
     __slots__ = ("_progress", "_since", "_timeouts", "_waiting")
@@ -43,11 +40,11 @@ class Patience:
 
     def _limit(self, waiting: int, unsent: bool) -> float:
         timeouts = self._timeouts
-        if waiting == CLOSING:
-            return timeouts.response_stall if unsent else LINGER
+        if waiting == READER or (waiting == LAST_BYTES and unsent):
+            return timeouts.response_stall
         return {
-            CLIENT_READS: timeouts.response_stall,
-            CLIENT_ASKS: timeouts.request_head,
-            CLIENT_SENDS: timeouts.request_body_idle,
             IDLE: timeouts.keep_alive,
+            HEAD: timeouts.request_head,
+            BODY: timeouts.request_body_idle,
+            LAST_BYTES: timeouts.discard,
         }[waiting]
