@@ -1,6 +1,6 @@
 cimport cython
 
-from appserver.http.message cimport parse_length
+from appserver.http.grammar cimport parse_length
 
 cdef int _DATE, _SERVER, _LENGTH, _CONNECTION, _DROPPED
 cdef dict _SPECIAL

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 
 from appserver.contract import Fields
 from appserver.errors import InvalidMessage
-from appserver.http.grammar import TOKEN_BAD, VALUE_BAD
-from appserver.http.message import parse_length
+from appserver.http.grammar import TOKEN_BAD, VALUE_BAD, parse_length
 
 __all__ = ["Reply", "has_body"]
 

@@ -6,7 +6,9 @@ from appserver.accepted cimport Peer
 from appserver.contract cimport Receiver, Request
 from appserver.contract cimport Stream as ContractStream
 from appserver.h2.kernel.nghttp2 cimport nghttp2_nv, nghttp2_rcbuf, nghttp2_session
-from appserver.http.message cimport Field, Head, Meter
+from appserver.http.body cimport BodyMeter
+from appserver.http.field cimport Field
+from appserver.http.message cimport Head
 
 
 cdef struct Slot:                           # one remembered field
@@ -19,7 +21,7 @@ cdef class Stream(ContractStream):
     cdef Engine engine                      # None once closed
     cdef int32_t id
     cdef Receiver receiver                  # None before begin and once closed
-    cdef Meter meter                        # None if no body may follow
+    cdef BodyMeter meter                        # None if no body may follow
     cdef Stream before, after               # the engine's list of open streams
     cdef list fields                        # lent to nghttp2 until the head is serialised
     cdef list trailers                      # set by finish()

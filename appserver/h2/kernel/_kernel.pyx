@@ -16,7 +16,9 @@ from appserver.accepted cimport Peer
 from appserver.contract cimport Receiver, Request
 from appserver.contract cimport Stream as ContractStream
 from appserver.h2.kernel.nghttp2 cimport *
-from appserver.http.message cimport Field, Head, Meter, judge, recall
+from appserver.http.body cimport BodyMeter
+from appserver.http.field cimport Field, judge
+from appserver.http.message cimport Head
 
 from appserver.contract import Reset
 from appserver.h2.engine import CONNECTION_QUEUE, MAX_CONTINUATIONS, MOST_HEAD, STREAM_QUEUE

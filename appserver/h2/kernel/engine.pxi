@@ -176,7 +176,7 @@ cdef class Engine:
         value_bytes = PyBytes_FromStringAndSize(<const char *> v.base, v.len)
         if v.len > REMEMBERED or flags & NGHTTP2_NV_FLAG_NO_INDEX:
             return judge(name_bytes, value_bytes)
-        field = recall(name_bytes, value_bytes)
+        field = judge(name_bytes, value_bytes)
         nghttp2_rcbuf_incref(name)
         nghttp2_rcbuf_incref(value)
         Py_INCREF(field)

@@ -80,7 +80,7 @@ cdef class Stream(ContractStream):
         if request is None:
             return self.answer(head.verdict, head.reason)
         if not ends:
-            self.meter = Meter(request.length, head._limits.body)
+            self.meter = BodyMeter(request.length, head._limits.body)
         receiver = engine.begin(request, self)
         if receiver is not None:
             self.receiver = <Receiver?> receiver

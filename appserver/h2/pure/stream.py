@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from appserver.contract import Fields, Receiver, Reset, Stream
 from appserver.h2.engine import MOST_HEAD, STREAM_QUEUE
-from appserver.http.message import RESET, Meter
+from appserver.http.body import BodyMeter
+from appserver.http.message import RESET
 
 if TYPE_CHECKING:
     from appserver.h2.pure.engine import Engine
@@ -52,7 +53,7 @@ class PureStream(Stream):
         self.sent = False
         self.sending = False
         self.receiver: Receiver | None = None
-        self.meter: Meter | None = None
+        self.meter: BodyMeter | None = None
         self.trailers: Fields | None = None
         self.queue = bytearray()
         self.owed = 0
