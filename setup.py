@@ -40,6 +40,7 @@ COMPILED = [
     "appserver.apps.asgi.exchange",
     "appserver.apps.asgi.scope",
     "appserver.apps.asgi.awaitables",
+    "appserver.ops.access",
 ]
 KERNEL = "appserver.h2.kernel._kernel"
 
