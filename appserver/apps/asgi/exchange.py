@@ -263,9 +263,7 @@ class Exchange(Channel):
 
     def _send_trailers(self, message: Message) -> None:
         reply = self._host.answers.reply
-        reply.judge(message.get("headers", ()), True)
-        if reply.length >= 0:
-            raise InvalidMessage("content-length in trailers")
+        reply.judge_trailers(message.get("headers", ()))
         fields = reply.fields if self._trailers is None else self._trailers + reply.fields
         if message.get("more_trailers", False):
             self._trailers = fields
