@@ -23,7 +23,7 @@ cdef class Head:
     cdef int _hosts, _forwarded_protos
     cdef long long _content_length
     cdef Py_ssize_t _count, _size
-    cdef list _cookies
+    cdef list _cookies, _forwarded_lines
     cdef bytes _forwarded_for, _forwarded_proto
     cdef bint _connect_protocol, _trailers_accepted, _forwarded, _has_content_type, _has_regular
     cdef readonly bint h2
@@ -53,6 +53,7 @@ cdef class Head:
     cpdef request(self, Peer peer, bint ends, str version)
     @cython.locals(request=Request)
     cpdef Request refused(self, Peer peer, str version)
+    @cython.locals(lines=list)
     cdef _resolve(self, Request request, Peer peer)
     @cython.locals(is_tunnel=bint)
     cdef _judge_whole(self, Field method, Field path, bint ends)
