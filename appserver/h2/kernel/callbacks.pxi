@@ -226,13 +226,12 @@ cdef ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf
 
 cdef int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head, size_t length,
                    nghttp2_data_source *source, void *user) noexcept:
+    # Never WOULDBLOCK: nghttp2 has been promised `length` bytes, and a reset before the next take would drop them.
     cdef Engine engine = <Engine> user
-    if engine.room <= 0:
-        return NGHTTP2_ERR_WOULDBLOCK
     try:
         engine.put(head, 9)
         engine.put_payload(<Stream> source.ptr, length)
-        return 0
+        return NGHTTP2_ERR_PAUSE if engine.room <= 0 else 0
     except BaseException as error:
         engine.park(error)
         return NGHTTP2_ERR_CALLBACK_FAILURE

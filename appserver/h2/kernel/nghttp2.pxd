@@ -55,7 +55,7 @@ cdef extern from "nghttp2/nghttp2.h":
         int32_t settings_id
         uint32_t value
 
-    int NGHTTP2_ERR_WOULDBLOCK
+    int NGHTTP2_ERR_PAUSE
     int NGHTTP2_ERR_DEFERRED
     int NGHTTP2_ERR_CALLBACK_FAILURE
     int NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
