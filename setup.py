@@ -21,6 +21,7 @@ COMPILED = [
     "appserver.http.message",
     "appserver.http.reply",
     "appserver.h2.connection",
+    "appserver.h2.growth",
     "appserver.h1.connection",
     "appserver.h1.parser",
     "appserver.h1.recall",

@@ -28,7 +28,8 @@ from appserver.events import Event
 from appserver.h1.connection import Connection as Http1Connection
 from appserver.h2 import load_engine, missing_limiters
 from appserver.h2.connection import Connection as Http2Connection
-from appserver.h2.engine import Windows
+from appserver.h2.engine import Settings
+from appserver.http.answer import AnswerContext
 from appserver.http.message import Limits
 from appserver.net.listeners import Listener, open_all
 from appserver.net.peer import TrustList
@@ -128,7 +129,10 @@ class Worker:
             limit.request_line, limit.request_fields, limit.field_size, limit.head_size, limit.request_body, limit.discard
         )
         h2 = config.h2
-        self._windows = Windows(h2.max_concurrent_streams, h2.stream_window, h2.connection_window, limit.head_size)
+        self._settings = Settings(
+            h2.max_concurrent_streams, h2.stream_window, h2.connection_window, limit.head_size, h2.max_window
+        )
+        self._answers = AnswerContext(server.date_header, server.server_header, observer)
         self._trust = TrustList(config.forwarded.trust)
         self._connections: set[ServedConnection] = set()
         self._servers: list[asyncio.AbstractServer] = []
@@ -197,6 +201,7 @@ class Worker:
         # On the whole second, so that Date is right.
         self._ticker = self.loop.call_later(1.001 - time.time() % 1, self._tick)
         self._host.tick()
+        self._answers.tick()
         now = self.loop.time()
         for connection in list(self._connections):
             connection.tick(now)
@@ -214,7 +219,8 @@ class Worker:
         return self._replace(
             front,
             Http2Connection(
-                transport, peer, self._application, self._engine, self._limits, self._windows, self._config.timeout, self
+                transport, peer, self._application, self._answers, self._engine, self._limits, self._settings,
+                self._config.timeout, self,
             ),
         )
 

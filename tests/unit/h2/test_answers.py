@@ -13,7 +13,8 @@ from appserver.apps.asgi.host import Host
 from appserver.config.options import TimeoutOptions
 from appserver.h2 import load_engine
 from appserver.h2.connection import NOTICE_SECONDS, Connection
-from appserver.h2.engine import Windows
+from appserver.h2.engine import Settings
+from appserver.http.answer import AnswerContext
 from appserver.http.message import Limits
 from tests.support.asgi import DISCONNECT, body, start
 from tests.support.clock import ClockLoop
@@ -35,8 +36,9 @@ class Served:
         self.transport = MemoryTransport(loop)
         self.client, self.wire = Client(), Wire()
         self.connection = Connection(
-            self.transport, Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http"), AsgiApplication(self.host), engine,
-            Limits(8_190, 100, 16_384, 65_536, 0), Windows(100, WINDOW, WINDOW, 65_536), TimeoutOptions(), self,
+            self.transport, Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http"), AsgiApplication(self.host),
+            AnswerContext(has_date=False), engine, Limits(8_190, 100, 16_384, 65_536, 0),
+            Settings(100, WINDOW, WINDOW, 65_536), TimeoutOptions(), self,
         )  # fmt: skip
         self.gone = False
         self.transport.connect(self.connection)
