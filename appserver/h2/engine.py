@@ -161,6 +161,10 @@ class Engine(Protocol):
     def inflight(self) -> int:
         """Open streams."""
 
+    @property
+    def queued(self) -> int:
+        """Body bytes that wait for the wire, of all streams."""
+
     def shutdown_notice(self) -> None:
         """Drain, step one: GOAWAY with the highest stream id (RFC 9113 6.8) and a PING; `on_drain` to each receiver.
 

@@ -151,17 +151,13 @@ cdef class Engine:
         if self.settings is not None:
             self.outbox.copy(<const uint8_t *> PyBytes_AS_STRING(self.settings), PyBytes_GET_SIZE(self.settings))
             self.settings = None
-        if self.held:
-            self.submit_heads()
         while self.outbox.remaining > 0:
+            if self.held:
+                self.submit_heads()
             size = nghttp2_session_mem_send(self.session, &data)
             if size > 0:
                 self.outbox.copy(data, size)
-            elif size < 0 or self.outbox.remaining <= 0:
-                break
-            elif self.held:
-                self.submit_heads()
-            elif not self.submit_ping():
+            elif size < 0 or self.outbox.remaining <= 0 or not (self.held or self.submit_ping()):
                 break
         buffers = self.outbox.end()
         self.busy = False

@@ -1,10 +1,4 @@
 # One stream: the contract's calls down, and what the callbacks do with its frames.
-#
-#   request   open --END_STREAM--> remote_ended
-#   answer    --respond--> head_held --take()--> head sent --end--> ended --last frame--> end_sent
-#   closed    once both have ended; or was_reset, by RST_STREAM from either side; or with the connection
-#
-# An answer that ends before its request: end_sent, then bytes are discarded up to a bound, then was_reset.
 
 
 cdef int fill(nghttp2_nv *nva, list fields, uint8_t flags) except -1:
@@ -25,6 +19,15 @@ cdef int fill(nghttp2_nv *nva, list fields, uint8_t flags) except -1:
 
 
 cdef class Stream(ContractStream):
+    """What the application answers with.
+
+    request   open --END_STREAM--> remote_ended
+    answer    --respond--> head_held --take()--> head sent --end--> ended --last frame--> end_sent
+    closed    once both have ended; or was_reset, by RST_STREAM from either side; or with the connection
+
+    An answer that ends before its request: end_sent, then bytes are discarded up to a bound, then was_reset.
+    """
+
     # The application's calls
 
     cpdef inform(self, int status, list fields):
@@ -71,9 +74,9 @@ cdef class Stream(ContractStream):
         engine.wake()
 
     cpdef finish(self, list trailers):
-        if trailers and not self.ended:
-            self.trailers = trailers
-        self.write(b"", True)
+        if self.responded and not self.ended:
+            self.trailers = trailers or None
+            self.write(b"", True)
 
     cpdef grant(self, Py_ssize_t size):
         cdef Engine engine = self.engine

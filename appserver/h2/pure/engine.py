@@ -16,14 +16,7 @@ from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, Priori
 
 from appserver.accepted import Peer
 from appserver.contract import Fields, Reset
-from appserver.h2.engine import (
-    CONNECTION_QUEUE,
-    MAX_RESPONSE_HEAD,
-    STREAM_QUEUE,
-    EngineOwner,
-    Settings,
-    trailers_only,
-)
+from appserver.h2.engine import CONNECTION_QUEUE, MAX_RESPONSE_HEAD, STREAM_QUEUE, EngineOwner, Settings
 from appserver.h2.growth import GROWTH_PING, WindowGrowth
 from appserver.h2.pure.reader import Broken, Reader
 from appserver.h2.pure.session import HIGHEST_STREAM, HeldBlock, Session
@@ -214,7 +207,7 @@ class Engine:
 
     def queue_interim(self, stream: PureStream, status: int, fields: Fields) -> None:
         """Queue an interim head."""
-        self.session.outbox.append(HeldBlock(stream, [(b":status", b"%d" % status), *fields]))
+        self.session.outbox.append(HeldBlock(stream, [(b":status", b"%d" % status), *fields], False))
         self.wake()
 
     def hold_head(self, stream: PureStream) -> None:
@@ -285,27 +278,17 @@ class Engine:
         held, self._held = self._held, []
         for stream in held:
             if stream.head_held:
-                self.session.outbox.append(HeldBlock(stream, None))
+                self.session.outbox.append(stream.make_head())
 
     def _serialize(self, block: HeldBlock) -> list[bytes]:
         stream = block.stream
         if stream.closed:
             return []
-        fields, end = block.fields, False
-        if fields is None:
-            stream.head_held = False
-            fields = [(b":status", b"%d" % stream.status), *stream.fields]
-            if stream.ended and not stream.queue:
-                # All that is known by now may change how the head is sent: an answer without a body is one frame.
-                if stream.trailers is not None and trailers_only(fields):
-                    fields += stream.trailers
-                    stream.trailers = None
-                end = stream.trailers is None
-        if sum(len(name) + len(value) for name, value in fields[1:]) > MAX_RESPONSE_HEAD:
+        if sum(len(name) + len(value) for name, value in block.fields[1:]) > MAX_RESPONSE_HEAD:
             self.reset(stream, Reset.INTERNAL_ERROR)
             return []
-        frames = self.session.serialize(stream.id, fields, end)
-        if end:
+        frames = self.session.serialize(stream.id, block.fields, block.end)
+        if block.end:
             stream.on_end_sent()
         return frames
 

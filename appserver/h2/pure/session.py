@@ -42,12 +42,12 @@ _KNOWN = frozenset(int(code) for code in SettingCodes)
 class HeldBlock:
     """A header block that waits its turn; it is encoded when it leaves, or never if its stream was reset."""
 
-    __slots__ = ("fields", "stream")
+    __slots__ = ("end", "fields", "stream")
 
-    def __init__(self, stream: PureStream, fields: Fields | None) -> None:
+    def __init__(self, stream: PureStream, fields: Fields, end: bool) -> None:
         self.stream = stream
-        # None: the stream's answer, as it is by then.
         self.fields = fields
+        self.end = end
 
 
 class _States(H2ConnectionStateMachine):

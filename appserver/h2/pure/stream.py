@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appserver.contract import Fields, Receiver, Request, Reset, Stream
-from appserver.h2.engine import STREAM_QUEUE
+from appserver.h2.engine import STREAM_QUEUE, trailers_only
+from appserver.h2.pure.session import HeldBlock
 from appserver.http.message import RESET, Meter
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class PureStream(Stream):
 
     def finish(self, trailers: Fields) -> None:
         """End the body with trailers."""
-        if not self.ended:
+        if self.responded and not self.ended:
             self.trailers = trailers or None
             self.write(b"", True)
 
@@ -194,6 +195,17 @@ class PureStream(Stream):
             self.engine.owner.refuse(self, request, verdict)
 
     # The engine's
+
+    def make_head(self) -> HeldBlock:
+        """Return the head as it is to be sent, by all that is known now: an answer without a body is one frame."""
+        self.head_held = False
+        fields = [(b":status", b"%d" % self.status), *self.fields]
+        end = self.ended and not self.queue
+        if end and self.trailers is not None:
+            end = trailers_only(fields)
+            if end:
+                fields += self.trailers
+        return HeldBlock(self, fields, end)
 
     def check_writable(self) -> None:
         """There is room in the connection's queue: say so if there is in ours."""
