@@ -109,7 +109,7 @@ class Connection:
         self._unsent: int = -1
         self._state = OPEN
         self._idle_since: float = registry.loop.time()
-        self._engine = engine(self, Head(limits, True), peer, settings)
+        self._engine = engine(self, Head(limits, True, settings.connect_protocol), peer, settings)
         self._engine.max_discard = limits.discard if timeouts.discard > 0 else 0
 
     def _move(self, event: int) -> bool:

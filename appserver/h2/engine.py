@@ -5,7 +5,7 @@
     Connection <---take()-------- Engine <--respond, write, finish, grant, reset--- Stream
 
 An engine owns framing, HPACK, windows, stream ids and the streams' queues. It owns no socket, no
-clock and no policy: fields are judged by `http.message.Head`, bodies counted by `http.message.Meter`,
+clock and no policy: fields are judged by `http.message.Head`, bodies counted by `http.body.BodyMeter`,
 what is refused is answered by `http.answer`.
 Both engines must make the same calls up for the same bytes; `tests/engines` compares them.
 """

@@ -38,7 +38,13 @@ class AnswerContext:
         return [field for field in (self.date, self.server) if field is not None]
 
     def refuse(self, stream: Stream, request: Request, status: int, seconds: float = 0.0) -> None:
-        """Answer for the server: a whole response of one line; the reason goes to the log, not to the client."""
+        """Answer for the server a request that nobody else was told of, and tell the observer."""
+        sent = self.answer(stream, request, status)
+        if self.observer is not None:
+            self.observer.on_done(request, status, sent, seconds)
+
+    def answer(self, stream: Stream, request: Request, status: int) -> int:
+        """Send a whole response of one line, return the size of its body; the reason goes to the log, not to the client."""
         text = f"{status} {HTTPStatus(status).phrase}\n".encode("ascii")
         fields = [*self.fields(), CONTENT_TYPE, (b"content-length", b"%d" % len(text))]
         if request.method == "HEAD":
@@ -46,5 +52,4 @@ class AnswerContext:
         stream.respond(status, fields, not text)
         if text:
             stream.write(text, True)
-        if self.observer is not None:
-            self.observer.on_done(request, status, len(text), seconds)
+        return len(text)

@@ -124,6 +124,7 @@ class Worker:
         server = config.server
         self._host = Host(app, loop, server.root_path, server.date_header, server.server_header, observer)
         self._application = AsgiApplication(self._host)
+        self._answers = AnswerContext(server.date_header, server.server_header, observer)
         limit = config.limit
         self._limits = Limits(
             limit.request_line, limit.request_fields, limit.field_size, limit.head_size, limit.request_body, limit.discard
@@ -132,7 +133,6 @@ class Worker:
         self._settings = Settings(
             h2.max_concurrent_streams, h2.stream_window, h2.connection_window, limit.head_size, h2.max_window
         )
-        self._answers = AnswerContext(server.date_header, server.server_header, observer)
         self._trust = TrustList(config.forwarded.trust)
         self._connections: set[ServedConnection] = set()
         self._servers: list[asyncio.AbstractServer] = []
@@ -231,7 +231,7 @@ class Worker:
         return self._replace(
             front,
             Http1Connection(
-                transport, peer, self._application, self._limits, self._config.h1, self._config.timeout, self
+                transport, peer, self._application, self._answers, self._limits, self._config.h1, self._config.timeout, self
             ),
         )
 

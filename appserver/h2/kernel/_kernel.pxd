@@ -7,7 +7,9 @@ from appserver.contract cimport Receiver, Request
 from appserver.contract cimport Stream as ContractStream
 from appserver.h2.growth cimport WindowGrowth
 from appserver.h2.kernel.nghttp2 cimport nghttp2_nv, nghttp2_rcbuf, nghttp2_session, nghttp2_vec
-from appserver.http.message cimport Field, Head, Meter
+from appserver.http.body cimport BodyMeter
+from appserver.http.field cimport Field
+from appserver.http.message cimport Head
 
 
 # fields.pxi
@@ -87,7 +89,7 @@ cdef class Stream(ContractStream):
     cdef int32_t id
     cdef Receiver receiver                  # None before begin, and when nobody is to be told any more
     cdef Request request                    # while its body may be refused
-    cdef Meter meter                        # None if no body may follow
+    cdef BodyMeter meter                    # None if no body may follow
     cdef Stream before, after               # the engine's list of open streams
     cdef int status                         # of the head that is held
     cdef list fields                        # lent to nghttp2 until the head is serialised

@@ -17,7 +17,9 @@ from appserver.contract cimport Receiver, Request
 from appserver.contract cimport Stream as ContractStream
 from appserver.h2.growth cimport WindowGrowth
 from appserver.h2.kernel.nghttp2 cimport *
-from appserver.http.message cimport Field, Head, Meter, judge
+from appserver.http.body cimport BodyMeter
+from appserver.http.field cimport Field, judge
+from appserver.http.message cimport Head
 
 from appserver.contract import Reset
 from appserver.h2.engine import CONNECTION_QUEUE, MAX_CONTINUATIONS, MAX_RESPONSE_HEAD, STREAM_QUEUE, trailers_only

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from appserver.contract import Fields, Receiver, Request, Reset, Stream
 from appserver.h2.engine import STREAM_QUEUE, trailers_only
 from appserver.h2.pure.session import HeldBlock
-from appserver.http.message import RESET, Meter
+from appserver.http.body import BodyMeter
+from appserver.http.message import RESET
 
 if TYPE_CHECKING:
     from appserver.h2.pure.engine import Engine
@@ -65,7 +66,7 @@ class PureStream(Stream):
         self.tunnel = False
         self.receiver: Receiver | None = None
         self.request: Request | None = None
-        self.meter: Meter | None = None
+        self.meter: BodyMeter | None = None
         self.status = 0
         self.fields: Fields = []
         self.trailers: Fields | None = None
