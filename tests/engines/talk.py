@@ -94,10 +94,11 @@ class Talk:
         self.react: Callable[[Recorder, str], None] | None = None
         self.client = Client()
         self.wire = Wire()
-        head = Head(Limits(**{**LIMITS, **self.limits}), True)
+        settings = Settings(**{**SERVER, **self.server})
+        head = Head(Limits(**{**LIMITS, **self.limits}), True, settings.connect_protocol)
         self.peer = Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http")
         self.answers = AnswerContext(has_date=False)
-        self.engine = self.make(self, head, self.peer, Settings(**{**SERVER, **self.server}))
+        self.engine = self.make(self, head, self.peer, settings)
         self.engine.max_discard = self.discard
         if self.greet:
             self.welcome = self.heard()

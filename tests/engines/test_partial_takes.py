@@ -264,8 +264,7 @@ class PartialTakes(RuleBasedStateMachine):
 
     def starves(self, stream: int) -> bool:
         """nghttp2 holds an empty last frame, and trailers, until there is a window: see differences.TESTS."""
-        reader = self.sides[1].reader
-        return min(reader.window(0), reader.window(stream)) <= 0
+        return any(min(reader.window(0), reader.window(stream)) <= 0 for reader in self.readers())
 
     def settle(self) -> None:
         for side in self.sides:
@@ -292,8 +291,12 @@ class PartialTakes(RuleBasedStateMachine):
             if stream in self.broken or ours.reset > 0:
                 assert theirs.reset == ours.reset or stream in self.broken, f"stream {stream}"
                 continue
-            assert (theirs.interim, theirs.head, theirs.body) == (ours.interim, ours.head, ours.body), f"stream {stream}"
+            assert (theirs.interim, theirs.head) == (ours.interim, ours.head), f"stream {stream}"
+            # Where a window shrank, one may have sent more by then.
+            size = min(len(theirs.body), len(ours.body))
+            assert theirs.body[:size] == ours.body[:size], f"stream {stream}"
             if stream not in self.starved and not self.starves(stream):
+                assert len(theirs.body) == len(ours.body), f"stream {stream}"
                 assert (theirs.trailers, theirs.end, theirs.reset) == (ours.trailers, ours.end, ours.reset), f"stream {stream}"
         for side in self.sides:
             side.reader.finish()
