@@ -27,6 +27,7 @@ COMPILED = [
     "appserver.net.peer",
     "appserver.http.answer",
     "appserver.h2.connection",
+    "appserver.h2.growth",
     "appserver.h1.connection",
     "appserver.h1.fields",
     "appserver.h1.head",

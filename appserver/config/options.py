@@ -91,6 +91,10 @@ class Http2Options:
     connection_window: int = option(
         1_048_576, "Receive window of one connection.", low=65_535, high=2**31 - 1, unit="B"
     )
+    max_window: int = option(
+        4_194_304, "Receive windows grow to this while applications read as fast as a client sends; 0: never.",
+        low=0, high=2**31 - 1, unit="B",
+    )
 
 
 @dataclass(frozen=True, slots=True)
