@@ -24,11 +24,11 @@ cdef class ChunkReader:
 
     cpdef begin(self)
     @cython.locals(pieces=list, data=bytes)
-    cpdef bytes take(self)
+    cpdef bytes take(self, bint is_wanted=*)
     @cython.locals(text="const unsigned char*", size=Py_ssize_t, state=int, before=Py_ssize_t)
     cpdef Py_ssize_t read(self, bytes data, Py_ssize_t at) except -1
     cdef _fail(self, int status, str reason)
-    @cython.locals(size=cython.longlong)
+    @cython.locals(text="const unsigned char*", size=Py_ssize_t)
     cdef Py_ssize_t _read_data(self, bytes data, Py_ssize_t at) except -1
     @cython.locals(
         text="const unsigned char*", digits="const unsigned char*", size=Py_ssize_t, mark=Py_ssize_t,

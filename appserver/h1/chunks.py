@@ -16,7 +16,8 @@ import re
 
 from appserver.contract import Fields
 from appserver.h1.fields import FieldReader
-from appserver.http.message import RESET, Head, Limits
+from appserver.http.message import Head, Limits
+from appserver.http.verdicts import RESET
 
 __all__ = ["ChunkReader"]
 
@@ -62,10 +63,10 @@ class ChunkReader:
         "reason", "status", "trailers",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, fields: FieldReader) -> None:
+    def __init__(self, limits: Limits) -> None:
         self._limit: int = limits.body
         self._max_field: int = min(limits.field, MAX_TRAILERS)
-        self._fields = fields
+        self._fields: FieldReader | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -81,11 +82,13 @@ class ChunkReader:
         self.status: int = 0
         self.reason: str = ""
 
-    def take(self) -> bytes:
-        """Return the data since the last call, in one piece."""
+    def take(self, is_wanted: bool = True) -> bytes:
+        """Return the data since the last call, in one piece; nothing if it is not wanted."""
         pieces = self.pieces
-        if len(pieces) == 1 and type(pieces[0]) is bytes:
-            data: bytes = pieces[0]
+        if not is_wanted:
+            data = b""
+        elif len(pieces) == 1 and type(pieces[0]) is bytes:
+            data = pieces[0]
         else:
             data = b"".join(pieces)
         self.pieces = []
@@ -122,13 +125,14 @@ class ChunkReader:
         self.reason = reason
 
     def _read_data(self, data: bytes, at: int) -> int:
+        text = data
         size = len(data) - at
         if size > self._left:
             size = self._left
         if size == len(data):
             self.pieces.append(data)
         elif size < VIEWED:
-            self.pieces.append(data[at : at + size])
+            self.pieces.append(text[at : at + size])
         else:
             self.pieces.append(memoryview(data)[at : at + size])
         self._left -= size
@@ -202,10 +206,11 @@ class ChunkReader:
 
     def _read_trailers(self, data: bytes, at: int) -> int:
         head = self._head
-        if head is None:
+        fields = self._fields
+        if head is None or fields is None:
+            fields = self._fields = FieldReader()
             head = Head(Limits(0, MAX_TRAILER_FIELDS, self._max_field, MAX_TRAILERS, 0), False)
             self._head = head
-        fields = self._fields
         whole = fields.read(data, at, head, self._max_field)
         if fields.refused and not head.verdict:
             self._fail(400, fields.reason)

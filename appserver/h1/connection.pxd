@@ -2,39 +2,36 @@ cimport cython
 
 from appserver.accepted cimport Peer
 from appserver.contract cimport Application, Receiver, Request
-from appserver.h1.chunks cimport ChunkReader
+from appserver.h1.body cimport BodyReader
 from appserver.h1.head cimport HeadReader
 from appserver.h1.states cimport move
-from appserver.h1.stream cimport Http1Stream, Wire
+from appserver.h1.stream cimport Http1Stream
+from appserver.h1.wire cimport Wire
 
-cdef Py_ssize_t WRITE_HIGH, WRITE_LOW, QUEUE, PIECE, TURN, OWED_HIGH, OWED_LOW, PIECE_OVERHEAD, WAITING
+cdef Py_ssize_t WAITING
 cdef int IDLE, HEAD, BODY, ANSWERING, DISCARDING, TUNNEL, CLOSING, CLOSED
 cdef int FIRST_BYTES, REQUEST, REQUEST_AND_BODY, BODY_ENDS, ANSWER_ENDS, UPGRADED, CLOSES, GONE
-cdef dict WAITS
 
 @cython.final
 cdef class Connection(Wire):
-    cdef readonly object transport
     cdef readonly Peer peer
-    cdef object _write, _writelines, _call_soon, _call_later, _context, _registry, _deadline, _answers
+    cdef object _call_later, _registry, _deadline, _answers
     cdef Application _application
     cdef HeadReader _head           # owned
-    cdef ChunkReader _chunks        # owned
+    cdef BodyReader _body           # owned
     cdef Http1Stream _stream        # shared with the application until the response is whole
     cdef Receiver _receiver         # the application's, as long as _stream
     cdef bytes _rest                # a line that is cut, or what is behind the request in progress
     cdef int _state
-    cdef bint _is_chunked, _reading, _scheduled, _proceeding, _yielding, _paused, _reading_paused
-    cdef bint _eof, _eof_sent, _draining
+    cdef bint _proceeding, _eof, _eof_sent, _draining
     cdef double _drain_idle
     cdef long long _max_requests, _max_discard
-    cdef long long _body_left, _served, _owed, _pieces, _discarded, _received, _written, _turn
+    cdef long long _served, _discarded, _received
 
     cdef _move(self, int event)
 
     # Called by the loop
     cpdef data_received(self, bytes data)
-    cdef _let_write(self)
 
     # Reading
     @cython.locals(size=Py_ssize_t, at=Py_ssize_t, state=int, before=Py_ssize_t)
@@ -43,10 +40,9 @@ cdef class Connection(Wire):
     cdef Py_ssize_t _read_head(self, bytes data, Py_ssize_t at) except -1
     @cython.locals(receiver=Receiver, stream=Http1Stream)
     cdef Py_ssize_t _begin(self, Request request, bytes data, Py_ssize_t at) except -1
-    @cython.locals(before=Py_ssize_t, body=bytes, chunks=ChunkReader, done=bint)
+    @cython.locals(before=Py_ssize_t, reader=BodyReader)
     cdef Py_ssize_t _read_body(self, bytes data, Py_ssize_t at) except -1
-    @cython.locals(receiver=Receiver)
-    cdef _end_body(self)
+    cdef _end_body(self, Receiver receiver)
     @cython.locals(receiver=Receiver)
     cdef _pass_on(self, bytes body)
     cdef _next(self)
@@ -54,19 +50,9 @@ cdef class Connection(Wire):
     cdef bint _end_input(self) except -1
     cdef _schedule_rest(self)
     cpdef _proceed(self)
-    @cython.locals(full=bint, owed=cython.longlong)
-    cdef _govern(self)
 
     # Called by the stream: declared by Wire
     cdef _close_tunnel(self)
-
-    # Writing
-    cpdef _flush_scheduled(self)
-    @cython.locals(out=list, data=bytes, large=bint)
-    cpdef flush(self)
-    @cython.locals(pieces=list, small=list, piece=bytes, size=Py_ssize_t)
-    cdef _flush_large(self, list out)
-    cpdef _end_turn(self)
 
     # Closing
     @cython.locals(stream=Http1Stream, receiver=Receiver)
@@ -81,7 +67,6 @@ cdef class Connection(Wire):
     # Called by the worker
     cdef _await_last(self)
     cpdef _end_idle(self)
-    cpdef abort(self)
     cpdef tick(self, double now)
     @cython.locals(state=int, held=bint)
     cdef int _waits_for(self) except -1

@@ -6,8 +6,9 @@ Stamps are made by ticks, about one a second, and nowhere on the request path.
 from __future__ import annotations
 
 from appserver.config.options import TimeoutOptions
+from appserver.h1 import states
 
-__all__ = ["BODY", "HEAD", "IDLE", "LAST_BYTES", "NOTHING", "READER", "Deadline"]
+__all__ = ["BODY", "HEAD", "IDLE", "LAST_BYTES", "NOTHING", "READER", "WAITS", "Deadline"]
 
 # What a tick finds a connection waiting for.
 NOTHING = 0
@@ -16,6 +17,18 @@ HEAD = 2  # for the rest of a head
 BODY = 3  # for the rest of a body that the application waits for
 READER = 4  # for the client to take output
 LAST_BYTES = 5  # for the client to end what it sends, after its answer
+
+# In each state, if the client takes what it is sent and the application what it gets.
+WAITS = {
+    states.IDLE: IDLE,
+    states.HEAD: HEAD,
+    states.BODY: BODY,
+    states.ANSWERING: NOTHING,
+    states.DISCARDING: LAST_BYTES,
+    states.TUNNEL: NOTHING,
+    states.CLOSING: LAST_BYTES,
+    states.CLOSED: NOTHING,
+}
 
 
 class Deadline:

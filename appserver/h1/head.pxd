@@ -3,12 +3,14 @@ cimport cython
 from appserver.accepted cimport Peer
 from appserver.contract cimport Request
 from appserver.h1.fields cimport FieldReader
-from appserver.http.message cimport Field, Head, Limits, judge
+from appserver.http.field cimport Field, judge
+from appserver.http.message cimport Head, Limits
 
 cdef int CR, LF, SPACE, SLASH, DEL
 cdef bytes HTTP_1_1, HTTP_1_0, BAD
 cdef Py_ssize_t VERSION_SIZE, MAX_KEPT_TARGET
 cdef dict METHODS
+cdef int DROPPED, MALFORMED
 
 @cython.final
 cdef class HeadReader:
@@ -17,11 +19,11 @@ cdef class HeadReader:
     cdef public bint is_persistent
     cdef readonly int status
     cdef readonly str reason
-    cdef readonly FieldReader fields   # shared with the trailers of chunked bodies
+    cdef FieldReader _fields
     cdef Head _head
     cdef Peer _peer
     cdef Py_ssize_t _max_field, _max_line
-    cdef Field _scheme, _method, _target, _authority
+    cdef Field _method, _target, _scheme, _authority
     cdef str _version
     cdef bint _in_fields
 
@@ -40,7 +42,7 @@ cdef class HeadReader:
     )
     cdef Py_ssize_t _read_line(self, bytes data, Py_ssize_t at) except -1
     cdef _judge_version(self, bytes text)
-    @cython.locals(method=Field, target=Field, known=Field, name=bytes, origin=bytes, head=Head)
+    @cython.locals(text="const unsigned char*", method=Field, target=Field, known=Field, name=bytes, origin=bytes, head=Head)
     cdef _take_line(self, bytes data, Py_ssize_t at, Py_ssize_t mark, Py_ssize_t end)
     cdef bytes _split_absolute(self, Field method, bytes target)
 

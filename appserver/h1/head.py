@@ -13,8 +13,10 @@ import re
 from appserver.accepted import Peer
 from appserver.contract import Request
 from appserver.h1.fields import FieldReader
+from appserver.http.field import Field, judge
 from appserver.http.grammar import TOKEN_BAD
-from appserver.http.message import DROP_CONNECTION, RESET, Field, Head, Limits, judge
+from appserver.http.message import Head, Limits
+from appserver.http.verdicts import DROP_CONNECTION, RESET
 
 __all__ = ["HeadReader"]
 
@@ -29,6 +31,8 @@ VERSION_SIZE = 10
 # A version, as far as it is there.
 VERSION = re.compile(rb"(?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.(?:[0-9](?:\r\n?)?)?)?)?)?)?)?)?)?")
 BAD = TOKEN_BAD
+MALFORMED = RESET
+DROPPED = DROP_CONNECTION
 # The longest target that is kept to compare the next one with.
 MAX_KEPT_TARGET = 256
 
@@ -45,7 +49,7 @@ class HeadReader:
     """
 
     __slots__ = (
-        "_authority", "_head", "_in_fields", "_max_field", "_max_line", "_method", "_peer", "_scheme", "_target", "_version", "fields",
+        "_authority", "_fields", "_head", "_in_fields", "_max_field", "_max_line", "_method", "_peer", "_scheme", "_target", "_version",
         "is_chunked", "is_persistent", "reason", "request", "status",
     )  # fmt: skip
 
@@ -54,11 +58,12 @@ class HeadReader:
         self._max_line: int = limits.path
         self._max_field: int = limits.field
         self._head = Head(limits, False)
-        self._scheme = judge(b":scheme", peer.scheme.encode("ascii"))
         self._method: Field = METHODS[b"GET"]
         self._target: Field | None = None
+        # Of an absolute-form target.
+        self._scheme: Field | None = None
         self._authority: Field | None = None
-        self.fields = FieldReader()
+        self._fields = FieldReader()
         self.status: int = 0
         self.reason: str = ""
         self.next()
@@ -66,6 +71,7 @@ class HeadReader:
     def next(self) -> None:
         """Expect another head."""
         self._head.begin()
+        self._fields.begin()
         self._version = "1.1"
         self._in_fields = False
         self.request: Request | None = None
@@ -79,7 +85,7 @@ class HeadReader:
             if not self._in_fields or self.status:
                 return at
         head = self._head
-        fields = self.fields
+        fields = self._fields
         whole = fields.read(data, at, head, self._max_field)
         at = fields.at
         if whole:
@@ -106,10 +112,10 @@ class HeadReader:
 
     def _refuse_as_judged(self) -> None:
         head = self._head
-        if head.verdict == RESET:
+        if head.verdict == MALFORMED:
             self._fail(400, head.reason)
         else:
-            self._fail(431 if head.verdict == DROP_CONNECTION else head.verdict, head.reason)
+            self._fail(431 if head.verdict == DROPPED else head.verdict, head.reason)
 
     # Request line
 
@@ -142,7 +148,7 @@ class HeadReader:
                 self._take_line(data, at, mark, end)
                 return end + 1 + VERSION_SIZE
         if end < stop:
-            self._judge_version(data[end + 1 : stop])
+            self._judge_version(text[end + 1 : stop])
         if stop == at + self._max_line + 2 and not self.status:
             self._fail(414, "the request line is longer than limit.request_line")
         return at
@@ -156,17 +162,18 @@ class HeadReader:
             self._fail(505, "a version other than HTTP/1.0 and 1.1")
 
     def _take_line(self, data: bytes, at: int, mark: int, end: int) -> None:
+        text = data
         method = self._method
         if not _is_same(data, at, mark, method.value):
-            name = data[at:mark]
+            name = text[at:mark]
             known = METHODS.get(name)
             method = judge(b":method", name) if known is None else known
             self._method = method
         target = self._target
-        self._authority = None
-        if data[mark + 1] != SLASH or target is None or not _is_same(data, mark + 1, end, target.value):
-            origin = data[mark + 1 : end]
-            if data[mark + 1] != SLASH:
+        self._scheme = self._authority = None
+        if text[mark + 1] != SLASH or target is None or not _is_same(data, mark + 1, end, target.value):
+            origin = text[mark + 1 : end]
+            if text[mark + 1] != SLASH:
                 origin = self._split_absolute(method, origin)
             target = judge(b":path", origin)
             self._target = target if end - mark <= MAX_KEPT_TARGET else None
@@ -180,11 +187,12 @@ class HeadReader:
             self._refuse_as_judged()
 
     def _split_absolute(self, method: Field, target: bytes) -> bytes:
-        """Return the origin-form of an absolute-form target and keep its authority (RFC 9112 3.2.2)."""
+        """Return the origin-form of an absolute-form target and keep its scheme and authority (RFC 9112 3.2.2)."""
         scheme, mark, rest = target.partition(b"://")
         if not mark or scheme.lower() not in (b"http", b"https"):
             return target
         cut = min([at for at in (rest.find(b"/"), rest.find(b"?"), rest.find(b"#"), len(rest)) if at >= 0])
+        self._scheme = judge(b":scheme", scheme)
         self._authority = judge(b":authority", rest[:cut])
         path = rest[cut:]
         if path.startswith(b"/"):

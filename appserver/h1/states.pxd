@@ -1,4 +1,4 @@
 cdef bytes FLAT
-cdef int EVENTS, NO_MOVE
+cdef int COLUMNS, NO_MOVE
 
 cpdef int move(int state, int event) except -1

@@ -15,10 +15,7 @@ byte is said, what the client sends is dropped.
 
 from __future__ import annotations
 
-__all__ = [
-    "ANSWERING", "ANSWER_ENDS", "BODY", "BODY_ENDS", "CLOSED", "CLOSES", "CLOSING", "DISCARDING", "FIRST_BYTES", "GONE", "HEAD",
-    "IDLE", "NAMES", "REQUEST", "REQUEST_AND_BODY", "TUNNEL", "UPGRADED", "move",
-]  # fmt: skip
+__all__ = ["EVENTS", "NAMES", "STATES", "move"]
 
 IDLE = 0
 HEAD = 1
@@ -28,6 +25,7 @@ DISCARDING = 4
 TUNNEL = 5
 CLOSING = 6
 CLOSED = 7
+STATES = (IDLE, HEAD, BODY, ANSWERING, DISCARDING, TUNNEL, CLOSING, CLOSED)
 NAMES = ("IDLE", "HEAD", "BODY", "ANSWERING", "DISCARDING", "TUNNEL", "CLOSING", "CLOSED")
 
 # What happens to a connection.
@@ -39,6 +37,7 @@ ANSWER_ENDS = 4
 UPGRADED = 5
 CLOSES = 6
 GONE = 7
+EVENTS = (FIRST_BYTES, REQUEST, REQUEST_AND_BODY, BODY_ENDS, ANSWER_ENDS, UPGRADED, CLOSES, GONE)
 
 MOVES: dict[int, dict[int, int]] = {
     IDLE: {FIRST_BYTES: HEAD, REQUEST: ANSWERING, REQUEST_AND_BODY: BODY, CLOSES: CLOSING, GONE: CLOSED},
@@ -51,15 +50,15 @@ MOVES: dict[int, dict[int, int]] = {
     CLOSED: {CLOSES: CLOSED, GONE: CLOSED},
 }
 
-EVENTS = 8
+COLUMNS = 8
 NO_MOVE = 255
 # The table as the compiled build reads it.
-FLAT = bytes(MOVES[state].get(event, NO_MOVE) for state in range(len(NAMES)) for event in range(EVENTS))
+FLAT = bytes(MOVES[state].get(event, NO_MOVE) for state in STATES for event in EVENTS)
 
 
 def move(state: int, event: int) -> int:
     """Return the state that follows; an event that its state does not know is our own mistake."""
-    following: int = FLAT[state * EVENTS + event]
+    following: int = FLAT[state * COLUMNS + event]
     if following == NO_MOVE:
         raise AssertionError(f"event {event} in state {NAMES[state]}")
     return following

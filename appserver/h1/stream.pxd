@@ -1,7 +1,8 @@
 cimport cython
 
 from appserver.contract cimport Request, Stream
-from appserver.http.message cimport parse_length
+from appserver.h1.wire cimport Wire
+from appserver.http.grammar cimport parse_length
 
 cdef bytes COLON, CRLF, LAST_CHUNK, CHUNKED, EMPTY, GOES_ON, CLOSES, KEEPS_ALIVE, UPGRADES
 cdef Py_ssize_t PIECE_OVERHEAD
@@ -9,18 +10,6 @@ cdef dict LINES
 
 @cython.locals(line=bytes)
 cpdef bytes status_line(int status)
-
-cdef class Wire:
-    cdef list out           # borrowed by the stream while it answers
-    cdef long long queued
-
-    cpdef bint is_persistent(self) except -1
-    cpdef schedule(self)
-    cpdef upgraded(self)
-    cpdef answered(self, bint persistent)
-    cpdef half_ended(self)
-    cpdef broken_off(self, bint abruptly)
-    cpdef granted(self, Py_ssize_t size)
 
 cdef class Http1Stream(Stream):
     cdef readonly bint awaits, responded

@@ -14,9 +14,10 @@ from http import HTTPStatus
 
 from appserver.contract import Fields, Request, Stream
 from appserver.errors import InvalidMessage
-from appserver.http.message import parse_length
+from appserver.h1.wire import Wire
+from appserver.http.grammar import parse_length
 
-__all__ = ["Http1Stream", "Wire", "status_line"]
+__all__ = ["Http1Stream", "status_line"]
 
 COLON = b": "
 CRLF = b"\r\n"
@@ -44,44 +45,6 @@ def status_line(status: int) -> bytes:
             phrase = ""
         line = LINES[status] = b"HTTP/1.1 %d %s\r\n" % (status, phrase.encode("ascii"))
     return line
-
-
-class Wire:
-    """What a stream needs of its connection: `out` is written in one piece, `queued` is the size of its body bytes."""
-
-    __slots__ = ("out", "queued")
-
-    def __init__(self) -> None:
-        self.out: list[bytes] = []
-        self.queued: int = 0
-
-    def is_persistent(self) -> bool:
-        """Tell whether the connection may go on after this response."""
-        raise NotImplementedError
-
-    def schedule(self) -> None:
-        """There is output: send it in this turn of the loop."""
-        raise NotImplementedError
-
-    def upgraded(self) -> None:
-        """The head of a 101 is out: what follows, both ways, is not HTTP."""
-        raise NotImplementedError
-
-    def answered(self, persistent: bool) -> None:
-        """The response is whole."""
-        raise NotImplementedError
-
-    def half_ended(self) -> None:
-        """Our half of the tunnel has ended."""
-        raise NotImplementedError
-
-    def broken_off(self, abruptly: bool) -> None:
-        """The response will never be whole; only `abruptly` would the client see that."""
-        raise NotImplementedError
-
-    def granted(self, size: int) -> None:
-        """The application has taken body bytes."""
-        raise NotImplementedError
 
 
 class Http1Stream(Stream):

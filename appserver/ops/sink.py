@@ -175,6 +175,6 @@ class Sink:
 
 
 def _opened(path: str) -> int:
-    # Not blocking: a pipe without a reader is a mistake to be told, not one to wait for.
+    # Not blocking: a pipe without a reader is a mistake to report, not one to wait for.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     return os.open(path, flags, FILE_MODE)

@@ -1,4 +1,4 @@
-"""The connections of one worker: made here, counted here, told here of the time and of the stop."""
+"""The connections of one worker: made, counted, ticked and drained here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from appserver.config.options import Config
 from appserver.contract import Application
 from appserver.h1.connection import Connection as Http1Connection
 from appserver.h2.connection import Connection as Http2Connection
-from appserver.h2.engine import Windows
+from appserver.h2.engine import Settings
 from appserver.http.answer import AnswerContext
 from appserver.http.message import Limits
 from appserver.net.listeners import HTTP2, ListenerSettings
@@ -36,7 +36,9 @@ class Connections:
         self._limits = Limits(
             limit.request_line, limit.request_fields, limit.field_size, limit.head_size, limit.request_body, limit.discard
         )
-        self._windows = Windows(h2.max_concurrent_streams, h2.stream_window, h2.connection_window, limit.head_size)
+        self._settings = Settings(
+            h2.max_concurrent_streams, h2.stream_window, h2.connection_window, limit.head_size, h2.max_window
+        )
         self._open: set[ServedConnection] = set()
         self._draining = False
         self._none = asyncio.Event()
@@ -71,7 +73,7 @@ class Connections:
 
     def _http2_connection(self, transport: asyncio.Transport, peer: Peer) -> Any:
         return Http2Connection(
-            transport, peer, self._application, self._engine, self._limits, self._windows, self._timeouts, self
+            transport, peer, self._application, self.answers, self._engine, self._limits, self._settings, self._timeouts, self
         )
 
     def closed(self, connection: ServedConnection) -> None:

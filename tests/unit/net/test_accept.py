@@ -26,7 +26,7 @@ from tests.support.events import EventLog
 T = TypeVar("T")
 
 
-class Greeted(asyncio.Protocol):
+class Hello(asyncio.Protocol):
     """Says hello, and keeps what it hears."""
 
     def __init__(self, peer: Peer) -> None:
@@ -64,21 +64,21 @@ def log() -> Iterator[EventLog]:
     log.shut()
 
 
-class House:
+class AcceptingServer:
     """Listeners, and what was made of who came."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, bind: str, settings: ListenerSettings) -> None:
         self.loop = loop
-        self.made: list[Greeted] = []
+        self.made: list[Hello] = []
         self.listeners = open_all([bind], "0600", settings)
         for listener in self.listeners:
             listener.listen(100)
         self.acceptor = Acceptor(loop, self.listeners, self._connect)
         self.acceptor.open()
 
-    def _connect(self, peer: Peer, settings: ListenerSettings) -> Greeted:
+    def _connect(self, peer: Peer, settings: ListenerSettings) -> Hello:
         assert settings is self.listeners[0].settings
-        self.made.append(Greeted(peer))
+        self.made.append(Hello(peer))
         return self.made[-1]
 
     @property
@@ -101,8 +101,8 @@ class House:
 
 
 @contextmanager
-def house(loop: asyncio.AbstractEventLoop, bind: str = "127.0.0.1:0", **settings: Any) -> Iterator[House]:
-    built = House(loop, bind, ListenerSettings(**{"trust": TrustList(["127.0.0.1", "unix"]), **settings}))
+def accepting(loop: asyncio.AbstractEventLoop, bind: str = "127.0.0.1:0", **settings: Any) -> Iterator[AcceptingServer]:
+    built = AcceptingServer(loop, bind, ListenerSettings(**{"trust": TrustList(["127.0.0.1", "unix"]), **settings}))
     try:
         yield built
     finally:
@@ -129,7 +129,7 @@ def demand_ipv6() -> None:
 def test_the_peer_of_a_tcp_connection(loop: asyncio.AbstractEventLoop, bind: str) -> None:
     if "::1" in bind:
         demand_ipv6()
-    with house(loop, bind) as here, here.connect() as client:
+    with accepting(loop, bind) as here, here.connect() as client:
         here.until(lambda: bool(here.made and here.made[0].transport))
         peer = here.made[0].peer
 
@@ -140,14 +140,14 @@ def test_the_peer_of_a_tcp_connection(loop: asyncio.AbstractEventLoop, bind: str
 
 
 def test_nagles_algorithm_is_off(loop: asyncio.AbstractEventLoop) -> None:
-    with house(loop) as here, here.connect():
+    with accepting(loop) as here, here.connect():
         here.until(lambda: bool(here.made and here.made[0].transport))
         sock = here.made[0].transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_the_peer_of_a_unix_socket(loop: asyncio.AbstractEventLoop, tmp_path: Path) -> None:
-    with house(loop, f"unix:{tmp_path / 'app.sock'}") as here, here.connect() as client:
+    with accepting(loop, f"unix:{tmp_path / 'app.sock'}") as here, here.connect() as client:
         here.until(lambda: bool(here.made and here.made[0].transport))
         peer = here.made[0].peer
 
@@ -157,7 +157,7 @@ def test_the_peer_of_a_unix_socket(loop: asyncio.AbstractEventLoop, tmp_path: Pa
 
 
 def test_many_at_once(loop: asyncio.AbstractEventLoop) -> None:
-    with house(loop, "127.0.0.1:0") as here:
+    with accepting(loop, "127.0.0.1:0") as here:
         clients = [here.connect() for _ in range(ACCEPTS_PER_TURN + 10)]
         here.until(lambda: len(here.made) == len(clients) and all(made.transport for made in here.made))
 
@@ -168,7 +168,7 @@ def test_many_at_once(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def test_a_peer_that_resets_before_it_is_accepted_is_no_fault_of_ours(loop: asyncio.AbstractEventLoop) -> None:
-    with house(loop) as here:
+    with accepting(loop) as here:
         client = here.connect()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
@@ -180,7 +180,7 @@ def test_a_peer_that_resets_before_it_is_accepted_is_no_fault_of_ours(loop: asyn
 # Before HTTP
 
 
-class Magic:
+class FakeProxyHeader:
     """As a PROXY header is: so many bytes that must be there, and say who the client is."""
 
     async def consume(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, peer: Peer) -> None:
@@ -192,7 +192,7 @@ class Magic:
 
 
 def test_a_header_is_taken_off_before_the_protocol_sees_a_byte(loop: asyncio.AbstractEventLoop) -> None:
-    with house(loop, proxy_protocol=Magic()) as here, here.connect() as client:
+    with accepting(loop, proxy_protocol=FakeProxyHeader()) as here, here.connect() as client:
         client.sendall(b"magic\nGET /")
         here.until(lambda: bool(here.made and here.made[0].heard))
 
@@ -201,7 +201,7 @@ def test_a_header_is_taken_off_before_the_protocol_sees_a_byte(loop: asyncio.Abs
 
 
 def test_who_waits_with_its_header_holds_nobody_up(loop: asyncio.AbstractEventLoop) -> None:
-    with house(loop, proxy_protocol=Magic()) as here, here.connect(), here.connect() as prompt:
+    with accepting(loop, proxy_protocol=FakeProxyHeader()) as here, here.connect(), here.connect() as prompt:
         prompt.sendall(b"magic\nGET /")
         here.until(lambda: bool(here.made and here.made[0].heard))
 
@@ -212,7 +212,7 @@ def test_who_waits_with_its_header_holds_nobody_up(loop: asyncio.AbstractEventLo
 
 
 def test_without_the_header_it_is_closed(loop: asyncio.AbstractEventLoop, log: EventLog) -> None:
-    with house(loop, proxy_protocol=Magic()) as here, here.connect() as client:
+    with accepting(loop, proxy_protocol=FakeProxyHeader()) as here, here.connect() as client:
         client.sendall(b"GET / ")
         here.until(lambda: bool(log.records))
         name = "{}:{}".format(*client.getsockname())
@@ -226,7 +226,7 @@ def test_without_the_header_it_is_closed(loop: asyncio.AbstractEventLoop, log: E
 
 
 def test_who_has_asked_by_then_is_still_taken(loop: asyncio.AbstractEventLoop) -> None:
-    with house(loop) as here:
+    with accepting(loop) as here:
         clients = [here.connect() for _ in range(3)]
         address = here.address
         here.acceptor.close()
@@ -242,7 +242,7 @@ def test_who_has_asked_by_then_is_still_taken(loop: asyncio.AbstractEventLoop) -
 def test_closing_what_was_never_opened() -> None:
     loop = ClockLoop()
     (listener,) = open_all(["127.0.0.1:0"], "0600", ListenerSettings(TrustList([])))
-    Acceptor(loop, [listener], lambda peer, settings: Greeted(peer)).close()
+    Acceptor(loop, [listener], lambda peer, settings: Hello(peer)).close()
 
     assert listener.sock.fileno() >= 0
     listener.close()
@@ -252,7 +252,7 @@ def test_closing_what_was_never_opened() -> None:
 # No room
 
 
-class Short(socket.socket):
+class FailingSocket(socket.socket):
     """A listening socket that fails as the kernel does."""
 
     failure: int = 0
@@ -265,24 +265,24 @@ class Short(socket.socket):
         return super().accept()
 
 
-class Rush:
+class FullListener:
     """A client in the queue of a listener that cannot take it."""
 
     def __init__(self, loop: ClockLoop, failure: int) -> None:
         self.loop = loop
-        self.sock = Short(socket.AF_INET, socket.SOCK_STREAM)
+        self.sock = FailingSocket(socket.AF_INET, socket.SOCK_STREAM)
         self.sock.bind(("127.0.0.1", 0))
         self.sock.failure = failure
         self.listener = Listener(self.sock, TcpBind("127.0.0.1", 0), ListenerSettings(TrustList([])))
         self.listener.listen(10)
-        self.made: list[Greeted] = []
+        self.made: list[Hello] = []
         self.acceptor = Acceptor(loop, [self.listener], self._connect)
         self.acceptor.open()
         self.client = socket.create_connection(self.sock.getsockname(), timeout=5)
         loop.turn()
 
-    def _connect(self, peer: Peer, settings: ListenerSettings) -> Greeted:
-        self.made.append(Greeted(peer))
+    def _connect(self, peer: Peer, settings: ListenerSettings) -> Hello:
+        self.made.append(Hello(peer))
         return self.made[-1]
 
     def leave(self) -> None:
@@ -295,24 +295,24 @@ class Rush:
 
 
 @pytest.fixture
-def rush() -> Iterator[Callable[[int], Rush]]:
-    rushes: list[Rush] = []
+def full() -> Iterator[Callable[[int], FullListener]]:
+    listeners: list[FullListener] = []
 
-    def begin(failure: int) -> Rush:
-        rushes.append(Rush(ClockLoop(), failure))
-        return rushes[-1]
+    def begin(failure: int) -> FullListener:
+        listeners.append(FullListener(ClockLoop(), failure))
+        return listeners[-1]
 
     yield begin
-    for each in rushes:
+    for each in listeners:
         each.leave()
         assert each.loop.complaints == []
 
 
 @pytest.mark.parametrize("failure", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EINVAL])
 def test_without_room_it_is_asked_seldom_and_said_once_a_second(
-    rush: Callable[[int], Rush], log: EventLog, failure: int
+    full: Callable[[int], FullListener], log: EventLog, failure: int
 ) -> None:
-    here = rush(failure)
+    here = full(failure)
     said = [here.loop.now] if log.names == ["ACCEPT_FAILED"] else []
     for _ in range(100):
         before = len(log.records)
@@ -332,8 +332,8 @@ def test_without_room_it_is_asked_seldom_and_said_once_a_second(
     assert here.client.recv(5) == b"hello"
 
 
-def test_the_limit_of_files_is_named(rush: Callable[[int], Rush], log: EventLog) -> None:
-    rush(errno.EMFILE)
+def test_the_limit_of_files_is_named(full: Callable[[int], FullListener], log: EventLog) -> None:
+    full(errno.EMFILE)
 
     assert "ulimit -n" in log.texts[0]
     assert "--limit-connections" in log.texts[0]
@@ -341,9 +341,9 @@ def test_the_limit_of_files_is_named(rush: Callable[[int], Rush], log: EventLog)
 
 @pytest.mark.parametrize("failure", [errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN])
 def test_a_connection_that_is_gone_is_no_reason_to_wait(
-    rush: Callable[[int], Rush], log: EventLog, failure: int
+    full: Callable[[int], FullListener], log: EventLog, failure: int
 ) -> None:
-    here = rush(failure)
+    here = full(failure)
     here.sock.failure = 0
     here.loop.turn()
 
@@ -352,8 +352,8 @@ def test_a_connection_that_is_gone_is_no_reason_to_wait(
     assert here.acceptor._retry is None
 
 
-def test_a_stop_without_room_is_a_stop(rush: Callable[[int], Rush], log: EventLog) -> None:
-    here = rush(errno.EMFILE)
+def test_a_stop_without_room_is_a_stop(full: Callable[[int], FullListener], log: EventLog) -> None:
+    here = full(errno.EMFILE)
     here.acceptor.close()
     asked = here.sock.asked
     here.loop.advance(10 * RETRY_SECONDS)

@@ -149,7 +149,7 @@ def log() -> Iterator[EventLog]:
     log.shut()
 
 
-class Desk:
+class FakeTime:
     """A fake clock and a fake `call_later`."""
 
     def __init__(self) -> None:
@@ -181,19 +181,19 @@ def written(log: AccessLog, path: Path, count: int) -> bool:
 
 
 def test_lines_wait_for_the_turn_and_are_handed_over_together(tmp_path: Path) -> None:
-    desk = Desk()
-    log = desk.log(tmp_path / "log")
+    time = FakeTime()
+    log = time.log(tmp_path / "log")
     for _ in range(2):
         log.on_done(request(), 200, 0, 0.0)
 
     assert lines(tmp_path / "log") == 0
-    assert len(desk.calls) == 1
-    desk.turn()
+    assert len(time.calls) == 1
+    time.turn()
     assert written(log, tmp_path / "log", 2)
 
 
 def test_a_full_batch_does_not_wait(tmp_path: Path) -> None:
-    log = Desk().log(tmp_path / "log")
+    log = FakeTime().log(tmp_path / "log")
     path = b"/" + b"x" * 999
     for _ in range(BATCH_BYTES // 1000):
         log.on_done(request(raw_path=path), 200, 0, 0.0)
@@ -203,20 +203,20 @@ def test_a_full_batch_does_not_wait(tmp_path: Path) -> None:
 
 
 def test_losses_are_told_once_a_minute(log: EventLog) -> None:
-    desk = Desk()
-    access = desk.log("/dev/full")
+    time = FakeTime()
+    access = time.log("/dev/full")
 
     def ask() -> None:
         access.on_done(request(), 200, 0, 0.0)
-        while desk.calls:
-            desk.turn()
+        while time.calls:
+            time.turn()
 
     ask()
     ask()
     assert log.only(Event.ACCESS_LOG_FAILED) == {
         "target": "/dev/full", "reason": "No space left on device", "dropped": 1
     }  # fmt: skip
-    desk.now += REPORT_SECONDS
+    time.now += REPORT_SECONDS
     ask()
     access.close()
 
@@ -224,7 +224,7 @@ def test_losses_are_told_once_a_minute(log: EventLog) -> None:
 
 
 def test_closing_tells_what_was_lost(log: EventLog) -> None:
-    access = Desk().log("/dev/full")
+    access = FakeTime().log("/dev/full")
     access.on_done(request(), 200, 0, 0.0)
     access.close()
 
@@ -245,7 +245,7 @@ def test_the_running_loop_is_the_clock_by_default(tmp_path: Path) -> None:
 
 
 def test_rotation(tmp_path: Path) -> None:
-    access = Desk().log(tmp_path / "log")
+    access = FakeTime().log(tmp_path / "log")
     access.on_done(request(raw_path=b"/old"), 200, 0, 0.0)
     access.flush()
     (tmp_path / "log").rename(tmp_path / "log.1")
@@ -258,7 +258,7 @@ def test_rotation(tmp_path: Path) -> None:
 
 
 def test_stdout_takes_it_too(capfd: pytest.CaptureFixture[str]) -> None:
-    access = Desk().log("-")
+    access = FakeTime().log("-")
     access.on_done(request(), 200, 0, 0.0)
     access.close()
 

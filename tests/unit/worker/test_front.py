@@ -38,7 +38,7 @@ class Chosen(asyncio.Protocol):
 
 
 class Seen:
-    """An observer that keeps what it is told."""
+    """An observer that keeps what it is called with."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, bytes, str, Any, int, int]] = []
