@@ -53,7 +53,7 @@ _DISCONNECT = "http.disconnect"
 BURST_BYTES = 262_144
 MESSAGE_BYTES = 4_096
 # So long an application may send a body that nobody gets (HEAD): it might have no end.
-DISCARD_SECONDS = 10.0
+DISCARD_SECONDS = 5.0
 
 
 class Exchange(Channel):
@@ -76,7 +76,7 @@ class Exchange(Channel):
 
     def open(self, host: Host, request: Request, stream: Stream) -> None:
         """Set the exchange up: a constructor that the compiled build calls without a tuple."""
-        self.open_answer(host.answers, request, stream)
+        self.open_channel(host.answers, request, stream)
         self._host = host
         self._chunks: list[bytes] | None = None
         self._body_complete = request.ends
@@ -89,7 +89,6 @@ class Exchange(Channel):
         self._task: asyncio.Task[None] | None = None
         self._receivers: list[asyncio.Future[None]] | None = None
         self._room: asyncio.Future[None] | None = None
-        self.spare: Sending | None = None
 
     # Called by the wire
 
