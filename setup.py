@@ -25,6 +25,7 @@ COMPILED = [
     "appserver.http.message",
     "appserver.http.reply",
     "appserver.net.peer",
+    "appserver.http.answer",
     "appserver.h2.connection",
     "appserver.h2.growth",
     "appserver.h1.connection",
@@ -38,7 +39,9 @@ COMPILED = [
     "appserver.apps.asgi.host",
     "appserver.apps.asgi.application",
     "appserver.apps.asgi.exchange",
-    "appserver.apps.asgi.ready",
+    "appserver.apps.asgi.scope",
+    "appserver.apps.asgi.awaitables",
+    "appserver.ops.access",
 ]
 KERNEL = "appserver.h2.kernel._kernel"
 

@@ -63,10 +63,10 @@ class ChunkReader:
         "reason", "status", "trailers",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, fields: FieldReader) -> None:
+    def __init__(self, limits: Limits) -> None:
         self._limit: int = limits.body
         self._max_field: int = min(limits.field, MAX_TRAILERS)
-        self._fields = fields
+        self._fields: FieldReader | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -206,10 +206,11 @@ class ChunkReader:
 
     def _read_trailers(self, data: bytes, at: int) -> int:
         head = self._head
-        if head is None:
+        fields = self._fields
+        if head is None or fields is None:
+            fields = self._fields = FieldReader()
             head = Head(Limits(0, MAX_TRAILER_FIELDS, self._max_field, MAX_TRAILERS, 0), False)
             self._head = head
-        fields = self._fields
         whole = fields.read(data, at, head, self._max_field)
         if fields.refused and not head.verdict:
             self._fail(400, fields.reason)

@@ -65,7 +65,7 @@ class Connection(Wire):
         self._max_discard: int = limits.discard
         self._state: int = IDLE
         self._head = HeadReader(limits, peer)
-        self._body = BodyReader(ChunkReader(limits, self._head.fields))
+        self._body = BodyReader(ChunkReader(limits))
         self._stream: Http1Stream | None = None
         self._receiver: Receiver | None = None
         self._rest = b""

@@ -29,45 +29,53 @@ STOP = VALUE_BAD
 # Bytes of one line that are neither name nor value: colon, blanks, CRLF.
 LINE_SLACK = 258
 
-# What a connection keeps of the lines of its last head, by name: few, short, and no secrets.
-SLOTS = 64
-PROBES = 4
+# Of the lines of its last head a connection keeps these at most, by place; no secrets. Each has a name, a value and, once
+# it has been repeated, a judged field.
 MAX_KEPT = 32
-MAX_KEPT_NAME = 64
 MAX_KEPT_VALUE = 256
+KEPT_SIZE = 3
+# What is kept in place of a value that was another each time, and after how many heads it is looked at again.
+VARIES = b"\r\n"
+RELEARN_HEADS = 256
 SECRETS = frozenset((b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"))
 # Names that are the same object in each request of the process.
-KNOWN: dict[bytes, bytes] = {
-    name: name
-    for name in (
-        b"accept accept-charset accept-encoding accept-language accept-datetime access-control-request-headers "
-        b"access-control-request-method authorization baggage cache-control cdn-loop cf-connecting-ip cf-ipcountry cf-ray "
-        b"cf-visitor connection content-digest content-disposition content-encoding content-language content-length "
-        b"content-location content-range content-type cookie date dnt early-data expect forwarded from grpc-encoding "
-        b"grpc-timeout host http2-settings if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive "
-        b"last-event-id max-forwards origin pragma prefer priority proxy-authorization proxy-connection range referer "
-        b"save-data sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site "
-        b"sec-fetch-user sec-gpc sec-websocket-extensions sec-websocket-key sec-websocket-protocol sec-websocket-version te "
-        b"traceparent tracestate trailer transfer-encoding true-client-ip upgrade upgrade-insecure-requests user-agent via "
-        b"x-amzn-trace-id x-api-key x-b3-sampled x-b3-spanid x-b3-traceid x-client-ip x-correlation-id x-csrf-token "
-        b"x-csrftoken x-envoy-attempt-count x-envoy-expected-rq-timeout-ms x-forwarded-for x-forwarded-host "
-        b"x-forwarded-port x-forwarded-prefix x-forwarded-proto x-forwarded-scheme x-forwarded-server x-original-uri "
-        b"x-real-ip x-request-id x-request-start x-requested-with x-scheme x-trace-id x-url-scheme"
-    ).split()
-}
+KNOWN = (
+    b"host user-agent accept accept-encoding accept-language cookie content-type content-length connection referer origin "
+    b"authorization cache-control x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port x-forwarded-prefix "
+    b"x-forwarded-server x-forwarded-scheme x-real-ip x-request-id traceparent tracestate via te transfer-encoding upgrade "
+    b"upgrade-insecure-requests if-none-match if-modified-since range expect priority pragma sec-ch-ua sec-ch-ua-mobile "
+    b"sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user dnt accept-charset accept-datetime "
+    b"access-control-request-headers access-control-request-method baggage cdn-loop cf-connecting-ip cf-ipcountry cf-ray "
+    b"cf-visitor content-digest content-disposition content-encoding content-language content-location content-range date "
+    b"early-data forwarded from grpc-encoding grpc-timeout http2-settings if-match if-range if-unmodified-since keep-alive "
+    b"last-event-id max-forwards prefer proxy-authorization proxy-connection save-data sec-gpc sec-websocket-extensions "
+    b"sec-websocket-key sec-websocket-protocol sec-websocket-version trailer true-client-ip x-amzn-trace-id x-api-key "
+    b"x-b3-sampled x-b3-spanid x-b3-traceid x-client-ip x-correlation-id x-csrf-token x-csrftoken x-envoy-attempt-count "
+    b"x-envoy-expected-rq-timeout-ms x-original-uri x-request-start x-requested-with x-scheme x-trace-id x-url-scheme"
+).split()
+BUCKETS = 1_024
+PROBES = 4
 
 
-class Slot:
-    """One name, with the value and the judged field that this connection sent last."""
+def _key_of(name: bytes) -> int:
+    key = 0
+    for byte in name:
+        key = (key * 33 + byte) & 0xFFFFFF
+    return key
 
-    __slots__ = ("field", "is_secret", "name", "value")
 
-    def __init__(self, name: bytes) -> None:
-        self.name = name
-        self.is_secret = name in SECRETS
-        # None: nothing to compare with, or a secret.
-        self.value: bytes | None = None
-        self.field: Field | None = None
+def _make_names() -> list[bytes | None]:
+    """Return the known names by hash, the more frequent ones first."""
+    names: list[bytes | None] = [None] * (BUCKETS + PROBES)
+    for name in KNOWN:
+        place = _key_of(name) & (BUCKETS - 1)
+        while names[place] is not None:
+            place += 1
+        names[place] = name
+    return names
+
+
+NAMES = _make_names()
 
 
 class FieldReader:
@@ -76,14 +84,26 @@ class FieldReader:
     After `read`: `at` is where it stopped, `refused` that no more lines are to come, `reason` why, unless the head says it.
     """
 
-    __slots__ = ("_kept", "_slots", "at", "reason", "refused")
+    __slots__ = ("_heads", "_kept", "_place", "at", "reason", "refused")
 
     def __init__(self) -> None:
-        self._slots: list[Any] = [None] * SLOTS
-        self._kept = 0
+        self._kept: list[Any] = [None] * (KEPT_SIZE * MAX_KEPT)
+        self._place: int = 0
+        self._heads: int = 0
         self.at: int = 0
         self.refused = False
         self.reason: str = ""
+
+    def begin(self) -> None:
+        """Expect the first line of a section."""
+        self._place = 0
+        self._heads += 1
+        if self._heads == RELEARN_HEADS:
+            self._heads = 0
+            kept = self._kept
+            for place in range(1, KEPT_SIZE * MAX_KEPT, KEPT_SIZE):
+                if kept[place] is VARIES:
+                    kept[place] = None
 
     def read(self, data: bytes, at: int, head: Head, max_field: int) -> bool:
         """Add the lines of `data` from `at` on to `head`; True behind the empty line, False at the end of the data.
@@ -114,19 +134,12 @@ class FieldReader:
                 break
             while value < stop and (text[value] == SPACE or text[value] == TAB):
                 value += 1
-            slot = self._find(data, at, mark, key) if value < stop else None
-            after = _repeats(data, value, size, slot) if slot is not None else 0
-            if after and slot is not None:
-                if slot.field is None:
-                    slot.field = judge(slot.name, slot.value)
-                head.take(slot.field)
-            else:
-                after = self._add(data, at, mark, value, stop, slot, head)
-                if after == 0:
-                    if stop == at + max_line and not self.refused:
-                        head.fail(431, "a field is longer than limit.field_size")
-                        self.refused = True
-                    break
+            after = self._take(data, at, mark, key, value, stop, head)
+            if after == 0:
+                if stop == at + max_line and not self.refused:
+                    head.fail(431, "a field is longer than limit.field_size")
+                    self.refused = True
+                break
             at = after
             if head.verdict:
                 self.refused = True
@@ -148,8 +161,26 @@ class FieldReader:
         self.refused = True
         self.reason = reason
 
-    def _add(self, data: bytes, at: int, mark: int, value: int, stop: int, slot: Slot | None, head: Head) -> int:
-        """Add a line that does not repeat; return where the next begins, 0 if this one is wrong or not whole."""
+    def _take(self, data: bytes, at: int, mark: int, key: int, value: int, stop: int, head: Head) -> int:
+        """Take one line; return where the next begins, 0 if this one is wrong or not whole."""
+        if value >= stop:
+            return 0
+        kept = self._kept
+        place = self._place
+        is_kept = place < KEPT_SIZE * MAX_KEPT
+        last: bytes | None = kept[place] if is_kept else None
+        name = _find_name(data, at, mark, key, last)
+        before: bytes | None = kept[place + 1] if is_kept and last is name else None
+        if before is not None and before is not VARIES:
+            after = _end_if_same(data, value, stop, before)
+            if after:
+                field: Field | None = kept[place + 2]
+                if field is None:
+                    field = judge(name, before)
+                    kept[place + 2] = field
+                head.take(field)
+                self._place = place + KEPT_SIZE
+                return after
         text = data
         bad = STOP
         end = value
@@ -164,38 +195,43 @@ class FieldReader:
         while end > value and (text[end - 1] == SPACE or text[end - 1] == TAB):
             end -= 1
         content = text[value:end]
-        if slot is None:
-            name = text[at:mark].lower()
-            head.add(KNOWN.get(name, name), content)
-            return after
-        head.add(slot.name, content)
-        slot.field = None
-        slot.value = None if slot.is_secret or end - value > MAX_KEPT_VALUE else content
+        head.add(name, content)
+        if is_kept:
+            self._place = place + KEPT_SIZE
+            if before is not VARIES:
+                self._keep(place, name, content)
         return after
 
-    def _find(self, data: bytes, at: int, mark: int, key: int) -> Slot | None:
-        """Return what is kept under a name; None if it is too long to be kept."""
-        slots = self._slots
-        place = key & (SLOTS - 1)
-        for _ in range(PROBES):
-            slot: Slot | None = slots[place]
-            if slot is None:
-                break
-            if _is_name(data, at, mark, slot.name):
-                return slot
-            place = (place + 1) & (SLOTS - 1)
-        text = data
-        return self._keep(text[at:mark].lower(), place) if mark - at <= MAX_KEPT_NAME else None
+    def _keep(self, place: int, name: bytes, value: bytes) -> None:
+        """Keep a line to compare the next one of its place with."""
+        kept = self._kept
+        if kept[place] is not name:
+            kept[place] = name
+            kept[place + 1] = None
+        # What was never repeated, and now is another, is not worth a comparison.
+        varies = kept[place + 1] is not None and kept[place + 2] is None
+        kept[place + 2] = None
+        if varies or len(value) > MAX_KEPT_VALUE or name in SECRETS:
+            kept[place + 1] = VARIES
+        else:
+            kept[place + 1] = value
 
-    def _keep(self, name: bytes, place: int) -> Slot:
-        if self._kept == MAX_KEPT:
-            self._slots = [None] * SLOTS
-            self._kept = 0
-        slot = Slot(KNOWN.get(name, name))
-        if self._slots[place] is None:
-            self._kept += 1
-        self._slots[place] = slot
-        return slot
+
+def _find_name(data: bytes, at: int, mark: int, key: int, last: bytes | None) -> bytes:
+    """Return a name in lower case: a known one, else the last one of its place, else a new one."""
+    names = NAMES
+    bucket = key & (BUCKETS - 1)
+    for _ in range(PROBES):
+        name = names[bucket]
+        if name is None:
+            break
+        if _is_name(data, at, mark, name):
+            return name
+        bucket += 1
+    if last is not None and _is_name(data, at, mark, last):
+        return last
+    text = data
+    return text[at:mark].lower()
 
 
 def _is_name(data: bytes, at: int, mark: int, name: bytes) -> bool:
@@ -210,16 +246,13 @@ def _is_name(data: bytes, at: int, mark: int, name: bytes) -> bool:
     return True
 
 
-def _repeats(data: bytes, at: int, size: int, slot: Slot) -> int:
-    """Return where the line ends if its value is the last one of its name, else 0."""
-    last = slot.value
-    if last is None or at + len(last) + 2 > size:
+def _end_if_same(data: bytes, at: int, stop: int, value: bytes) -> int:
+    """Return where a line ends if this is its value, else 0."""
+    if at + len(value) + 2 > stop:
         return 0
     text = data
-    for byte in last:
+    for byte in value:
         if text[at] != byte:
             return 0
         at += 1
     return at + 2 if text[at] == CR and text[at + 1] == LF else 0
-
-

@@ -19,7 +19,7 @@ cdef class HeadReader:
     cdef public bint is_persistent
     cdef readonly int status
     cdef readonly str reason
-    cdef readonly FieldReader fields   # shared with the trailers of chunked bodies
+    cdef FieldReader _fields
     cdef Head _head
     cdef Peer _peer
     cdef Py_ssize_t _max_field, _max_line

@@ -49,7 +49,7 @@ class HeadReader:
     """
 
     __slots__ = (
-        "_authority", "_head", "_in_fields", "_max_field", "_max_line", "_method", "_peer", "_scheme", "_target", "_version", "fields",
+        "_authority", "_fields", "_head", "_in_fields", "_max_field", "_max_line", "_method", "_peer", "_scheme", "_target", "_version",
         "is_chunked", "is_persistent", "reason", "request", "status",
     )  # fmt: skip
 
@@ -63,7 +63,7 @@ class HeadReader:
         # Of an absolute-form target.
         self._scheme: Field | None = None
         self._authority: Field | None = None
-        self.fields = FieldReader()
+        self._fields = FieldReader()
         self.status: int = 0
         self.reason: str = ""
         self.next()
@@ -71,6 +71,7 @@ class HeadReader:
     def next(self) -> None:
         """Expect another head."""
         self._head.begin()
+        self._fields.begin()
         self._version = "1.1"
         self._in_fields = False
         self.request: Request | None = None
@@ -84,7 +85,7 @@ class HeadReader:
             if not self._in_fields or self.status:
                 return at
         head = self._head
-        fields = self.fields
+        fields = self._fields
         whole = fields.read(data, at, head, self._max_field)
         at = fields.at
         if whole:

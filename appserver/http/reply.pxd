@@ -13,11 +13,11 @@ cpdef bint has_body(int status, bint head)
 cdef class Reply:
     cdef public list fields
     cdef public long long length
-    cdef public bint dated, served
+    cdef public bint has_date, has_server
     cdef object _first
     cdef list _known, _known_fields
     cdef long long _known_length
-    cdef bint _known_dated, _known_served, _known_h2, _repeatable
+    cdef bint _known_has_date, _known_has_server, _known_h2, _repeatable
     @cython.locals(judged=list, kind=object, is_sound=bint, name=bytes, value=bytes)
     cpdef judge(self, object fields, bint h2)
     @cython.locals(known=list, at=Py_ssize_t)

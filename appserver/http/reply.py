@@ -59,37 +59,37 @@ def has_body(status: int, head: bool) -> bool:
 class Reply:
     """The judged fields of one response: lower-case, hop-by-hop fields gone.
 
-    `length` is its content-length or -1; `dated` and `served` say that Date and Server are there.
+    `length` is its content-length or -1; `has_date` and `has_server` say that Date and Server are there.
     A list of the very tuples of the response before is not judged again; nothing secret is kept for it.
     """
 
     __slots__ = (
         "_first",
         "_known",
-        "_known_dated",
         "_known_fields",
         "_known_h2",
+        "_known_has_date",
+        "_known_has_server",
         "_known_length",
-        "_known_served",
         "_repeatable",
-        "dated",
         "fields",
+        "has_date",
+        "has_server",
         "length",
-        "served",
     )
 
     def __init__(self) -> None:
         self.fields: Fields = []
         self.length: int = -1
-        self.dated: bool = False
-        self.served: bool = False
+        self.has_date: bool = False
+        self.has_server: bool = False
         self._first: object = None
         self._repeatable = True
         self._known: list[object] | None = None
         self._known_fields: Fields = []
         self._known_length: int = -1
-        self._known_dated = False
-        self._known_served = False
+        self._known_has_date = False
+        self._known_has_server = False
         self._known_h2 = False
 
     def judge(self, fields: Iterable[Iterable[bytes]], h2: bool) -> None:
@@ -97,12 +97,12 @@ class Reply:
         if type(fields) is list and self._repeats(fields, h2):
             self.fields = self._known_fields[:]
             self.length = self._known_length
-            self.dated = self._known_dated
-            self.served = self._known_served
+            self.has_date = self._known_has_date
+            self.has_server = self._known_has_server
             return
         self.length = -1
-        self.dated = False
-        self.served = False
+        self.has_date = False
+        self.has_server = False
         self._repeatable = type(fields) is list
         judged: Fields = []
         for field in fields:
@@ -146,8 +146,8 @@ class Reply:
             self._known = fields[:]
             self._known_fields = self.fields[:]
             self._known_length = self.length
-            self._known_dated = self.dated
-            self._known_served = self.served
+            self._known_has_date = self.has_date
+            self._known_has_server = self.has_server
             self._known_h2 = h2
         self._first = first
 
@@ -160,9 +160,9 @@ class Reply:
 
     def _special(self, kind: int, value: bytes, h2: bool) -> bool:
         if kind == _DATE:
-            self.dated = True
+            self.has_date = True
         elif kind == _SERVER:
-            self.served = True
+            self.has_server = True
         elif kind == _LENGTH:
             length = parse_length(value)
             if length < 0:

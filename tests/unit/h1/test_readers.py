@@ -42,7 +42,7 @@ class Message:
 def ours(data: bytes, pieces: list[int]) -> tuple[Message | None, int, str]:
     """Return (the first request, if it is whole, status, reason), fed in pieces of the given sizes."""
     head = HeadReader(LIMITS, PEER)
-    body = BodyReader(ChunkReader(LIMITS, head.fields))
+    body = BodyReader(ChunkReader(LIMITS))
     message = Message()
     kept, at = b"", 0
     for size in [*pieces, len(data)]:
@@ -248,7 +248,7 @@ def test_any_data_in_any_chunks_is_read_back(pieces: list[bytes], cuts: list[int
 def test_a_chunk_is_skipped_by_its_length_whatever_it_holds() -> None:
     """1 MiB of CRLF is one piece, as 1 MiB of zeros is."""
     for data in (b"\r\n" * 524_288, bytes(1_048_576)):
-        reader = ChunkReader(Limits(0, 10, 1_000, 1_000, 0), HeadReader(LIMITS, PEER).fields)
+        reader = ChunkReader(Limits(0, 10, 1_000, 1_000, 0))
         assert reader.read(b"100000\r\n" + data, 0) == 1_048_584
         assert len(reader.pieces) == 1
         assert reader.take() == data
@@ -274,21 +274,48 @@ def test_a_name_is_one_object_for_all_requests() -> None:
     ],
 )  # fmt: skip
 def test_a_line_that_repeats_is_one_object_unless_it_is_secret_or_long(line: bytes, kept: bool) -> None:
-    reader = HeadReader(LIMITS, PEER)
-    values = []
-    for number in range(4):
-        # Another field before it: what repeats may come at another place.
-        reader.read(b"GET / HTTP/1.1\r\nHost: a\r\n%s%s\r\n\r\n" % (b"X: y\r\n" * (number % 2), line), 0)
-        assert reader.request is not None
-        values.append(reader.request.fields[-1][1])
-        reader.next()
+    values = [pair[1] for pair in last_of(HeadReader(LIMITS, PEER), [line] * 4)]
     assert values == [line.partition(b": ")[2]] * 4
     assert (values[1] is values[2] is values[3]) is kept
 
 
-def test_many_names_do_not_grow_what_is_kept() -> None:
+def last_of(reader: HeadReader, lines: list[bytes]) -> Fields:
+    """Return the last field of each of some heads that end with these lines."""
+    found = []
+    for line in lines:
+        reader.read(b"GET / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n" % line, 0)
+        assert reader.request is not None
+        found.append(reader.request.fields[-1])
+        reader.next()
+    return found
+
+
+def test_what_varies_is_compared_no_more_but_learned_again() -> None:
     reader = HeadReader(LIMITS, PEER)
-    for start in range(0, 5_000, 90):
+    lines = [b"X-Request-Id: %d" % number for number in range(5_000, 5_003)] + [b"X-Request-Id: same"] * 600
+    values = [pair[1] for pair in last_of(reader, lines)]
+    assert values == [line.partition(b": ")[2] for line in lines]
+    assert values[10] is not values[11]
+    assert values[-1] is values[-2]
+
+
+@given(st.lists(st.lists(st.sampled_from([b"A: 1", b"A: 2", b"a: 1", b"B: 1", b"X-Own: 1", b"x-own: 1", b"X-Own:1 ", b"C:", b"Accept: x"]), max_size=5), max_size=12))
+def test_what_is_kept_of_the_last_head_changes_nothing(heads: list[list[bytes]]) -> None:
+    reader = HeadReader(LIMITS, PEER)
+    for lines in heads:
+        data = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
+        alone = HeadReader(LIMITS, PEER)
+        assert reader.read(data, 0) == alone.read(data, 0) == len(data)
+        assert reader.request is not None
+        assert alone.request is not None
+        assert reader.request.fields == alone.request.fields
+        assert alone.request.fields[1:] == [(line.partition(b":")[0].lower(), line.partition(b":")[2].strip()) for line in lines]
+        reader.next()
+
+
+def test_a_head_of_many_names() -> None:
+    reader = HeadReader(LIMITS, PEER)
+    for start in range(0, 900, 90):
         names = b"".join(b"x-%d: %d\r\n" % (number, number) for number in range(start, start + 90))
         reader.read(b"GET / HTTP/1.1\r\nHost: a\r\n" + names + b"\r\n", 0)
         assert reader.request is not None

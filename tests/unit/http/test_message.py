@@ -200,7 +200,7 @@ def test_crumbs_have_their_own_count() -> None:
     assert h2([(b":bad", b""), *PSEUDO, *[(b"cookie", b"")] * 1_025]).verdict == DROP_CONNECTION
 
 
-def test_the_first_fault_is_told() -> None:
+def test_the_first_fault_stays() -> None:
     head = h2([*PSEUDO, (b"connection", b"close"), (b"x", b"\n"), *[(b"y", b"1")] * 120])
     assert (head.verdict, head.reason) == (RESET, "a connection-specific field")
 

@@ -144,14 +144,14 @@ def test_connection_is_for_http_1(reply: Any) -> None:
 @pytest.mark.parametrize("h2", [True, False])
 def test_date_and_server_are_noticed(reply: Any, h2: bool) -> None:
     assert judged(reply, [(b"Date", b"x"), (b"SERVER", b"y")], h2) == [(b"date", b"x"), (b"server", b"y")]
-    assert (reply.dated, reply.served) == (True, True)
+    assert (reply.has_date, reply.has_server) == (True, True)
 
 
 def test_nothing_is_left_of_the_response_before(reply: Any) -> None:
     judged(reply, [(b"date", b"x"), (b"server", b"y"), (b"content-length", b"5")])
 
     assert judged(reply, []) == []
-    assert (reply.dated, reply.served, reply.length) == (False, False, -1)
+    assert (reply.has_date, reply.has_server, reply.length) == (False, False, -1)
 
 
 @pytest.mark.parametrize(
@@ -172,11 +172,11 @@ CONSTANTS = ((b"content-type", b"text/plain"), (b"content-length", b"2"), (b"con
 def test_a_head_that_repeats_is_judged_as_the_first_one(reply: Any) -> None:
     for _ in range(4):
         assert judged(reply, list(CONSTANTS)) == [CONSTANTS[0], CONSTANTS[1], CONSTANTS[3]]
-        assert (reply.length, reply.dated, reply.served) == (2, True, False)
+        assert (reply.length, reply.has_date, reply.has_server) == (2, True, False)
         reply.fields.append((b"server", b"added by the caller"))
     assert judged(reply, list(CONSTANTS), h2=False) == list(CONSTANTS)
     assert judged(reply, [*CONSTANTS[:3], (b"server", b"x")]) == [CONSTANTS[0], CONSTANTS[1], (b"server", b"x")]
-    assert (reply.length, reply.dated, reply.served) == (2, False, True)
+    assert (reply.length, reply.has_date, reply.has_server) == (2, False, True)
     assert judged(reply, list(CONSTANTS[:2])) == list(CONSTANTS[:2])
 
 
@@ -259,9 +259,9 @@ def test_both_builds_judge_alike(fields: Any, h2: bool) -> None:
     for module in MODULES.values():
         reply = module.Reply()
         try:
-            first = (judged(reply, fields, h2), reply.length, reply.dated, reply.served)
+            first = (judged(reply, fields, h2), reply.length, reply.has_date, reply.has_server)
             for _ in range(3):
-                assert (judged(reply, fields, h2), reply.length, reply.dated, reply.served) == first
+                assert (judged(reply, fields, h2), reply.length, reply.has_date, reply.has_server) == first
             verdicts.append(first)
         except (InvalidMessage, TypeError, ValueError) as error:
             verdicts.append((type(error), str(error) if isinstance(error, InvalidMessage) else ""))
