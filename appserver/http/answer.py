@@ -132,7 +132,7 @@ class Answer(Receiver):
             judged.append(context.server)
         self.status = code
         self._remaining = reply.length
-        self.bodiless = code == 205 or not has_body(code, request.method == "HEAD")
+        self.bodiless = not has_body(code, request.method == "HEAD")
         if reply.length >= 0 and (code == 204 or code == 205):
             # RFC 9110 8.6, 15.3.6: a 204 has none, and the wire frames an empty 205 by itself.
             judged = [pair for pair in judged if pair[0] != b"content-length"]
