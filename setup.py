@@ -27,6 +27,7 @@ COMPILED = [
     "appserver.net.peer",
     "appserver.http.answer",
     "appserver.h2.connection",
+    "appserver.h2.growth",
     "appserver.h1.connection",
     "appserver.h1.fields",
     "appserver.h1.head",
@@ -40,6 +41,7 @@ COMPILED = [
     "appserver.apps.asgi.exchange",
     "appserver.apps.asgi.scope",
     "appserver.apps.asgi.awaitables",
+    "appserver.ops.access",
 ]
 KERNEL = "appserver.h2.kernel._kernel"
 

@@ -1,6 +1,6 @@
 cimport cython
 
-from appserver.contract cimport Request, Stream
+from appserver.contract cimport Receiver, Request, Stream
 from appserver.http.reply cimport Reply, has_body
 
 cdef int _HEAD, _BODY, _TRAILERS, _DONE, _LOST, _BROKEN
@@ -12,9 +12,7 @@ cdef class AnswerContext:
     cdef public object observer
     cdef readonly Reply reply
 
-@cython.final
-@cython.freelist(64)
-cdef class Answer:
+cdef class Answer(Receiver):
     cdef readonly AnswerContext context
     cdef readonly Request request
     cdef readonly Stream stream
@@ -25,12 +23,12 @@ cdef class Answer:
     cdef long long _remaining
     cdef double _began
 
-    cpdef open(self, AnswerContext context, Request request, Stream stream)
+    cpdef open_answer(self, AnswerContext context, Request request, Stream stream)
     cpdef proceed(self)
     @cython.locals(reply=Reply)
     cpdef inform(self, int status, fields)
     @cython.locals(context=AnswerContext, request=Request, reply=Reply, judged=list, code=int)
-    cpdef start(self, status, fields)
+    cpdef respond(self, status, fields)
     @cython.locals(size=Py_ssize_t)
     cpdef write(self, bytes chunk)
     cpdef end(self, bytes chunk)
@@ -42,6 +40,6 @@ cdef class Answer:
     cdef _too_long(self, bytes chunk)
     cpdef fail(self, int status)
     cpdef break_off(self)
-    cpdef lose(self)
-    cpdef refused(self, int status, long long sent)
+    cpdef on_refused(self, int status, long long sent)
+    cpdef closed(self)
     cdef _close(self, int phase)

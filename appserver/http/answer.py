@@ -1,12 +1,12 @@
 r"""What every answer of one worker obeys, whoever gives it: an application, or the server itself.
 
 The applications and both protocols answer through here, so that Date, Server and the access log are the same for all.
-An `Answer` is the answer to one request; what interface the application speaks is not its concern.
+An `Answer` is the answer to one request; what interface the application speaks is for its subclasses to say.
 
-    HEAD --start--> BODY --end--> DONE
-       |             |  \--end_content--> TRAILERS --finish--> DONE
-       |             '-- a wrong length, or the application failed --> BROKEN
-       '-- the server answers for the application --> DONE            any but these --client gone--> LOST
+    HEAD --respond--> BODY --end--> DONE
+       |               |  \--end_content--> TRAILERS --finish--> DONE
+       |               '-- a wrong length, or the application failed --> BROKEN
+       '-- the server answers for the application --> DONE              any but these --client gone--> LOST
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from appserver.contract import Fields, Observer, Request, Reset, Stream
+from appserver.contract import Fields, Observer, Receiver, Request, Reset, Stream
 from appserver.errors import BodyTooLong, BodyTooShort, InvalidMessage, error_of
 from appserver.http.dates import http_date
 from appserver.http.reply import Reply, has_body
@@ -29,6 +29,8 @@ _DONE = 3
 _LOST = 4
 _BROKEN = 5
 PHASES = ("HEAD", "BODY", "TRAILERS", "DONE", "LOST", "BROKEN")
+
+_STATUS = "a final response status is 200 to 999, not {}"
 
 CONTENT_TYPE = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -76,16 +78,17 @@ class AnswerContext:
             self.observer.on_done(request, status, sent, seconds)
 
 
-class Answer:
+class Answer(Receiver):
     """The answer to one request: judged head, declared length, phase; the observer is told of its end, once.
 
+    It is a base of what hears the request, so that a request costs one object. `closed` is called at the end.
     `bodiless` says that the head alone is the response (HEAD, 204, 205, 304): body bytes are then dropped.
     `sent` counts body bytes handed to the stream.
     """
 
     __slots__ = ("_began", "_remaining", "bodiless", "context", "phase", "request", "sent", "status", "stream")
 
-    def open(self, context: AnswerContext, request: Request, stream: Stream) -> None:
+    def open_answer(self, context: AnswerContext, request: Request, stream: Stream) -> None:
         """Begin; made by `__new__` and this, which a compiled caller reaches without packing arguments."""
         self.context = context
         self.request = request
@@ -113,29 +116,28 @@ class Answer:
         if self.request.version != "1.0":
             self.stream.inform(status, reply.fields)
 
-    def start(self, status: int, fields: Iterable[Iterable[bytes]]) -> None:
+    def respond(self, status: int, fields: Iterable[Iterable[bytes]]) -> None:
         """Send the head. Raises InvalidMessage for what must not be sent; then nothing was."""
-        if type(status) is not int or status < 200 or status > 999:
-            if not isinstance(status, int) or not 200 <= status <= 999:
-                raise InvalidMessage(f"a final response status is 200 to 999, not {status!r}")
-            status = int(status)
+        code = status if type(status) is int else _to_int(status)
+        if code < 200 or code > 999:
+            raise InvalidMessage(_STATUS.format(code))
         context = self.context
         request = self.request
         reply = context.reply
         reply.judge(fields, request.version == "2")
         judged = reply.fields
-        if not reply.dated and context.date is not None:
+        if not reply.has_date and context.date is not None:
             judged.append(context.date)
-        if not reply.served and context.server is not None:
+        if not reply.has_server and context.server is not None:
             judged.append(context.server)
-        self.status = status
+        self.status = code
         self._remaining = reply.length
-        self.bodiless = status == 205 or not has_body(status, request.method == "HEAD")
-        if reply.length >= 0 and (status == 204 or status == 205):
+        self.bodiless = not has_body(code, request.method == "HEAD")
+        if reply.length >= 0 and (code == 204 or code == 205):
             # RFC 9110 8.6, 15.3.6: a 204 has none, and the wire frames an empty 205 by itself.
             judged = [pair for pair in judged if pair[0] != b"content-length"]
         self.phase = _BODY
-        self.stream.respond(status, judged, self.bodiless)
+        self.stream.respond(code, judged, self.bodiless)
 
     # Body
 
@@ -209,12 +211,12 @@ class Answer:
         self.stream.reset(Reset.INTERNAL_ERROR)
         self._close(_BROKEN)
 
-    def lose(self) -> None:
+    def on_lost(self) -> None:
         """The client is gone."""
         if self.phase < _DONE:
             self._close(_LOST)
 
-    def refused(self, status: int, sent: int) -> None:
+    def on_refused(self, status: int, sent: int) -> None:
         """The wire has answered for the application, or cut its answer (`status` 0)."""
         if self.phase < _DONE:
             if status:
@@ -222,8 +224,19 @@ class Answer:
                 self.sent = sent
             self._close(_LOST)
 
+    def closed(self) -> None:
+        """The answer is over, one way or the other: let go of what waits."""
+        raise NotImplementedError
+
     def _close(self, phase: int) -> None:
         self.phase = phase
+        self.closed()
         observer = self.context.observer
         if observer is not None:
             observer.on_done(self.request, self.status, self.sent, time.perf_counter() - self._began)
+
+
+def _to_int(status: object) -> int:
+    if isinstance(status, int) and not isinstance(status, bool):
+        return int(status)
+    raise InvalidMessage(_STATUS.format(repr(status)))

@@ -14,6 +14,7 @@ cdef int AUTHORITY, BAD, CONTENT_LENGTH, DROPPED, HOST, METHOD, PATH, PLAIN, PRO
 cdef int OK, RESET, UNKNOWN, MAX_METHOD_SIZE, _QUERY, _ENCODED, _FRAGMENT, _FORBIDDEN
 cdef dict NAMES, METHODS
 cdef bytes TARGET_TABLE
+cdef tuple NO_PAIR
 
 
 @cython.final
@@ -34,8 +35,9 @@ cdef class Field:
 @cython.locals(kind=int)
 cpdef int classify(bytes name) except -2
 
-@cython.locals(kind=int, field=Field)
 cpdef Field judge(bytes name, bytes value)
+@cython.locals(field=Field)
+cpdef Field judge_as(int kind, bytes name, bytes value)
 
 @cython.locals(field=Field)
 cdef Field _make(int kind, bytes name, bytes value)

@@ -32,9 +32,11 @@ from appserver.http.names import (
 )
 from appserver.http.verdicts import OK, RESET
 
-__all__ = ["Field", "classify", "judge"]
+__all__ = ["Field", "classify", "judge", "judge_as"]
 
 UNKNOWN = -1
+# Pseudo fields but :authority are nothing that an application sees.
+NO_PAIR = (b"", b"")
 NAMES: dict[bytes, int] = KINDS
 METHODS: dict[bytes, str] = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT")
@@ -97,25 +99,32 @@ def classify(name: bytes) -> int:
 
 def judge(name: bytes, value: bytes) -> Field:
     """Judge one field; `name` must be lower-case on the h2 wire (RFC 9113 8.2.1), h1 lowers it before."""
-    kind = classify(name)
+    return judge_as(classify(name), name, value)
+
+
+def judge_as(kind: int, name: bytes, value: bytes) -> Field:
+    """Judge one field whose kind is known."""
     field = _make(kind, name, value)
     if kind == PATH:
         _judge_target(field, value)
-    elif kind == BAD or not is_field_value(value):
-        field.fail(RESET, "a field name or value that HTTP does not allow")
+    elif kind == AUTHORITY or kind == HOST:
+        field.pair = (b"host", value)
+        _judge_authority(field, value)
     elif kind == METHOD:
         _judge_method(field, value)
     elif kind == SCHEME:
         _judge_scheme(field, value)
-    elif kind == AUTHORITY or kind == HOST:
-        field.pair = (b"host", value)
-        _judge_authority(field, value)
-    elif kind == CONTENT_LENGTH:
-        field.length = parse_length(value)
-        if field.length < 0:
-            field.fail(RESET, "a content-length that is no number")
-    elif kind == PROTOCOL and not is_token(value):
-        field.fail(RESET, "a :protocol that is no token")
+    elif kind == PROTOCOL:
+        if not is_token(value):
+            field.fail(RESET, "a :protocol that is no token")
+    else:
+        field.pair = (name, value)
+        if kind == BAD or not is_field_value(value):
+            field.fail(RESET, "a field name or value that HTTP does not allow")
+        elif kind == CONTENT_LENGTH:
+            field.length = parse_length(value)
+            if field.length < 0:
+                field.fail(RESET, "a content-length that is no number")
     return field
 
 
@@ -123,7 +132,7 @@ def _make(kind: int, name: bytes, value: bytes) -> Field:
     # The compiled build calls no constructor: that would cost an argument tuple.
     field = Field.__new__(Field)
     field.kind = kind
-    field.pair = (name, value)
+    field.pair = NO_PAIR
     field.value = value
     field.size = len(name) + len(value) + 32
     field.verdict = OK
@@ -158,7 +167,7 @@ def _judge_scheme(field: Field, scheme: bytes) -> None:
 def _judge_authority(field: Field, authority: bytes) -> None:
     if is_authority(authority):
         return
-    hostile = not authority or authority.translate(None, b"/?#@\\ ") != authority
+    hostile = not authority or not is_field_value(authority) or authority.translate(None, b"/?#@\\ ") != authority
     field.fail(RESET if hostile else 400, "an authority that is no host[:port]")
 
 

@@ -3,12 +3,12 @@ cimport cython
 from appserver.accepted cimport Peer, Trust
 from appserver.contract cimport Request
 from appserver.http.body cimport BodyMeter
-from appserver.http.field cimport Field, classify, judge
+from appserver.http.field cimport Field, classify, judge_as
 from appserver.http.grammar cimport is_field_value, parse_scheme
 
 cdef int AUTHORITY, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DROPPED, EXPECT, FORWARDED, FORWARDED_FOR
 cdef int FORWARDED_PROTO, HOST, METHOD, PATH, PLAIN, SCHEME, TE, TRANSFER_ENCODING
-cdef str BAD_FIELD
+cdef str BAD_FIELD, CONNECT_REFUSED
 cdef int MAX_COOKIE_FIELDS, DROP_FACTOR
 
 
@@ -23,7 +23,7 @@ cdef class Head:
     cdef int _hosts, _forwarded_protos
     cdef long long _content_length
     cdef Py_ssize_t _count, _size
-    cdef list _cookies
+    cdef list _cookies, _forwarded_lines
     cdef bytes _forwarded_for, _forwarded_proto
     cdef bint _connect_protocol, _trailers_accepted, _forwarded, _has_content_type, _has_regular
     cdef readonly bint h2
@@ -40,7 +40,6 @@ cdef class Head:
     cpdef add(self, bytes name, bytes value)
     @cython.locals(kind=int)
     cpdef take(self, Field field)
-    @cython.locals(limits=Limits)
     cdef bint _admit(self, int kind, Py_ssize_t size) except -1
     cdef _exceed(self, Py_ssize_t count, Py_ssize_t limit, str reason)
     cdef _add_cookie(self, bytes value)
@@ -54,9 +53,11 @@ cdef class Head:
     cpdef request(self, Peer peer, bint ends, str version)
     @cython.locals(request=Request)
     cpdef Request refused(self, Peer peer, str version)
-    @cython.locals(trust=Trust)
+    @cython.locals(lines=list)
     cdef _resolve(self, Request request, Peer peer)
+    @cython.locals(is_tunnel=bint)
     cdef _judge_whole(self, Field method, Field path, bint ends)
+    @cython.locals(is_extended=bint)
     cdef _judge_incomplete(self)
     @cython.locals(authority=Field, host=Field)
     cdef bytes _judge_host(self, str version)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from appserver.accepted import Peer
 from appserver.contract import Fields, Request
 from appserver.http.body import BodyMeter
-from appserver.http.field import Field, classify, judge
+from appserver.http.field import Field, classify, judge_as
 from appserver.http.grammar import is_field_value, parse_scheme
 from appserver.http.names import (
     AUTHORITY,
@@ -38,6 +38,7 @@ from appserver.http.verdicts import DROP_CONNECTION, OK, RESET
 __all__ = ["DROP_CONNECTION", "OK", "RESET", "Head", "Limits"]
 
 BAD_FIELD = "a field name or value that HTTP does not allow"
+CONNECT_REFUSED = "CONNECT is not supported"
 MAX_COOKIE_FIELDS = 256
 # Past a limit a head is still answered, and decoded to its end; past so many times it ends the connection.
 DROP_FACTOR = 4
@@ -69,34 +70,11 @@ class Head:
     """
 
     __slots__ = (
-        "_authority",
-        "_connect_protocol",
-        "_content_length",
-        "_cookies",
-        "_count",
-        "_forwarded",
-        "_forwarded_for",
-        "_forwarded_proto",
-        "_forwarded_protos",
-        "_has_content_type",
-        "_has_regular",
-        "_host",
-        "_hosts",
-        "_limits",
-        "_method",
-        "_path",
-        "_protocol",
-        "_scheme",
-        "_size",
-        "_trailers_accepted",
-        "codings",
-        "connection",
-        "expect",
-        "fields",
-        "h2",
-        "reason",
-        "verdict",
-    )
+        "_authority", "_connect_protocol", "_content_length", "_cookies", "_count", "_forwarded",
+        "_forwarded_for", "_forwarded_lines", "_forwarded_proto", "_forwarded_protos", "_has_content_type", "_has_regular", "_host",
+        "_hosts", "_limits", "_method", "_path", "_protocol", "_scheme", "_size", "_trailers_accepted",
+        "codings", "connection", "expect", "fields", "h2", "reason", "verdict",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits, h2: bool, connect_protocol: bool = False) -> None:
         self._limits = limits
@@ -122,6 +100,7 @@ class Head:
         self._cookies: list[bytes] | None = None
         self._forwarded = False
         self._forwarded_for: bytes | None = None
+        self._forwarded_lines: list[bytes] | None = None
         self._forwarded_proto: bytes | None = None
         self._forwarded_protos: int = 0
         self._trailers_accepted = False
@@ -147,7 +126,7 @@ class Head:
         """Take the next field of the block, judged here; `name` is lower-case, `value` without blanks around it."""
         kind = classify(name)
         if kind > FORWARDED:
-            self.take(judge(name, value))
+            self.take(judge_as(kind, name, value))
         elif self._admit(kind, len(name) + len(value) + 32):
             if not is_field_value(value):
                 self.fail(RESET, BAD_FIELD)
@@ -176,16 +155,15 @@ class Head:
 
     def _admit(self, kind: int, size: int) -> bool:
         """Count a regular field; tell whether it is to be looked at."""
-        limits = self._limits
         self._has_regular = True
         self._size += size
-        if self._size > limits.size:
-            self._exceed(self._size, limits.size, "the head is larger than limit.head_size")
+        if self._size > self._limits.size:
+            self._exceed(self._size, self._limits.size, "the head is larger than limit.head_size")
         if kind != COOKIE:
             self._count += 1
-            if self._count > limits.count:
-                self._exceed(self._count, limits.count, "more fields than limit.request_fields")
-        if size - 32 > limits.field:
+            if self._count > self._limits.count:
+                self._exceed(self._count, self._limits.count, "more fields than limit.request_fields")
+        if size - 32 > self._limits.field:
             self.fail(431, "a field is longer than limit.field_size")
         if not self.verdict:
             return True
@@ -207,8 +185,12 @@ class Head:
     def _add_forwarded(self, kind: int, value: bytes) -> None:
         self._forwarded = True
         if kind == FORWARDED_FOR:
-            # RFC 9110 5.3: lines of one name are one list.
-            self._forwarded_for = value if self._forwarded_for is None else self._forwarded_for + b"," + value
+            if self._forwarded_for is None:
+                self._forwarded_for = value
+            elif self._forwarded_lines is None:
+                self._forwarded_lines = [self._forwarded_for, value]
+            else:
+                self._forwarded_lines.append(value)
         elif kind == FORWARDED_PROTO:
             self._forwarded_proto = value
             self._forwarded_protos += 1
@@ -328,6 +310,11 @@ class Head:
         request.trailers_accepted = self._trailers_accepted
         request.forwarded = self._forwarded
         request.expects = self.expect is not None and self.expect == b"100-continue" and not ends
+        if self._protocol is not None:
+            # What follows a CONNECT is no content (RFC 9110 9.3.6): it has no length, and nobody waits to send it.
+            request.protocol = self._protocol.value
+            request.length = -1
+            request.expects = False
         self._resolve(request, peer)
         return request
 
@@ -355,7 +342,9 @@ class Head:
         if self._scheme is not None and not self._scheme.verdict:
             request.scheme = self._scheme.text
         if self._forwarded_for is not None:
-            client = peer.trust.resolve(self._forwarded_for)
+            # RFC 9110 5.3: lines of one name are one list.
+            lines = self._forwarded_lines
+            client = peer.trust.resolve(self._forwarded_for if lines is None else b",".join(lines))
             if client is not None:
                 request.client = client
         if self._forwarded_proto is not None and self._forwarded_protos == 1:
@@ -365,22 +354,27 @@ class Head:
 
     def _judge_whole(self, method: Field, path: Field, ends: bool) -> None:
         # What no field shows by itself.
-        if method.text == "CONNECT":
-            self.fail(501, "CONNECT is not supported")
-        elif self._protocol is not None:
-            self.fail(RESET, ":protocol without CONNECT")
+        is_tunnel = self._protocol is not None
+        if (method.text == "CONNECT") != is_tunnel or (is_tunnel and not self._connect_protocol):
+            if method.text == "CONNECT":
+                self.fail(501, CONNECT_REFUSED)
+            else:
+                self.fail(RESET, ":protocol without CONNECT")
         elif path.raw_path == b"*" and method.text != "OPTIONS":
             self.fail(RESET, "a path that does not begin with /")
         elif path.size - 37 > self._limits.path:
             self.fail(414, "the target is longer than limit.request_line")
+        elif is_tunnel:
+            return
         elif ends and self._content_length > 0:
             self.fail(RESET, "a content-length without a body")
         elif self._limits.body and self._content_length > self._limits.body:
             self.fail(413, "the body is longer than limit.request_body")
 
     def _judge_incomplete(self) -> None:
-        if self._method is not None and self._method.text == "CONNECT":
-            self.fail(501, "CONNECT is not supported")
+        is_extended = self._connect_protocol and self._protocol is not None
+        if self._method is not None and self._method.text == "CONNECT" and not is_extended:
+            self.fail(501, CONNECT_REFUSED)
         else:
             self.fail(RESET, "a pseudo field is missing")
 

@@ -10,7 +10,8 @@ from collections.abc import Coroutine, Generator, MutableMapping
 from types import TracebackType
 from typing import Any
 
-from appserver.contract import Receiver
+from appserver.contract import Request, Stream
+from appserver.http.answer import Answer, AnswerContext
 
 __all__ = ["Channel", "Message", "Receiving", "Sending"]
 
@@ -18,10 +19,18 @@ Message = MutableMapping[str, Any]
 REUSED = "cannot reuse already awaited {}()"
 
 
-class Channel(Receiver):
-    """What the awaitables ask of an exchange. What must wait is given to a coroutine."""
+class Channel(Answer):
+    """What the awaitables ask of an exchange. What must wait is given to a coroutine.
 
-    __slots__ = ()
+    `spare` is a `Sending` that is done, for the next call: most applications await one after the other.
+    """
+
+    __slots__ = ("spare",)
+
+    def open_channel(self, context: AnswerContext, request: Request, stream: Stream) -> None:
+        """Begin."""
+        self.open_answer(context, request, stream)
+        self.spare: Sending | None = None
 
     def next_message(self) -> Message | None:
         """Return what `receive` has to tell now, None if it must wait."""
@@ -109,6 +118,7 @@ class Sending:
             self._channel = None
             waiting = channel.take_message(self._message)
             if waiting is None:
+                channel.spare = self
                 raise StopIteration
             self._waiting = waiting
         return waiting.send(None)

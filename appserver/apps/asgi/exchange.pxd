@@ -3,19 +3,15 @@ cimport cython
 from appserver.apps.asgi.awaitables cimport Channel, Receiving, Sending
 from appserver.apps.asgi.host cimport Host
 from appserver.contract cimport Request, Stream
-from appserver.http.answer cimport Answer
 from appserver.http.reply cimport Reply
 
 cdef int _DONE, _LOST
 cdef int _START, _HINT, _CHUNK, _TRAIL
-cdef bint EAGER
 cdef tuple SEND
 cdef long long BURST_BYTES, MESSAGE_BYTES
 cdef double DISCARD_SECONDS
 
-@cython.freelist(64)
 cdef class Exchange(Channel):
-    cdef Answer _answer
     cdef Host _host
     cdef list _chunks
     cdef bint _body_complete, _body_received, _half_closed, _trailers_announced
@@ -26,12 +22,10 @@ cdef class Exchange(Channel):
     cdef list _receivers
     cdef object _room
 
-    @cython.locals(answer=Answer)
     cpdef open(self, Host host, Request request, Stream stream)
-    @cython.locals(host=Host, answer=Answer, request=Request)
+    @cython.locals(host=Host, request=Request)
     cpdef start(self)
     cpdef on_half_closed(self)
-    cpdef on_refused(self, int status, long long sent)
     @cython.locals(receiving=Receiving)
     cpdef receive(self)
     @cython.locals(chunks=list, body=bytes)
@@ -40,17 +34,16 @@ cdef class Exchange(Channel):
     cdef _wake_receivers(self)
     @cython.locals(sending=Sending)
     cpdef send(self, message)
-    @cython.locals(phase=int, step=int, table=dict)
-    cpdef take_message(self, message)
-    @cython.locals(answer=Answer, more=bint)
+    @cython.locals(phase=int, step=int, table=dict, message=dict)
+    cpdef take_message(self, anything)
+    @cython.locals(more=bint)
     cdef _send_body(self, dict message)
     @cython.locals(reply=Reply, fields=list)
     cdef _send_trailers(self, dict message)
     cdef _discard(self, dict message)
     cdef _wake_senders(self)
     @cython.locals(chunks=list)
-    cdef _release(self)
+    cpdef closed(self)
     @cython.locals(phase=int)
     cdef _conclude(self, task)
-    @cython.locals(answer=Answer)
     cdef _fail(self, error)

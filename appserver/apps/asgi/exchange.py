@@ -1,6 +1,6 @@
 r"""One ASGI request: what `receive()` and `send()` do, as phase tables.
 
-Owns the queue of body bytes and who waits; the response is an `Answer`, whose phases these are. Knows nothing of
+Owns the queue of body bytes and who waits; the response is `Answer`'s part, whose phases these are. Knows nothing of
 HTTP versions.
 
     send     HEAD --start--> BODY --last body--> DONE
@@ -16,7 +16,6 @@ After the client is lost `send` raises ClientDisconnected. `receive` gives one `
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -24,7 +23,6 @@ from appserver.apps.asgi.awaitables import Channel, Message, Receiving, Sending
 from appserver.apps.asgi.host import Host
 from appserver.contract import Fields, Request, Stream
 from appserver.errors import (
-    ApplicationError,
     ClientDisconnected,
     InvalidMessage,
     NotServed,
@@ -32,11 +30,9 @@ from appserver.errors import (
     UnexpectedMessage,
     status_of,
 )
-from appserver.http.answer import PHASES, Answer
+from appserver.http.answer import PHASES
 
 __all__ = ["Exchange"]
-
-EAGER = sys.version_info >= (3, 12)
 
 _DONE = PHASES.index("DONE")
 _LOST = PHASES.index("LOST")
@@ -57,14 +53,13 @@ _DISCONNECT = "http.disconnect"
 BURST_BYTES = 262_144
 MESSAGE_BYTES = 4_096
 # So long an application may send a body that nobody gets (HEAD): it might have no end.
-DISCARD_SECONDS = 10.0
+DISCARD_SECONDS = 5.0
 
 
 class Exchange(Channel):
     """One request on the application's side."""
 
     __slots__ = (
-        "_answer",
         "_body_complete",
         "_body_received",
         "_burst",
@@ -81,9 +76,7 @@ class Exchange(Channel):
 
     def open(self, host: Host, request: Request, stream: Stream) -> None:
         """Set the exchange up: a constructor that the compiled build calls without a tuple."""
-        answer = Answer.__new__(Answer)
-        answer.open(host.answers, request, stream)
-        self._answer = answer
+        self.open_channel(host.answers, request, stream)
         self._host = host
         self._chunks: list[bytes] | None = None
         self._body_complete = request.ends
@@ -97,19 +90,13 @@ class Exchange(Channel):
         self._receivers: list[asyncio.Future[None]] | None = None
         self._room: asyncio.Future[None] | None = None
 
-    @property
-    def phase(self) -> int:
-        """The answer's phase."""
-        return self._answer.phase
-
     # Called by the wire
 
     def start(self) -> None:
         """Run the application in a task; eagerly where Python can, so that its answer is part of this read."""
         host = self._host
-        answer = self._answer
-        request = answer.request
-        if answer.phase >= _DONE:
+        request = self.request
+        if self.phase >= _DONE:
             return
         if request.protocol is not None or request.method == "CONNECT":
             self._fail(NotServed("ASGI has no tunnels"))
@@ -120,10 +107,7 @@ class Exchange(Channel):
                 coroutine = host.app(scope, self.receive, self.send)
             else:
                 coroutine = _call(host.app, scope, self.receive, self.send)
-            if EAGER:
-                task = host.task(coroutine, **host.eager)
-            else:
-                task = host.task(coroutine, loop=host.loop)
+            task = host.task(coroutine)
         except BaseException as error:  # SystemExit too: an eager task lets it through, a worker must live
             self._fail(error)
             return
@@ -136,8 +120,8 @@ class Exchange(Channel):
 
     def on_body(self, chunk: bytes) -> None:
         """Queue body bytes until the application reads."""
-        if self._answer.phase >= _DONE:
-            self._answer.stream.grant(len(chunk))
+        if self.phase >= _DONE:
+            self.stream.grant(len(chunk))
             return
         if self._chunks is None:
             self._chunks = [chunk]
@@ -166,18 +150,6 @@ class Exchange(Channel):
     def on_drain(self) -> None:
         """Nothing: an event stream could end here, but ASGI has no word for a stop (a later issue brings one)."""
 
-    def on_lost(self) -> None:
-        """The client is gone: sends raise, receives give a disconnect."""
-        if self._answer.phase < _DONE:
-            self._answer.lose()
-            self._release()
-
-    def on_refused(self, status: int, sent: int) -> None:
-        """The wire has answered for the application; to that the client is gone."""
-        if self._answer.phase < _DONE:
-            self._answer.refused(status, sent)
-            self._release()
-
     # Receiving
 
     def receive(self) -> Receiving:
@@ -188,14 +160,14 @@ class Exchange(Channel):
 
     def next_message(self) -> Message | None:
         """Return what there is to tell; None if there is nothing, or the loop has waited long enough."""
-        if self._answer.phase >= _DONE:
+        if self.phase >= _DONE:
             return self._disconnect()
         chunks = self._chunks
         if chunks is not None:
             self._chunks = None
             body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             self._body_received = self._body_complete
-            self._answer.stream.grant(len(body))
+            self.stream.grant(len(body))
             return {"type": "http.request", "body": body, "more_body": not self._body_complete}
         if self._body_complete and not self._body_received:
             self._body_received = True
@@ -215,7 +187,7 @@ class Exchange(Channel):
             self._burst = 0
             await asyncio.sleep(0)
         elif not self._body_received:
-            self._answer.proceed()
+            self.proceed()
         while True:
             message = self.next_message()
             if message is not None:
@@ -241,26 +213,29 @@ class Exchange(Channel):
 
     def send(self, message: Message) -> Sending:
         """ASGI send."""
-        sending = Sending.__new__(Sending)
+        sending = self.spare
+        if sending is None:
+            sending = Sending.__new__(Sending)
+        else:
+            self.spare = None
         sending.open(self, message)
         return sending
 
-    def take_message(self, message: Message) -> Coroutine[Any, Any, None] | None:
+    def take_message(self, anything: Message) -> Coroutine[Any, Any, None] | None:
         """Do what `send` is asked; return what it must wait for: the client, the connection, or its turn."""
-        phase = self._answer.phase
+        phase = self.phase
         if phase >= _DONE:
-            return self._send_after_end(message)
-        if type(message) is not dict:
-            message = dict(message)
+            return self._send_after_end(anything)
+        message = anything if type(anything) is dict else dict(anything)
         table = SEND[phase]
         step = table.get(message["type"], 0)
         if step == _CHUNK:
             return self._send_body(message)
         if step == _START:
-            self._answer.start(message["status"], message.get("headers", ()))
+            self.respond(message["status"], message.get("headers", ()))
             self._trailers_announced = bool(message.get("trailers", False))
         elif step == _HINT:
-            self._answer.inform(103, [(b"link", bytes(link)) for link in message.get("links", ())])
+            self.inform(103, [(b"link", bytes(link)) for link in message.get("links", ())])
         elif step == _TRAIL:
             self._send_trailers(message)
         else:
@@ -268,55 +243,43 @@ class Exchange(Channel):
         return None
 
     def _send_body(self, message: Message) -> Coroutine[Any, Any, None] | None:
-        answer = self._answer
         body = message.get("body", b"")
         more = message.get("more_body", False)
         if type(body) is not bytes:
             body = _to_bytes(body)
-        try:
-            if more:
-                answer.write(body)
-            elif self._trailers_announced:
-                answer.end_content(body)
-            else:
-                answer.end(body)
-        except ApplicationError:
-            self._release()
-            raise
-        if answer.phase >= _DONE:
-            self._release()
-        elif more:
+        if more:
+            self.write(body)
             self._burst += len(body) + MESSAGE_BYTES
-            if answer.bodiless:
+            if self.bodiless:
                 return self._discard(message)
-            if self._burst > BURST_BYTES or not answer.stream.writable:
+            if self._burst > BURST_BYTES or not self.stream.writable:
                 return self._wait_for_room()
+        elif self._trailers_announced:
+            self.end_content(body)
+        else:
+            self.end(body)
         return None
 
     def _send_trailers(self, message: Message) -> None:
         reply = self._host.answers.reply
-        reply.judge(message.get("headers", ()), True)
-        if reply.length >= 0:
-            raise InvalidMessage("content-length in trailers")
+        reply.judge_trailers(message.get("headers", ()))
         fields = reply.fields if self._trailers is None else self._trailers + reply.fields
         if message.get("more_trailers", False):
             self._trailers = fields
             return
-        self._answer.finish(fields)
-        self._release()
+        self.finish(fields)
 
     async def _wait_for_room(self) -> None:
-        answer = self._answer
         if self._burst > BURST_BYTES:
             self._burst = 0
             await asyncio.sleep(0)
         # Several tasks may send; they share the wait, and none may cancel it for the others.
-        while not answer.stream.writable and answer.phase < _DONE:
+        while not self.stream.writable and self.phase < _DONE:
             self._burst = 0
             if self._room is None:
                 self._room = self._host.loop.create_future()  # type: ignore[union-attr] # as above
             await asyncio.shield(self._room)
-        if answer.phase == _LOST:
+        if self.phase == _LOST:
             raise ClientDisconnected("the client is gone")
 
     def _discard(self, message: Message) -> Coroutine[Any, Any, None] | None:
@@ -332,9 +295,9 @@ class Exchange(Channel):
     async def _send_after_end(self, message: Message) -> None:
         # An application that swallows the error, and has no end, must not keep the loop to itself.
         await asyncio.sleep(0)
-        if self._answer.phase == _LOST:
+        if self.phase == _LOST:
             raise ClientDisconnected("the client is gone")
-        raise UnexpectedMessage(f"{message['type']!r} in phase {PHASES[self._answer.phase]}; allowed: nothing")
+        raise UnexpectedMessage(f"{message['type']!r} in phase {PHASES[self.phase]}; allowed: nothing")
 
     def _wake_senders(self) -> None:
         room = self._room
@@ -344,12 +307,12 @@ class Exchange(Channel):
 
     # Ending
 
-    def _release(self) -> None:
+    def closed(self) -> None:
         """The answer is over: what the client is owed is granted, who waits is woken."""
         chunks = self._chunks
         if chunks is not None:
             self._chunks = None
-            self._answer.stream.grant(sum([len(chunk) for chunk in chunks]))
+            self.stream.grant(sum([len(chunk) for chunk in chunks]))
         if self._receivers is not None:
             self._wake_receivers()
         if self._room is not None:
@@ -362,7 +325,7 @@ class Exchange(Channel):
         self._conclude(task)
 
     def _conclude(self, task: asyncio.Task[None]) -> None:
-        phase = self._answer.phase
+        phase = self.phase
         try:
             error = task.exception()
         except asyncio.CancelledError as cancelled:
@@ -375,13 +338,11 @@ class Exchange(Channel):
             self._fail(UnexpectedMessage(f"the application returned in phase {PHASES[phase]}"))
 
     def _fail(self, error: BaseException) -> None:
-        answer = self._answer
-        lost = answer.phase == _LOST and _is_disconnect(error)
+        lost = self.phase == _LOST and _is_disconnect(error)
         if not lost and not isinstance(error, Stopping | NotServed):
-            self._host.report(answer.request, error)
-        if answer.phase < _DONE:
-            answer.fail(status_of(error))
-            self._release()
+            self._host.report(self.request, error)
+        if self.phase < _DONE:
+            self.fail(status_of(error))
 
 
 async def _call(app: Callable[..., Any], scope: Message, receive: Any, send: Any) -> None:

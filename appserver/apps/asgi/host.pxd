@@ -13,6 +13,5 @@ cdef class Host:
     cdef readonly set running
     cdef readonly object loop
     cdef readonly object task
-    cdef readonly dict eager
 
     cpdef report(self, Request request, error)

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from appserver.apps.asgi.scope import ScopeBuilder
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Host", "is_coroutine_function"]
 
+EAGER = sys.version_info >= (3, 12)
+
 
 class Host:
     """One application in one loop. `running` are the tasks of exchanges that wait for something."""
 
-    __slots__ = ("answers", "app", "app_is_coroutine_function", "eager", "loop", "running", "scopes", "task")
+    __slots__ = ("answers", "app", "app_is_coroutine_function", "loop", "running", "scopes", "task")
 
     def __init__(self, app: Callable[..., Any], answers: AnswerContext, scopes: ScopeBuilder) -> None:
         self.app = app
@@ -31,14 +34,14 @@ class Host:
         self.answers = answers
         self.scopes = scopes
         self.running: set[asyncio.Task[None]] = set()
-        self.task: Any = asyncio.Task
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.eager: dict[str, Any] = {}
+        self.task: Any = None
 
-    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Run in `loop` from now on."""
+    def bind(self, loop: asyncio.AbstractEventLoop, eager: bool = EAGER) -> None:
+        """Run in `loop` from now on: `task` begins a coroutine there."""
         self.loop = loop
-        self.eager = {"loop": loop, "eager_start": True}
+        options: dict[str, Any] = {"eager_start": True} if eager else {}
+        self.task = functools.partial(asyncio.Task, loop=loop, **options)
 
     def report(self, request: Request, error: BaseException) -> None:
         """Log what a request's application did wrong, once, with an id to find it by."""

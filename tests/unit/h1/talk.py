@@ -249,9 +249,10 @@ class Talk:
         self.registry = Registry()
         self.app = App(handler)
         self.log = Log()
+        self.peer = Peer(("192.0.2.7", 4711), ("192.0.2.1", 80), scheme)
         self.connection = Connection(
             self.transport,  # type: ignore[arg-type] # only what a connection uses
-            Peer(("192.0.2.7", 4711), ("192.0.2.1", 80), scheme),
+            self.peer,
             self.app,
             AnswerContext(observer=self.log),
             limits,

@@ -12,7 +12,7 @@ from appserver.apps.asgi.application import AsgiApplication
 from appserver.config.options import LifespanOptions, TimeoutOptions
 from appserver.h2 import load_engine
 from appserver.h2.connection import NOTICE_SECONDS, Connection
-from appserver.h2.engine import Windows
+from appserver.h2.engine import Settings
 from appserver.http.answer import AnswerContext
 from appserver.http.message import Limits
 from tests.support.asgi import DISCONNECT, body, start
@@ -36,8 +36,9 @@ class Served:
         self.transport = MemoryTransport(loop)
         self.client, self.wire = Client(), Wire()
         self.connection = Connection(
-            self.transport, Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http"), self.application, engine,
-            Limits(8_190, 100, 16_384, 65_536, 0), Windows(100, WINDOW, WINDOW, 65_536), TimeoutOptions(), self,
+            self.transport, Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http"), self.application,
+            AnswerContext(has_date=False), engine, Limits(8_190, 100, 16_384, 65_536, 0),
+            Settings(100, WINDOW, WINDOW, 65_536), TimeoutOptions(), self,
         )  # fmt: skip
         self.gone = False
         self.transport.connect(self.connection)

@@ -200,9 +200,60 @@ def test_crumbs_have_their_own_count() -> None:
     assert h2([(b":bad", b""), *PSEUDO, *[(b"cookie", b"")] * 1_025]).verdict == DROP_CONNECTION
 
 
-def test_the_first_fault_is_told() -> None:
+def test_the_first_fault_stays() -> None:
     head = h2([*PSEUDO, (b"connection", b"close"), (b"x", b"\n"), *[(b"y", b"1")] * 120])
     assert (head.verdict, head.reason) == (RESET, "a connection-specific field")
+
+
+# Extended CONNECT (RFC 8441)
+
+CONNECT: Fields = [(b":method", b"CONNECT"), (b":protocol", b"websocket"), *PSEUDO[1:]]
+
+
+def connect(fields: Fields, connect_protocol: bool = True) -> Head:
+    head = Head(limits(), True, connect_protocol)
+    for name, value in fields:
+        head.add(name, value)
+    return head
+
+
+def test_an_extended_connect_is_a_request_without_content() -> None:
+    request = begun(connect([*CONNECT, (b"content-length", b"5"), (b"expect", b"100-continue")]), ends=False)
+    assert (request.method, request.protocol, request.target) == ("CONNECT", b"websocket", b"/")
+    assert (request.length, request.expects, request.ends) == (-1, False, False)
+
+
+@pytest.mark.parametrize("without", [b":scheme", b":path"])
+def test_an_extended_connect_has_all_pseudo_fields(without: bytes) -> None:
+    assert refused(connect([field for field in CONNECT if field[0] != without])) == RESET
+
+
+def test_an_extended_connect_has_an_authority() -> None:
+    fields = [field for field in CONNECT if field[0] != b":authority"]
+    assert refused(connect(fields)) == 400
+    assert begun(connect([*fields, (b"host", b"a.test")])).authority == b"a.test"
+
+
+@pytest.mark.parametrize("protocol", [b"", b"a b", b"web/socket", b"\xff"])
+def test_a_protocol_is_a_token(protocol: bytes) -> None:
+    assert refused(connect([CONNECT[0], (b":protocol", protocol), *CONNECT[2:]])) == RESET
+
+
+@pytest.mark.parametrize("connect_protocol", [True, False])
+def test_a_connect_without_a_protocol_is_not_supported(connect_protocol: bool) -> None:
+    assert refused(connect([CONNECT[0], *CONNECT[2:]], connect_protocol)) == 501
+    assert refused(connect([CONNECT[0], CONNECT[3]], connect_protocol)) == 501
+
+
+def test_an_extended_connect_is_refused_where_it_was_not_offered() -> None:
+    assert refused(connect(CONNECT, connect_protocol=False)) == 501
+
+
+@pytest.mark.parametrize("connect_protocol", [True, False])
+def test_a_protocol_belongs_to_connect(connect_protocol: bool) -> None:
+    assert refused(connect([*PSEUDO, (b":protocol", b"websocket")], connect_protocol)) == RESET
+    assert refused(connect([*CONNECT, (b":protocol", b"websocket")], connect_protocol)) == RESET
+    assert begun(connect(PSEUDO, connect_protocol)).protocol is None
 
 
 # HTTP/1.1

@@ -160,7 +160,7 @@ def test_a_task_that_is_cancelled_before_its_first_step_does_nothing(
 ) -> None:
     asked = Asked(module, "a message")
 
-    async def cancel() -> bool:
+    async def cancel() -> Any:
         task = asyncio.ensure_future(call(asked))
         task.cancel()
         await asyncio.wait({task})
@@ -184,7 +184,7 @@ def test_a_wait_of_no_time_does_nothing(module: ModuleType, loop: ClockLoop, cal
 def test_a_wait_is_cancelled(module: ModuleType, loop: ClockLoop) -> None:
     for call in (Asked(module).receive(), Asked(module).send("wait")):
 
-        async def cancel(call: Any) -> bool:
+        async def cancel(call: Any) -> Any:
             task = asyncio.ensure_future(call)
             await asyncio.sleep(0)
             task.cancel()
@@ -247,7 +247,8 @@ def test_a_wait_that_is_thrown_into_or_closed_is_over(module: ModuleType) -> Non
 
 
 def test_the_steps_of_the_protocol(module: ModuleType) -> None:
-    for step in (lambda call: next(iter(call)), lambda call: call.send(None)):
+    steps: list[Callable[[Any], Any]] = [lambda call: next(iter(call)), lambda call: call.send(None)]
+    for step in steps:
         asked = Asked(module, "a message")
         with pytest.raises(StopIteration) as received:
             step(asked.receive())

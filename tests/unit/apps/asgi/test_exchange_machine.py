@@ -52,7 +52,7 @@ class Machine(RuleBasedStateMachine):
         self.log.open()
         self.loop = ClockLoop()
         self.talk = Talk(
-            self.loop, EXCHANGES[self.build], method=method, version=version, ends=ends, expects=expects,
+            self.loop, EXCHANGES[self.build], eager=self.build == "built", method=method, version=version, ends=ends, expects=expects,
             trailers_accepted=wants,
         )
         self.complete = ends
