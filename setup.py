@@ -16,6 +16,7 @@ from setuptools import setup
 
 # Request-path modules: plain Python, each with a .pxd beside it.
 COMPILED = [
+    "appserver.accepted",
     "appserver.contract",
     "appserver.http.message",
     "appserver.http.reply",

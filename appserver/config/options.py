@@ -105,6 +105,9 @@ class LimitOptions:
     request_fields: int = option(100, "Most header fields, cookie crumbs not counted; 431.", low=1, high=32_768)
     field_size: int = option(16_384, "Longest header field, name and value; 431.", low=64, high=1_048_576, unit="B")
     head_size: int = option(65_536, "All header fields together; 431.", low=256, high=16_777_216, unit="B")
+    discard: int = option(
+        1_048_576, "Bytes of an upload that are read and dropped after its answer, before it is reset.", low=0, unit="B"
+    )
     request_body: int = option(104_857_600, "Longest request body; 413. 0: no limit.", low=0, unit="B")
     connections: int = option(1_000, "Connections a worker serves at once; more are closed. 0: no limit.", low=0)
 
@@ -121,6 +124,10 @@ class TimeoutOptions:
     response_stall: float = option(30.0, "A client that takes no byte of a waiting response.", low=0.1, unit="s")
     keep_alive: float = option(75.0, "An idle HTTP/1.1 connection.", low=0.1, unit="s")
     h2_idle: float = option(120.0, "An HTTP/2 connection without streams; PING does not extend it.", low=0.1, unit="s")
+    discard: float = option(5.0, "For the rest of an upload after its answer; then it is reset.", low=0.0, unit="s")
+    drain_idle: float = option(
+        1.0, "At a stop: for one more request on an idle HTTP/1.1 connection, answered with close.", low=0.0, unit="s"
+    )
     graceful: float = option(30.0, "For requests in flight at a stop; then they are cut.", low=0.0, unit="s")
 
 

@@ -1,6 +1,7 @@
 cimport cython
 
-from appserver.contract cimport Application, Peer, Receiver, Request
+from appserver.accepted cimport Peer
+from appserver.contract cimport Application, Receiver, Request
 from appserver.h1.parser cimport Parser
 from appserver.h1.stream cimport Http1Stream, Wire
 

@@ -16,8 +16,9 @@ import contextvars
 import socket
 import struct
 
+from appserver.accepted import Peer, Registry
 from appserver.config.options import Http1Options, TimeoutOptions
-from appserver.contract import Application, Peer, Receiver, Registry
+from appserver.contract import Application, Receiver
 from appserver.events import Event
 from appserver.h1.parser import Parser
 from appserver.h1.patience import CLIENT_ASKS, CLIENT_READS, CLIENT_SENDS, CLOSING, IDLE, NOTHING, Patience

@@ -1,6 +1,7 @@
 cimport cython
 
-from appserver.contract cimport Peer, Request
+from appserver.accepted cimport Peer
+from appserver.contract cimport Request
 from appserver.h1.recall cimport Recall
 from appserver.http.message cimport Field, Head, Limits, Meter, judge
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from appserver.contract import Fields, Peer, Request
+from appserver.accepted import Peer
+from appserver.contract import Fields, Request
 from appserver.h1.recall import Recall
 from appserver.http.message import DROP_CONNECTION, RESET, Field, Head, Limits, Meter, judge
 
@@ -125,9 +126,9 @@ class Parser:
         """One field of the head or of the trailers."""
         field = self._recall.field(name, value)
         if self.request is None:
-            self._head.add(field)
+            self._head.take(field)
         else:
-            self._trailing().add(field)
+            self._trailing().take(field)
 
     def on_body(self, piece: bytes) -> None:
         """Data of a chunk."""

@@ -47,7 +47,7 @@ class Recall:
     def replay(self, head: Head) -> None:
         """Add the fields of the head that was held."""
         for at in range(self._held):
-            head.add(self._fields[at])
+            head.take(self._fields[at])
 
     def field(self, name: bytes, value: bytes) -> Field:
         """Return the judged field of the next name and value of a head or of trailers."""

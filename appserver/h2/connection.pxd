@@ -1,6 +1,7 @@
 cimport cython
 
-from appserver.contract cimport Application, Peer, Receiver, Request, Stream
+from appserver.accepted cimport Peer
+from appserver.contract cimport Application, Receiver, Request, Stream
 
 cdef int OPEN, NOTICED, DRAINING, CLOSED
 cdef object WRITE_BYTES

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from appserver.accepted import Peer, Registry
 from appserver.config.options import TimeoutOptions
-from appserver.contract import Application, Peer, Receiver, Registry, Request, Reset, Stream
+from appserver.contract import Application, Receiver, Request, Reset, Stream
 from appserver.events import Event
 from appserver.h2.engine import Engine, Windows
 from appserver.http.message import Head, Limits

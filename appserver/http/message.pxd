@@ -1,6 +1,7 @@
 cimport cython
 
-from appserver.contract cimport Peer, Request
+from appserver.accepted cimport Peer
+from appserver.contract cimport Request
 
 cdef int _PLAIN, _COOKIE, _HOST, _LENGTH, _TE, _CONNECTION, _CODING, _EXPECT, _FORWARDED
 cdef int _DROPPED, _METHOD, _PATH, _SCHEME, _AUTHORITY, _PROTOCOL, _SINGLE, _HOP, _BAD
@@ -11,7 +12,7 @@ cdef bytes VALUE_TABLE, TARGET_TABLE
 
 cdef class Limits:
     cdef readonly Py_ssize_t path, count, field, size
-    cdef readonly long long body
+    cdef readonly long long body, discard
 
 @cython.final
 cdef class Field:
@@ -72,8 +73,9 @@ cdef class Head:
     cpdef begin(self)
     cpdef fail(self, int verdict, str reason)
     cpdef Meter meter(self, long long length)
+    cpdef add(self, bytes name, bytes value)
     @cython.locals(kind=int)
-    cpdef add(self, Field field)
+    cpdef take(self, Field field)
     cdef _too_large(self)
     cdef _too_many(self, Py_ssize_t count, Py_ssize_t limit, str reason)
     cdef _add_crumb(self, bytes value)
@@ -84,6 +86,8 @@ cdef class Head:
     cpdef line(self, Field method, Field scheme, Field path, Field authority)
     @cython.locals(request=Request, method=Field, path=Field, scheme=Field, host=bytes)
     cpdef request(self, Peer peer, bint ends, str version)
+    @cython.locals(request=Request)
+    cpdef Request refused(self, Peer peer, str version)
     cdef _forward(self, Request request, trust)
     cdef _judge_whole(self, Field method, Field path, bint ends)
     cdef _incomplete(self)

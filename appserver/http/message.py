@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from urllib.parse import unquote_to_bytes
 
-from appserver.contract import Fields, Peer, Request, Trust
+from appserver.accepted import Peer, Trust
+from appserver.contract import Fields, Request
 from appserver.http.grammar import TARGET_BAD, VALUE_BAD, is_authority, is_token
 
 __all__ = ["DROP_CONNECTION", "OK", "RESET", "Field", "Head", "Limits", "Meter", "judge", "parse_length", "recall"]
@@ -94,16 +95,20 @@ _HARD = 4  # this many times a soft limit ends the connection, as Go's http2 doe
 
 
 class Limits:
-    """What a head may hold; `path` is 414, the others 431, and four times as much ends the connection."""
+    """What a request may hold; `path` is 414, `body` 413, the others 431; four times a head's ends the connection.
 
-    __slots__ = ("body", "count", "field", "path", "size")
+    `discard` bytes of an upload are read on after its answer (0: none), then its stream is reset.
+    """
 
-    def __init__(self, path: int, count: int, field: int, size: int, body: int) -> None:
+    __slots__ = ("body", "count", "discard", "field", "path", "size")
+
+    def __init__(self, path: int, count: int, field: int, size: int, body: int, discard: int = 1_048_576) -> None:
         self.path = path
         self.count = count
         self.field = field
         self.size = size
         self.body = body
+        self.discard = discard
 
 
 class Field:
@@ -348,8 +353,12 @@ class Head:
 
     # Collecting
 
-    def add(self, field: Field) -> None:
-        """Take the next field of the block; after a verdict it is only counted."""
+    def add(self, name: bytes, value: bytes) -> None:
+        """Judge the next field of the block and take it; `name` is lower-case, `value` without blanks around it."""
+        self.take(judge(name, value))
+
+    def take(self, field: Field) -> None:
+        """Take the next field of the block, judged before; after a verdict it is only counted."""
         kind = field.kind
         self._size += field.size
         if self._size > self._limits.size:
@@ -512,6 +521,22 @@ class Head:
         request.expects = self.expect is not None and self.expect == b"100-continue" and not ends
         if self._forwarded and peer.trust is not None:
             self._forward(request, peer.trust)
+        return request
+
+    def refused(self, peer: Peer, version: str) -> Request:
+        """Return what is known of a request that is never dispatched, for the log; the rest is empty."""
+        request = Request()
+        request.peer = peer
+        request.client = peer.client
+        request.scheme = peer.scheme
+        request.version = version
+        if self._method is not None and not self._method.verdict:
+            request.method = self._method.text
+        if self._path is not None and not self._path.verdict:
+            request.target = self._path.value
+            request.path = self._path.text
+            request.raw_path = self._path.raw
+            request.query = self._path.query
         return request
 
     def _forward(self, request: Request, trust: Trust) -> None:

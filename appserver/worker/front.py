@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from appserver.contract import Peer, Registry, ServedConnection, Trust
+from appserver.accepted import Peer, Registry, ServedConnection, Trust
 
 __all__ = ["PREFACE", "Chooser", "Front"]
 

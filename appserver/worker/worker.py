@@ -17,12 +17,13 @@ import time
 from typing import Any
 
 import appserver
+from appserver.accepted import Peer, ServedConnection
 from appserver.apps.asgi.application import AsgiApplication
 from appserver.apps.asgi.host import Host
 from appserver.apps.asgi.lifespan import Lifespan
 from appserver.apps.loader import load
 from appserver.config.options import Config
-from appserver.contract import Observer, Peer, ServedConnection
+from appserver.contract import Observer
 from appserver.events import Event
 from appserver.h1.connection import Connection as Http1Connection
 from appserver.h2 import load_engine, missing_limiters
@@ -124,7 +125,7 @@ class Worker:
         self._application = AsgiApplication(self._host)
         limit = config.limit
         self._limits = Limits(
-            limit.request_line, limit.request_fields, limit.field_size, limit.head_size, limit.request_body
+            limit.request_line, limit.request_fields, limit.field_size, limit.head_size, limit.request_body, limit.discard
         )
         h2 = config.h2
         self._windows = Windows(h2.max_concurrent_streams, h2.stream_window, h2.connection_window, limit.head_size)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from appserver.contract import Fields, Peer, Receiver, Request, Stream
+from appserver.accepted import Peer
+from appserver.contract import Fields, Receiver, Request, Stream
 from appserver.h2.engine import Engine, Windows
 from appserver.http.message import Head, Limits
 from tests.support.frames import GET, Client, Data, Goaway, Sent, Wire, expect

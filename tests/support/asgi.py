@@ -14,8 +14,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from appserver.accepted import Peer
 from appserver.apps.asgi.host import Host
-from appserver.contract import Peer, Request
+from appserver.contract import Request
 from tests.support.clock import ClockLoop
 from tests.support.streams import RecordingStream
 

@@ -1,6 +1,7 @@
 cimport cython
 
-from appserver.contract cimport Peer, Request
+from appserver.accepted cimport Peer
+from appserver.contract cimport Request
 from appserver.http.reply cimport Reply
 
 cdef class Host:

@@ -7,7 +7,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from appserver.contract import Observer, Peer, Request
+from appserver.accepted import Peer
+from appserver.contract import Observer, Request
 from appserver.errors import ApplicationError
 from appserver.events import Event
 from appserver.http.dates import http_date

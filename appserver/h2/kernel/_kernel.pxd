@@ -2,7 +2,8 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
-from appserver.contract cimport Peer, Receiver, Request
+from appserver.accepted cimport Peer
+from appserver.contract cimport Receiver, Request
 from appserver.contract cimport Stream as ContractStream
 from appserver.h2.kernel.nghttp2 cimport nghttp2_nv, nghttp2_rcbuf, nghttp2_session
 from appserver.http.message cimport Field, Head, Meter

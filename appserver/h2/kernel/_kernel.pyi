@@ -1,6 +1,6 @@
 from typing import Any
 
-from appserver.contract import Peer
+from appserver.accepted import Peer
 from appserver.h2.engine import Windows
 from appserver.http.message import Head
 

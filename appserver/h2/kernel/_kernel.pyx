@@ -12,7 +12,8 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from appserver.contract cimport Peer, Receiver, Request
+from appserver.accepted cimport Peer
+from appserver.contract cimport Receiver, Request
 from appserver.contract cimport Stream as ContractStream
 from appserver.h2.kernel.nghttp2 cimport *
 from appserver.http.message cimport Field, Head, Meter, judge, recall

@@ -87,7 +87,7 @@ cdef int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2
     cdef Engine engine = <Engine> user
     cdef Head head = engine.head
     try:
-        head.add(engine.remember(name, value, flags))
+        head.take(engine.remember(name, value, flags))
         if head.verdict == VERDICT_DROP:
             # Returning TEMPORAL alone would go on inflating the peer's blocks.
             engine.owner.on_fault(head.reason)

@@ -14,12 +14,13 @@ from h2.events import PingAckReceived, StreamReset
 from h2.exceptions import FlowControlError, ProtocolError
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PriorityFrame, RstStreamFrame
 
-from appserver.contract import Fields, Peer, Reset
+from appserver.accepted import Peer
+from appserver.contract import Fields, Reset
 from appserver.h2.engine import CONNECTION_QUEUE, STREAM_QUEUE, EngineOwner, Windows
 from appserver.h2.pure.reader import Broken, Reader
 from appserver.h2.pure.session import HIGHEST_STREAM, Session
 from appserver.h2.pure.stream import PureStream
-from appserver.http.message import DROP_CONNECTION, RESET, Head, judge
+from appserver.http.message import DROP_CONNECTION, RESET, Head
 
 __all__ = ["Engine"]
 
@@ -121,7 +122,7 @@ class Engine:
         head = self._head
         head.begin()
         for name, value in fields:
-            head.add(judge(name, value))
+            head.add(name, value)
             if head.verdict == DROP_CONNECTION:
                 raise Broken(ErrorCodes.ENHANCE_YOUR_CALM, head.reason)
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import h11
 
+from appserver.accepted import Peer
 from appserver.config.options import Http1Options, TimeoutOptions
-from appserver.contract import Application, Fields, Peer, Receiver, Request, Stream
+from appserver.contract import Application, Fields, Receiver, Request, Stream
 from appserver.h1.connection import Connection
 from appserver.http.message import Limits
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from appserver.accepted import Peer
 from appserver.config.options import Http1Options, TimeoutOptions
-from appserver.contract import Peer
 from appserver.h1.connection import Connection
 from appserver.http.message import Limits
 from tests.unit.h1.talk import App, Call, Handler, when_complete

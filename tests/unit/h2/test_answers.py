@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from appserver.accepted import Peer
 from appserver.apps.asgi.application import AsgiApplication
 from appserver.apps.asgi.host import Host
 from appserver.config.options import TimeoutOptions
-from appserver.contract import Peer
 from appserver.h2 import load_engine
 from appserver.h2.connection import NOTICE_SECONDS, Connection
 from appserver.h2.engine import Windows

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 import appserver.h2.connection
+from appserver.accepted import Peer
 from appserver.config.options import TimeoutOptions
-from appserver.contract import Application, Peer, Receiver, Request, Reset, Stream
+from appserver.contract import Application, Receiver, Request, Reset, Stream
 from appserver.events import Event
 from appserver.h2.engine import Windows
 from appserver.http.message import Limits

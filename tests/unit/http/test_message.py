@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appserver.contract import Address, Fields, Peer, Request
+from appserver.accepted import Peer
+from appserver.contract import Address, Fields, Request
 from appserver.http.message import DROP_CONNECTION, OK, RESET, Head, Limits, Meter, judge, parse_length
 from tests.engines.messages import CASES, Case
 
@@ -22,7 +23,7 @@ def h2(fields: Fields, bounds: Limits | None = None) -> Head:
     """A head of HTTP/2 that has taken `fields`."""
     head = Head(bounds or limits(), True)
     for name, value in fields:
-        head.add(judge(name, value))
+        head.take(judge(name, value))
     return head
 
 
@@ -32,7 +33,7 @@ def h1(fields: Fields, method: bytes = b"GET", target: bytes = b"/", authority: 
     named = None if authority is None else judge(b":authority", authority)
     head.line(judge(b":method", method), judge(b":scheme", b"http"), judge(b":path", target), named)
     for name, value in fields:
-        head.add(judge(name, value))
+        head.take(judge(name, value))
     return head
 
 
@@ -149,7 +150,7 @@ def test_a_head_is_used_again() -> None:
     for path in (b"/a", b"relative", b"/b"):
         head.begin()
         for name, value in [*PSEUDO[:3], (b":path", path), (b"cookie", b"a"), (b"content-length", b"0")]:
-            head.add(judge(name, value))
+            head.take(judge(name, value))
         request = head.request(PEER, True, "2")
         assert (request.target if request else head.verdict) == (path if path != b"relative" else RESET)
 
@@ -209,7 +210,7 @@ def test_what_is_refused_is_counted_on() -> None:
     head = h2([*PSEUDO, (b"connection", b"close")], limits(count=10))
     assert head.verdict == RESET
     for _ in range(41):
-        head.add(judge(b"x", b"1"))
+        head.take(judge(b"x", b"1"))
     assert head.verdict == DROP_CONNECTION
 
 
@@ -323,14 +324,14 @@ def test_trailers_lose_what_routes_or_identifies() -> None:
 @pytest.mark.parametrize("version", ["1.1", "2"])
 def test_trailers_that_frame_a_message_are_refused(field: tuple[bytes, bytes], version: str) -> None:
     head = Head(limits(), version == "2")
-    head.add(judge(*field))
+    head.take(judge(*field))
     assert head.trailers() is None
     assert head.verdict == RESET
 
 
 def test_http1_refuses_a_host_in_trailers() -> None:
     head = Head(limits(), False)
-    head.add(judge(b"host", b"a"))
+    head.take(judge(b"host", b"a"))
     assert head.trailers() is None
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appserver.contract import Peer
+from appserver.accepted import Peer
 from appserver.net.peer import TrustList
 from appserver.worker.front import DRAIN_SECONDS, PREFACE, REFUSAL, Front
 from appserver.worker.loop import choose_loop

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import appserver.apps.asgi.host as module
+from appserver.accepted import Peer
 from appserver.apps.asgi.host import Host
-from appserver.contract import Peer
 from appserver.errors import BodyTooShort
 from appserver.events import Event
 from tests.support.asgi import make_request
