@@ -13,18 +13,20 @@ import json
 import signal
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from hpack import Decoder
 
 from bench.apps import HELLO
 
-__all__ = ["Http1Recorder", "Http2Recorder", "Record", "representations", "serve"]
+__all__ = ["Http1Recorder", "Http2Recorder", "Record", "answer", "frame", "representations", "serve"]
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HEADERS, SETTINGS, PING, CONTINUATION = 1, 4, 6, 9
+DATA, HEADERS, SETTINGS, PING, CONTINUATION = 0, 1, 4, 6, 9
 END_STREAM, ACK, END_HEADERS, PADDED, PRIORITY = 1, 1, 4, 8, 32
+FRAME_HEAD = 9
+TURNS = 5
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(HELLO), HELLO)
 
 
@@ -32,7 +34,7 @@ class Record:
     """What was recorded: values and representations by field name."""
 
     def __init__(self) -> None:
-        self.requests = self.connections = self.table_updates = 0
+        self.requests = self.connections = self.table_updates = self.body = 0
         self.values: dict[str, set[str]] = defaultdict(set)
         self.written: dict[str, Counter[str]] = defaultdict(Counter)
         self.names: list[str] = []
@@ -50,7 +52,7 @@ class Record:
         """Return it all, ready to be dumped."""
         return {
             "requests": self.requests, "connections": self.connections, "table_updates": self.table_updates,
-            "order": self.names,
+            "body": self.body, "order": self.names,
             "fields": {
                 name: {"distinct": len(values), "written": dict(self.written[name].most_common()),
                        "example": min(values)}
@@ -103,47 +105,71 @@ def _string(block: bytes, at: int) -> tuple[bool, int]:
     return huffman, at + length
 
 
-class Http2Recorder:
-    """One HTTP/2 connection: bytes in, bytes out, heads recorded."""
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    """Return an HTTP/2 frame."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
-    def __init__(self, record: Record) -> None:
+
+def answer(stream: int) -> bytes:
+    """Return a whole answer: 200 and 13 bytes."""
+    return frame(HEADERS, END_HEADERS, stream, b"\x88") + frame(DATA, END_STREAM, stream, HELLO)
+
+
+class Http2Recorder:
+    """One HTTP/2 connection: bytes in, bytes out, heads recorded.
+
+    `answer` makes the frames that answer a stream whose request is complete; `settings` is the payload of ours.
+    """
+
+    def __init__(self, record: Record, answer: Callable[[int], bytes] = answer, settings: bytes = b"") -> None:
         self._record, self._decoder = record, Decoder()
+        self._answer, self._settings = answer, settings
         self._buffer, self._block, self._ends = b"", b"", False
-        self._greeted = False
+        self._preface_seen = False
+
+    def limit_table(self, size: int) -> None:
+        """Take no larger dynamic table than that: the client has to have been told by `settings`."""
+        self._decoder.max_allowed_table_size = size
 
     def receive(self, data: bytes) -> bytes:
         """Take what the client sent and return what is to be sent to it."""
         self._buffer += data
         out = b""
-        if not self._greeted:
+        if not self._preface_seen:
             if len(self._buffer) < len(PREFACE):
                 return b""
-            self._greeted, self._buffer = True, self._buffer[len(PREFACE) :]
-            out = _frame(SETTINGS, 0, 0)
-        while len(self._buffer) >= 9:
-            length = int.from_bytes(self._buffer[:3])
-            if len(self._buffer) < 9 + length:
+            self._preface_seen, self._buffer = True, self._buffer[len(PREFACE) :]
+            out = frame(SETTINGS, 0, 0, self._settings)
+        while len(self._buffer) >= FRAME_HEAD:
+            length = int.from_bytes(self._buffer[:3], "big")
+            if len(self._buffer) < FRAME_HEAD + length:
                 break
-            head, payload = self._buffer[:9], self._buffer[9 : 9 + length]
-            self._buffer = self._buffer[9 + length :]
-            out += self._take(head[3], head[4], int.from_bytes(head[5:]), payload)
+            head, payload = self._buffer[:FRAME_HEAD], self._buffer[FRAME_HEAD : FRAME_HEAD + length]
+            self._buffer = self._buffer[FRAME_HEAD + length :]
+            out += self.on_frame(head[3], head[4], int.from_bytes(head[5:], "big"), payload)
         return out
 
-    def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    def on_frame(self, kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+        """Take one frame and return what is to be sent because of it."""
         if kind == SETTINGS and not flags & ACK:
-            return _frame(SETTINGS, ACK, 0)
+            return frame(SETTINGS, ACK, 0)
         if kind == PING and not flags & ACK:
-            return _frame(PING, ACK, 0, payload)
+            return frame(PING, ACK, 0, payload)
+        if kind == DATA:
+            self._record.body += len(payload)
+            return self._answer(stream) if flags & END_STREAM else b""
+        if kind not in (HEADERS, CONTINUATION):
+            return b""
         if kind == HEADERS:
             padding = payload[0] if flags & PADDED else 0
             skipped = (1 if flags & PADDED else 0) + (5 if flags & PRIORITY else 0)
-            self._block, self._ends = payload[skipped : len(payload) - padding], bool(flags & END_STREAM)
-        elif kind == CONTINUATION:
-            self._block += payload
-        if kind in (HEADERS, CONTINUATION) and flags & END_HEADERS:
-            self._head()
-        ended = self._ends if kind in (HEADERS, CONTINUATION) else kind == 0 and flags & END_STREAM
-        return _answer(stream) if ended and (kind == 0 or flags & END_HEADERS) else b""
+            payload = payload[skipped : len(payload) - padding]
+            self._block, self._ends = b"", bool(flags & END_STREAM)
+        self._block += payload
+        if not flags & END_HEADERS:
+            return b""
+        self._head()
+        return self._answer(stream) if self._ends else b""
 
     def _head(self) -> None:
         written = representations(self._block)
@@ -152,64 +178,86 @@ class Http2Recorder:
         self._record.head(fields, [how for how in written if how != "update"])
 
 
-def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
-
-
-def _answer(stream: int) -> bytes:
-    return _frame(HEADERS, END_HEADERS, stream, b"\x88") + _frame(0, END_STREAM, stream, HELLO)
-
-
 class Http1Recorder:
-    """One HTTP/1.1 connection whose requests have no body."""
+    """One HTTP/1.1 connection; each request has the same answer."""
 
-    def __init__(self, record: Record) -> None:
-        self._record, self._buffer = record, b""
+    def __init__(self, record: Record, answer: bytes = ANSWER) -> None:
+        self._record, self._answer, self._buffer, self._body = record, answer, b"", 0
 
     def receive(self, data: bytes) -> bytes:
         """Take what the client sent and return what is to be sent to it."""
         self._buffer += data
         out = b""
-        while b"\r\n\r\n" in self._buffer:
+        while True:
+            taken = min(self._body, len(self._buffer))
+            self._buffer, self._body = self._buffer[taken:], self._body - taken
+            self._record.body += taken
+            if taken and not self._body:
+                out += self._answer
+            if self._body or b"\r\n\r\n" not in self._buffer:
+                return out
             head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
-            line, *lines = head.decode("latin-1").split("\r\n")
-            method, path, _ = line.split(" ")
-            fields = [(name.lower(), value.strip()) for name, _, value in (each.partition(":") for each in lines)]
-            self._record.head([(":method", method), (":path", path), *fields])
-            out += ANSWER
-        return out
+            self._body = self._head(head.decode("latin-1"))
+            out += b"" if self._body else self._answer
+
+    def _head(self, head: str) -> int:
+        """Record a head and return the length of the body that follows it."""
+        line, *lines = head.split("\r\n")
+        method, path, _ = line.split(" ")
+        fields = [(name.lower(), value.strip()) for name, _, value in (each.partition(":") for each in lines)]
+        self._record.head([(":method", method), (":path", path), *fields])
+        return int(dict(fields).get("content-length", "0"))
+
+
+Recorder = Http1Recorder | Http2Recorder
+Make = Callable[[bool], Recorder]
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, record: Record) -> None:
-        self._record, self._first = record, b""
-        self._recorder: Http1Recorder | Http2Recorder | None = None
+    def __init__(self, record: Record, make: Make, transports: set[asyncio.BaseTransport]) -> None:
+        self._record, self._make, self._transports, self._first = record, make, transports, b""
+        self._recorder: Recorder | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        self._transports.add(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transports.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         if self._recorder is None:
             self._first += data
             if len(self._first) < len(PREFACE) and PREFACE.startswith(self._first):
                 return
-            http2 = self._first.startswith(PREFACE)
-            self._recorder = Http2Recorder(self._record) if http2 else Http1Recorder(self._record)
+            self._recorder = self._make(self._first.startswith(PREFACE))
             self._record.connections += 1
             data = self._first
-        answer = self._recorder.receive(data)
-        if answer and isinstance(self._transport, asyncio.WriteTransport):
-            self._transport.write(answer)
+        out = self._recorder.receive(data)
+        if out and isinstance(self._transport, asyncio.WriteTransport):
+            self._transport.write(out)
 
 
 @contextlib.asynccontextmanager
-async def serve(record: Record, port: int = 0) -> Any:
-    """Serve on that port, or a free one, of 127.0.0.1; yields the port."""
-    server = await asyncio.get_running_loop().create_server(lambda: _Connection(record), "127.0.0.1", port)
+async def serve(record: Record, port: int = 0, make: Make | None = None) -> AsyncIterator[int]:
+    """Serve on that port, or a free one, of 127.0.0.1; yields the port. `make` makes what answers HTTP/2 or not."""
+
+    def plain(http2: bool) -> Recorder:
+        return Http2Recorder(record) if http2 else Http1Recorder(record)
+
+    transports: set[asyncio.BaseTransport] = set()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Connection(record, make or plain, transports), "127.0.0.1", port)
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield int(server.sockets[0].getsockname()[1])
     finally:
+        for _ in range(TURNS):  # a closed server stumbles over a connection that was just accepted
+            await asyncio.sleep(0)
         server.close()
+        for transport in list(transports):
+            transport.close()
+        while transports:
+            await asyncio.sleep(0)
 
 
 async def _main(port: int) -> None:

@@ -29,7 +29,6 @@ static uint8_t *put_field(uint8_t *out, const struct field *field) {
 }
 
 void http1_send(struct connection *connection, struct slot *slot) {
-    enum { METHOD, SCHEME, AUTHORITY, PATH, OTHERS };
     const struct heads *heads = &connection->run->options->heads;
     struct request request;
     request_make(&request, heads, slot->number);
@@ -39,7 +38,7 @@ void http1_send(struct connection *connection, struct slot *slot) {
     out = put(out, request.fields[PATH].value, request.fields[PATH].value_length);
     out = put(out, " HTTP/1.1\r\n", 11);
     out = put_field(out, &request.fields[AUTHORITY]);
-    for (int each = OTHERS; each < request.count; each++)
+    for (int each = FIRST_FIELD; each < request.count; each++)
         out = put_field(out, &request.fields[each]);
     out = put(out, "\r\n", 2);
     for (size_t place = 0; place < heads->post; place++)

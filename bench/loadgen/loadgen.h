@@ -23,7 +23,9 @@ struct field {
     uint8_t name_index, full_index;
 };
 
-/* The four pseudo-header fields come first: :method, :scheme, :authority, :path. */
+/* The four pseudo-header fields come first. */
+enum { METHOD, SCHEME, PATH, AUTHORITY, FIRST_FIELD };
+
 struct request {
     int count;
     struct field fields[MAX_FIELDS];
@@ -35,7 +37,6 @@ struct heads {
     const char *authority;
     size_t post;        /* body bytes of each request; 0: GET */
     bool repeat;        /* every head is that of the first request */
-    bool vary_query;    /* the path is "/" and its query varies, for servers of files */
 };
 
 void request_make(struct request *request, const struct heads *heads, uint64_t number);

@@ -24,14 +24,13 @@ static const char HELP[] =
     "  --first N                   number of the first request (0): the same number and seed, the same request\n"
     "  --seed N                    (1)\n"
     "  --repeat                    every head is the same\n"
-    "  --vary-query                the path is / and its query varies, for servers of files\n"
     "  --authority NAME            (shop.example)\n"
     "  --post BYTES                POST a body of so many bytes\n"
     "  --answer BYTES              expected length of each answer's body (any)\n"
     "  --timeout SECONDS           give up what is unanswered by then (60)\n";
 
 enum { OPTION_PROTOCOL = 256, OPTION_STYLE, OPTION_CONNECTIONS, OPTION_STREAMS, OPTION_REQUESTS, OPTION_DURATION,
-       OPTION_RATE, OPTION_FIRST, OPTION_SEED, OPTION_REPEAT, OPTION_VARY_QUERY, OPTION_AUTHORITY, OPTION_POST,
+       OPTION_RATE, OPTION_FIRST, OPTION_SEED, OPTION_REPEAT, OPTION_AUTHORITY, OPTION_POST,
        OPTION_ANSWER, OPTION_TIMEOUT, OPTION_HELP };
 
 static const struct option LONG[] = {
@@ -45,7 +44,6 @@ static const struct option LONG[] = {
     {"first", required_argument, NULL, OPTION_FIRST},
     {"seed", required_argument, NULL, OPTION_SEED},
     {"repeat", no_argument, NULL, OPTION_REPEAT},
-    {"vary-query", no_argument, NULL, OPTION_VARY_QUERY},
     {"authority", required_argument, NULL, OPTION_AUTHORITY},
     {"post", required_argument, NULL, OPTION_POST},
     {"answer", required_argument, NULL, OPTION_ANSWER},
@@ -113,7 +111,6 @@ static void read_option(struct options *options, int option, const char *text) {
     case OPTION_FIRST: options->first = whole("--first", text, 0, UINT64_MAX); break;
     case OPTION_SEED: heads->seed = whole("--seed", text, 0, UINT64_MAX); break;
     case OPTION_REPEAT: heads->repeat = true; break;
-    case OPTION_VARY_QUERY: heads->vary_query = true; break;
     case OPTION_AUTHORITY:
         if (strlen(text) >= MAX_VALUE)
             refuse("--authority", text);

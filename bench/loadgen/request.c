@@ -1,8 +1,8 @@
 /* What request number N says: twelve fields, of which seven vary as they do behind a proxy.
  *
  * method, scheme, authority, accept, accept-encoding   constant
- * path           nine million         cookie         2,000 users
- * user-agent     60                   referer        a million
+ * path             20,000, each with any of sixteen million queries
+ * cookie           2,000 users        user-agent     60        referer  a million
  * x-forwarded-for  sixteen million IPv4 addresses; one request in eight has an IPv6 address
  * x-request-id, traceparent           never the same twice
  *
@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { USERS = 2000, AGENTS = 60, PRODUCTS = 1000000 };
+enum { USERS = 2000, AGENTS = 60, PRODUCTS = 20000, SEARCHES = 1000000 };
 
 static const char ACCEPT[] = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 static const char ENCODINGS[] = "gzip, deflate, br, zstd";
@@ -68,11 +68,9 @@ static char *put_cookie(char *out, uint64_t seed, unsigned user) {
     return out;
 }
 
-static char *put_path(char *out, const struct heads *heads, uint64_t random) {
-    out = put(out, heads->vary_query ? "/?product=" : "/products/");
-    out = put_number(out, random % PRODUCTS, 6);
-    out = put(out, heads->vary_query ? "&reviews&page=" : "/reviews?page=");
-    return put_number(out, 1 + (random >> 40) % 9, 1);
+static char *put_path(char *out, uint64_t random) {
+    out = put_number(put(out, "/products/"), random % PRODUCTS, 5);
+    return put_number(put(out, "?visit="), random >> 16 & 0xffffff, 8);
 }
 
 static char *put_address(char *out, uint64_t random) {
@@ -130,14 +128,14 @@ void request_make(struct request *request, const struct heads *heads, uint64_t n
     else
         add_text(request, ":method", "", 2, 2, "GET");
     add_text(request, ":scheme", "", 6, 6, "http");
+    FIELD(":path", "", 4, put_path(end, other));
     add_text(request, ":authority", "Host", 1, 0, heads->authority);
-    FIELD(":path", "", 4, put_path(end, heads, other));
     FIELD("user-agent", "User-Agent", 58, put_agent(end, user % AGENTS));
     add_text(request, "accept", "Accept", 19, 0, ACCEPT);
     add_text(request, "accept-encoding", "Accept-Encoding", 16, 0, ENCODINGS);
     FIELD("cookie", "Cookie", 32, put_cookie(end, heads->seed, user));
     FIELD("referer", "Referer", 51,
-          put_number(put(end, "https://shop.example/products/"), (random >> 12) % PRODUCTS, 6));
+          put_number(put(end, "https://shop.example/search?q="), (random >> 12) % SEARCHES, 6));
     FIELD("x-forwarded-for", "X-Forwarded-For", 0, put_address(end, mixed(unique + 3)));
     FIELD("x-request-id", "X-Request-Id", 0, put_uuid(end, unique, other));
     FIELD("traceparent", "Traceparent", 0, put_trace(end, unique, random));

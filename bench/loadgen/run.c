@@ -202,7 +202,11 @@ static bool reopen(struct connection *connection) {
         run->error = "the server closes every connection unanswered";
         return false;
     }
-    return open_connection(connection);
+    if (!open_connection(connection))
+        return false;
+    fill(connection); /* HTTP/1.1 waits for nothing */
+    flush(connection);
+    return true;
 }
 
 /* Read once and parse; false: the connection is gone. */
