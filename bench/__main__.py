@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import checkouts, loadgen, machine, place, report, scenarios, servers
+from bench import checkouts, heads, loadgen, machine, place, report, scenarios, servers
 from bench.bars import judge
 from bench.hop import HOPS
+from bench.load import LoadFailed
 from bench.progress import Progress
 from bench.release import ReleaseError, missing
 from bench.runner import Bench, Plan
@@ -49,6 +50,9 @@ def options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=_positive, help="measured runs of each pair (5; quick 3)")
     parser.add_argument(
         "--latency-rounds", type=_count, metavar="N", help="runs of each pair at a fixed rate (2; quick 1; 0: none)"
+    )
+    parser.add_argument(
+        "--rate", type=_positive, metavar="N", help="that fixed rate, in requests per second (half of the slowest server's)"
     )
     parser.add_argument("--seconds", type=float, help="duration of a run (2; quick 0.8)")
     parser.add_argument("--seed", type=int, help="of the random order")
@@ -120,7 +124,7 @@ def passed_on(chosen: argparse.Namespace) -> list[str]:
     argv = [f"--seed={chosen.seed}", f"--cores={chosen.cores}"]
     argv += [f"--scenario={each}" for each in chosen.scenario or ()]
     argv += [f"--server={_inside(each)}" for each in chosen.server or ()]
-    argv += [f"--{name}={getattr(chosen, name)}" for name in ("rounds", "seconds", "soak", "hop") if getattr(chosen, name)]
+    argv += [f"--{name}={getattr(chosen, name)}" for name in ("rounds", "seconds", "rate", "soak", "hop") if getattr(chosen, name)]
     argv += [f"--latency-rounds={chosen.latency_rounds}"] if chosen.latency_rounds is not None else []
     return argv + [f"--{name}" for name in ("quick", "strict") if getattr(chosen, name)]
 
@@ -148,6 +152,7 @@ def planned(chosen: argparse.Namespace, bin_dir: Path, program: Path, others: Se
         work=RESULTS / "run",
         loadgen=program,
         latency_rounds=(1 if chosen.quick else 2) if chosen.latency_rounds is None else chosen.latency_rounds,
+        rate=chosen.rate or 0,
         hop=chosen.hop or "",
     )
 
@@ -206,6 +211,9 @@ def measure(chosen: argparse.Namespace) -> int:
     print(header(facts, plan), flush=True)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     bench = Bench(plan, Progress(Bench.steps(plan)))
+    facts["heads"] = heads.check(plan.scenarios, bench.loads, ready.bin_dir / "python", place.ROOT, RESULTS / "run")
+    for scenario, recorded in facts["heads"].items():
+        print(f"heads      {scenario}: {heads.described(recorded)}", flush=True)
     try:
         bench.run()
     finally:
@@ -238,7 +246,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except checkouts.CheckoutFailed as error:
         say(str(error))
         return 2
-    except (ReleaseError, place.PlaceError, loadgen.BuildFailed) as error:
+    except (ReleaseError, place.PlaceError, loadgen.BuildFailed, LoadFailed) as error:
         say(str(error))
         return 5
     except KeyboardInterrupt:

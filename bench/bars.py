@@ -1,11 +1,11 @@
-"""The bars: what our kernel has to reach, judged from the medians of one run."""
+"""The bars: what our kernel has to reach, judged by the medians of the ratios of one run's rounds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.figures import Table, ratio
+from bench.figures import Table
 from bench.scenarios import ROAD
 from bench.servers import KERNEL, LIMIT, LOGGING, OURS, SERVERS
 
@@ -69,17 +69,17 @@ def judge(table: Table) -> list[Verdict]:
 
 
 def _speed(bar: Bar, table: Table) -> Verdict:
-    name, other = bar.against, table.value(bar.against, bar.scenario, bar.figure)
+    other = name = bar.against
     if bar.against == BEST:
-        best, other = table.best(PEERS, bar.scenario, bar.figure)
-        name = f"{BEST} ({best})" if best else BEST
-    measured = ratio(table.value(bar.server, bar.scenario, bar.figure), other)
+        other, _ = table.best(PEERS, bar.scenario, bar.figure)
+        name = f"{BEST} ({other})" if other else BEST
+    found = table.compared(bar.server, other, bar.scenario, bar.figure)
     whose = "" if bar.server == KERNEL else f" of {bar.server}"
     return Verdict(
         f"{bar.scenario}: {UNITS[bar.figure]}{whose} against {name}",
         f"{bar.needed:g}x",
-        "-" if measured is None else f"{measured:.2f}x",
-        None if measured is None else measured >= bar.needed,
+        f"{found.median:.2f}x" if found else "-",
+        found.median >= bar.needed if found else None,
     )
 
 

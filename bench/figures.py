@@ -8,7 +8,7 @@ from statistics import median
 
 from bench.process import Usage
 
-__all__ = ["Figures", "Latency", "Run", "Table", "ratio"]
+__all__ = ["Comparison", "Figures", "Latency", "Run", "Table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,15 @@ class Figures:
         return max(rates) / min(rates) if rates else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Ratios of the rounds of one run: their median, the lowest and the highest."""
+
+    median: float
+    lowest: float
+    highest: float
+
+
 @dataclass(slots=True)
 class Table:
     """Everything a benchmark gave, by (server, scenario); memory by server."""
@@ -120,6 +129,17 @@ class Table:
             return 0.0
         return found.rate if figure == "rate" else found.per_cpu
 
+    def compared(self, server: str, other: str, scenario: str, figure: str) -> Comparison | None:
+        """Return the one's figure over the other's, round by round; nothing where they have no round in common.
+
+        A shared machine is fast in one minute and slow in the next: within a round both have met the same.
+        """
+        one, two = (self.figures.get((each, scenario), Figures()).runs for each in (server, other))
+        others: dict[int, float] = {run.round: getattr(run, figure) for run in two}
+        pairs = [(getattr(run, figure), others.get(run.round, 0.0)) for run in one]
+        ratios = [ours / theirs for ours, theirs in pairs if ours > 0 and theirs > 0]
+        return Comparison(median(ratios), min(ratios), max(ratios)) if ratios else None
+
     def best(self, servers: Iterable[str], scenario: str, figure: str) -> tuple[str, float]:
         """Return which of these servers has the highest median, and it; ("", 0) if none was measured."""
         found = [(self.value(server, scenario, figure), server) for server in servers]
@@ -130,8 +150,3 @@ class Table:
 def _median(values: Iterable[float]) -> float:
     found = list(values)
     return median(found) if found else 0.0
-
-
-def ratio(ours: float, other: float) -> float | None:
-    """Return ours over the other, or nothing where one was not measured."""
-    return ours / other if ours > 0 and other > 0 else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.bars import BEST, PEERS, Verdict, judge
 from bench.chart import Bar, Panel, svg
-from bench.figures import Figures, Table, ratio
+from bench.figures import Comparison, Figures, Table
 from bench.runner import Bench, Plan
 from bench.scenarios import Scenario
 from bench.servers import KERNEL, LIMIT, Server, is_ours
@@ -50,7 +50,7 @@ def tables(plan: Plan, table: Table) -> str:
     parts = [_scenario(scenario, plan, table) for scenario in plan.scenarios]
     if table.memory:
         parts.append("Memory after the GET runs\n" + grid(list(_memory(plan, table))))
-    parts.append("Bars (medians of this run; " + CORES[plan.cores] + ")\n" + bars(judge(table)))
+    parts.append("Bars (medians of the rounds' ratios; " + CORES[plan.cores] + ")\n" + bars(judge(table)))
     if plan.cores == "one":
         parts.append(CAVEAT)
     return "\n\n".join(parts)
@@ -75,13 +75,13 @@ def _scenario(scenario: Scenario, plan: Plan, table: Table) -> str:
             notes.append(f"  {server.title}: {cell.problem}")
         if any(run.busy >= BUSY for run in cell.runs):
             notes.append(f"  {server.title}: the load generator was at its own limit; the server may do more")
-    best, value = table.best(PEERS, scenario.id, "rate")
-    ours = ratio(table.value(KERNEL, scenario.id, "rate"), value)
+    best, _ = table.best(PEERS, scenario.id, "rate")
+    ours = table.compared(KERNEL, best, scenario.id, "rate")
     if ours:
-        notes.insert(0, f"  {BEST}: {best}; our kernel is {ours:.2f}x as fast")
+        notes.insert(0, f"  {BEST}: {best}; our kernel is {ours.median:.2f}x as fast")
     if scenario.id in table.rates:
-        rate = table.rates[scenario.id]
-        notes.append(f"  p50, p99 (ms) and CPU us of a request at {rate:,.0f} a second, half of the slowest's rate")
+        rate, why = table.rates[scenario.id], "as asked" if plan.rate else "half of the slowest's rate"
+        notes.append(f"  p50, p99 (ms) and CPU us of a request at {rate:,.0f} a second, {why}")
     return "\n".join([f"{scenario.id}: {scenario.heading}", grid(rows), *notes])
 
 
@@ -89,15 +89,19 @@ def _row(server: Server, cell: Figures, table: Table, scenario: Scenario) -> tup
     wrong = sum(run.data_wrong for run in cell.runs)
     failed = f"{cell.failed}" + (f", {wrong} wrong bodies" if wrong else "")
     latency = (f"{cell.p50 * 1e3:.2f}", f"{cell.p99 * 1e3:.2f}", f"{cell.cpu_each * 1e6:.1f}")
-    ratios = (
-        ratio(table.value(KERNEL, scenario.id, "rate"), cell.rate),
-        ratio(table.value(KERNEL, scenario.id, "per_cpu"), cell.per_cpu),
-    )
-    against = ("-" if each is None or server.id == KERNEL else f"{each:.2f}x" for each in ratios)
+    against = (_against(server, table.compared(KERNEL, server.id, scenario.id, each)) for each in ("rate", "per_cpu"))
     return (
         server.title, f"{cell.rate:,.0f}", f"{cell.per_cpu:,.0f}", *(latency if cell.latencies else "---"),
         f"{cell.spread:.2f}", failed, *against,
     )
+
+
+def _against(server: Server, found: Comparison | None) -> str:
+    """Return the ratio of our kernel to this server, and how far the rounds lie apart."""
+    if found is None or server.id == KERNEL:
+        return "-"
+    apart = f" [{found.lowest:.2f} {found.highest:.2f}]" if found.lowest < found.highest else ""
+    return f"{found.median:.2f}x{apart}"
 
 
 def _memory(plan: Plan, table: Table) -> Iterator[tuple[str, ...]]:

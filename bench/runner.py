@@ -38,7 +38,8 @@ HERE = Path(__file__).parent
 class Plan:
     """What is to be measured, and how. `cores` is "one" (a server is held on one core) or "all".
 
-    `latency_rounds` is how many times each pair is measured at a fixed rate; `hop` the proxy in between, if any.
+    `latency_rounds` is how many times each pair is measured at a fixed rate: `rate`, or half of what the slowest server
+    can do. `hop` is the proxy in between, if any.
     """
 
     scenarios: Sequence[Scenario]
@@ -52,6 +53,7 @@ class Plan:
     work: Path
     loadgen: Path
     latency_rounds: int = 0
+    rate: float = 0
     hop: str = ""
 
     def pins(self) -> tuple[list[str], list[str]]:
@@ -111,10 +113,10 @@ class Bench:
     """The argv of every server, by "server app", and of the load, by scenario."""
     _sizes: dict[tuple[str, str], int] = field(default_factory=dict)
     _random: random.Random = field(default_factory=random.Random)
-    _loads: Loads = field(init=False)
+    loads: Loads = field(init=False)
 
     def __post_init__(self) -> None:
-        self._loads = Loads(self.plan.loadgen, self.plan.work / "post.bin", self.plan.pins()[1])
+        self.loads = Loads(self.plan.loadgen, self.plan.work / "post.bin", self.plan.pins()[1])
 
     def run(self) -> Table:
         """Measure everything."""
@@ -226,7 +228,7 @@ class Bench:
         return True
 
     def _calibrate(self, target: Target, scenario: Scenario) -> int:
-        counts = self._loads.run(self._argv(target, scenario, seconds=CALIBRATION_SECONDS), 70)
+        counts = self.loads.run(self._argv(target, scenario, seconds=CALIBRATION_SECONDS), 70)
         if counts.ok <= 0:
             raise LoadFailed("no request was answered in the warm-up")
         return scenario.sized(counts.ok / counts.seconds, self.plan.seconds)
@@ -234,7 +236,7 @@ class Bench:
     def _argv(
         self, target: Target, scenario: Scenario, *, requests: int = 0, seconds: float = 0, rate: float = 0
     ) -> list[str]:
-        return self._loads.argv(scenario, target.port, requests=requests, seconds=seconds, rate=rate)
+        return self.loads.argv(scenario, target.port, requests=requests, seconds=seconds, rate=rate)
 
     def _round(self, number: int, ready: list[tuple[Target, Scenario]], measure: Measure) -> None:
         """Measure every pair once: scenarios in random order, and the servers of each in random order."""
@@ -268,7 +270,7 @@ class Bench:
         process.must_live()
         self.commands.setdefault(scenario.id, argv)
         before = cpu_seconds(process.pid)
-        counts = self._loads.run(argv, TIMEOUT_FACTOR * self.plan.seconds + 70)
+        counts = self.loads.run(argv, TIMEOUT_FACTOR * self.plan.seconds + 70)
         used = cpu_seconds(process.pid) - before
         process.must_live()
         self._empty_log(target.server)
@@ -281,11 +283,11 @@ class Bench:
             os.truncate(log, 0)
 
     def _choose_rate(self, scenario: Scenario) -> None:
-        """Half of what the slowest server can do in this scenario: a rate that all of them keep."""
+        """Take half of what the slowest server can do in this scenario, a rate that all of them keep, or what was asked."""
         rates = [self.table.cell(server.id, scenario.id).rate for server in self.plan.servers]
         slowest = min((rate for rate in rates if rate), default=0.0)
         if slowest and self.plan.latency_rounds:
-            self.table.rates[scenario.id] = slowest / 2
+            self.table.rates[scenario.id] = self.plan.rate or slowest / 2
 
     def _measure_latency(self, number: int, target: Target, scenario: Scenario) -> None:
         server, rate = target.server, self.table.rates[scenario.id]
@@ -329,4 +331,4 @@ class Bench:
         """Put the soak's requests to the server in this scenario; return how many failed."""
         self.progress.say(f"soak: {self.plan.soak:,} requests, {scenario.heading}")
         argv = self._argv(target, scenario, requests=scenario.sized(self.plan.soak, 1))
-        return self._loads.run(argv, 60 + self.plan.soak / 1000).failed
+        return self.loads.run(argv, 60 + self.plan.soak / 1000).failed

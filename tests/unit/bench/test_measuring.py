@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import sys
@@ -127,6 +128,13 @@ def test_latency_is_measured_at_half_of_the_slowest_servers_rate(tmp_path: Path,
     for server in ("kernel", "h2corn"):
         cell = table.cell(server, "road-h1")
         assert (cell.p50, cell.p99, [run.round for run in cell.latencies]) == (0.001, 0.005, [1, 2])
+
+
+@pytest.mark.usefixtures("loads")
+def test_the_rate_may_be_chosen(tmp_path: Path) -> None:
+    bench = a_bench(tmp_path, [a_server("kernel")], ["road-h1"], latency_rounds=1)
+    bench.plan = dataclasses.replace(bench.plan, rate=70)
+    assert bench.run().rates == {"road-h1": 70}
 
 
 def test_heads_vary_on_the_road_and_no_number_comes_twice(tmp_path: Path, loads: list[list[str]]) -> None:

@@ -92,7 +92,7 @@ def test_quick_is_less_of_everything() -> None:
 
 def test_what_is_chosen_is_passed_on_into_the_release() -> None:
     arguments = [
-        "--seed=7", "--cores=all", "--server=h2corn", "--rounds=2", "--latency-rounds=0", "--soak", "--quick", "--strict",
+        "--seed=7", "--cores=all", "--server=h2corn", "--rounds=2", "--latency-rounds=0", "--rate=900", "--soak", "--quick", "--strict",
         "--hop=caddy",
     ]
     again = options(passed_on(options(arguments)))
