@@ -28,6 +28,7 @@ from bench.runner import Bench, Plan
 RESULTS = place.ROOT / "build" / "bench"
 CHECKOUTS = RESULTS / "checkouts"
 MILLION = 1_000_000
+KEPT_CHECKOUTS = 6
 
 
 def say(text: str) -> None:
@@ -173,6 +174,7 @@ def installed(chosen: argparse.Namespace, venv: Path) -> list[servers.Server]:
             source = Path(server.removeprefix(checkouts.PREFIX))
             bin_dir = place.prepare_checkout(source, venv.with_name(f"{venv.name}-{source.name}"), RESULTS / "run", say)
             found.append(servers.kernel_at(source.name, bin_dir))
+    place.prune(venv, keep=max(KEPT_CHECKOUTS, len(found)))
     return found
 
 

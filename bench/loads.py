@@ -9,7 +9,11 @@ from bench import h2load, loadgen
 from bench.load import Counts, output
 from bench.scenarios import POST_BODY, Scenario
 
-__all__ = ["Loads"]
+__all__ = ["GENERATOR_SECONDS", "SLOWEST_RATE", "Loads"]
+
+GENERATOR_SECONDS = 60
+SLOWEST_RATE = 1000
+"""Requests a second; slower ones are not waited for beyond the minute that every run has."""
 
 
 @dataclass(slots=True)
@@ -41,7 +45,7 @@ class Loads:
             self.program, port, scenario.clients, scenario.streams, styles=scenario.styles, http1=scenario.http1,
             requests=requests, seconds=seconds, rate=rate, first=self.next_request if scenario.varied else 0,
             repeat=not scenario.varied, post=len(POST_BODY) if scenario.post else 0,
-            answer=len(scenario.answer),
+            answer=len(scenario.answer), timeout=GENERATOR_SECONDS + requests / SLOWEST_RATE,
         )]
 
     def run(self, argv: list[str], timeout: float) -> Counts:

@@ -16,7 +16,7 @@ from bench.machine import COMMIT_VARIABLE, commit
 from bench.release import Release
 from bench.sources import copy, fingerprint
 
-__all__ = ["RELEASE", "ROOT", "Place", "PlaceError", "enter", "prepare", "prepare_checkout"]
+__all__ = ["RELEASE", "ROOT", "Place", "PlaceError", "enter", "prepare", "prepare_checkout", "prune"]
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASE = "forky"
@@ -65,7 +65,15 @@ def prepare_checkout(source: Path, venv: Path, work: Path, say: Say) -> Path:
         _must([str(bin_dir / "pip"), "install", "-q", "setuptools>=77", "Cython>=3.1", "starlette"], work / "pip.log")
         stamp.touch()
     _ours(source, venv, work, say, ("uvloop",))
+    (venv / "lasthop.sha256").touch()
     return bin_dir
+
+
+def prune(venv: Path, keep: int) -> None:
+    """Remove the venvs of other checkouts but those installed last."""
+    stamps = sorted(venv.parent.glob(f"{venv.name}-*/lasthop.sha256"), key=lambda stamp: stamp.stat().st_mtime)
+    for stamp in stamps[:-keep]:
+        shutil.rmtree(stamp.parent)
 
 
 def _venv(venv: Path, work: Path, say: Say) -> Path:

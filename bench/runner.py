@@ -18,7 +18,7 @@ from bench.figures import Latency, Run, Table
 from bench.hop import Hop
 from bench.load import Counts, LoadFailed
 from bench.loadgen import PATHS
-from bench.loads import Loads
+from bench.loads import GENERATOR_SECONDS, SLOWEST_RATE, Loads
 from bench.process import ServerFailed, ServerProcess, cpu_seconds, free_port, memory
 from bench.progress import Progress
 from bench.scenarios import CLIENT_APP, MEMORY_RUNS, POST_BODY, ROAD_APP, SOAK, Scenario
@@ -28,8 +28,8 @@ __all__ = ["Bench", "Plan", "Target"]
 
 CALIBRATION_SECONDS = 0.4
 SETTLE_SECONDS = 0.5
-TIMEOUT_FACTOR = 6
-"""A run may last so many times its planned duration, and ten seconds, before it is ended."""
+TIMEOUT_SECONDS = GENERATOR_SECONDS + 10
+"""A run may last so long, and six times its planned duration, before it is ended."""
 
 HERE = Path(__file__).parent
 
@@ -228,7 +228,7 @@ class Bench:
         return True
 
     def _calibrate(self, target: Target, scenario: Scenario) -> int:
-        counts = self.loads.run(self._argv(target, scenario, seconds=CALIBRATION_SECONDS), 70)
+        counts = self.loads.run(self._argv(target, scenario, seconds=CALIBRATION_SECONDS), TIMEOUT_SECONDS)
         if counts.ok <= 0:
             raise LoadFailed("no request was answered in the warm-up")
         return scenario.sized(counts.ok / counts.seconds, self.plan.seconds)
@@ -270,7 +270,7 @@ class Bench:
         process.must_live()
         self.commands.setdefault(scenario.id, argv)
         before = cpu_seconds(process.pid)
-        counts = self.loads.run(argv, TIMEOUT_FACTOR * self.plan.seconds + 70)
+        counts = self.loads.run(argv, TIMEOUT_SECONDS + 6 * self.plan.seconds)
         used = cpu_seconds(process.pid) - before
         process.must_live()
         self._empty_log(target.server)
@@ -331,4 +331,4 @@ class Bench:
         """Put the soak's requests to the server in this scenario; return how many failed."""
         self.progress.say(f"soak: {self.plan.soak:,} requests, {scenario.heading}")
         argv = self._argv(target, scenario, requests=scenario.sized(self.plan.soak, 1))
-        return self.loads.run(argv, 60 + self.plan.soak / 1000).failed
+        return self.loads.run(argv, TIMEOUT_SECONDS + self.plan.soak / SLOWEST_RATE).failed

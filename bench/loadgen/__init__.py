@@ -58,10 +58,12 @@ def build(folder: Path, compiler: str = "", flags: Sequence[str] = FLAGS) -> Pat
 def arguments(
     program: Path, port: int, clients: int, streams: int, *, styles: str = "", http1: bool = False, requests: int = 0,
     seconds: float = 0, rate: float = 0, first: int = 0, repeat: bool = False, post: int = 0, answer: int | None = None,
+    timeout: float = 0,
 ) -> list[str]:
     """Return the argv of a run: so many requests or seconds, as fast as answers come or at that rate.
 
-    `styles` are those of HPACK, for HTTP/2; `first` is the number of the first request; `answer` the body's length.
+    `styles` are those of HPACK, for HTTP/2; `first` is the number of the first request; `answer` the body's length;
+    what is unanswered after `timeout` seconds has failed.
     """
     argv = [str(program), f"--connections={clients}", f"--streams={streams}", f"--authority={AUTHORITY}"]
     argv += ["--protocol=h1"] if http1 else [f"--style={styles or 'go'}"]
@@ -71,6 +73,7 @@ def arguments(
     argv += ["--repeat"] if repeat else []
     argv += [f"--post={post}"] if post else []
     argv += [f"--answer={answer}"] if answer is not None else []
+    argv += [f"--timeout={timeout:g}"] if timeout else []
     return [*argv, f"127.0.0.1:{port}"]
 
 

@@ -139,8 +139,7 @@ static void end_stream(struct connection *connection, struct slot *slot) {
     slot_done(connection, slot, slot->answered && !slot->refused && complete);
 }
 
-static void data(struct connection *connection, const uint8_t *bytes, size_t length) {
-    (void)bytes;
+static void data(struct connection *connection, size_t length) {
     struct slot *slot = slot_of(connection, connection->data_stream);
     size_t body = length;
     connection->data_left -= (uint32_t)length;
@@ -264,7 +263,7 @@ bool http2_received(struct connection *connection) {
         size_t have = in->end - in->start;
         if (connection->data_left) {
             size_t size = have < connection->data_left ? have : connection->data_left;
-            data(connection, at, size);
+            data(connection, size);
             in->start += size;
             continue;
         }
@@ -282,7 +281,7 @@ bool http2_received(struct connection *connection) {
             connection->padding = padded ? at[FRAME_HEAD] : 0;
             in->start += FRAME_HEAD + padded;
             if (!connection->data_left)
-                data(connection, at, 0);
+                data(connection, 0);
             continue;
         }
         if (have < FRAME_HEAD + length)

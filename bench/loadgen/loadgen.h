@@ -36,7 +36,7 @@ struct heads {
     uint64_t seed;
     const char *authority;
     size_t post;        /* body bytes of each request; 0: GET */
-    bool repeat;        /* every head is that of the first request */
+    bool repeat;        /* every head is that of the first request, its path / */
 };
 
 void request_make(struct request *request, const struct heads *heads, uint64_t number);

@@ -23,7 +23,7 @@ static const char HELP[] =
     "                              latency counts from when a request was due\n"
     "  --first N                   number of the first request (0): the same number and seed, the same request\n"
     "  --seed N                    (1)\n"
-    "  --repeat                    every head is the same\n"
+    "  --repeat                    every head is the same, its path /\n"
     "  --authority NAME            (shop.example)\n"
     "  --post BYTES                POST a body of so many bytes\n"
     "  --answer BYTES              expected length of each answer's body (any)\n"

@@ -128,7 +128,10 @@ void request_make(struct request *request, const struct heads *heads, uint64_t n
     else
         add_text(request, ":method", "", 2, 2, "GET");
     add_text(request, ":scheme", "", 6, 6, "http");
-    FIELD(":path", "", 4, put_path(end, other));
+    if (heads->repeat)
+        add_text(request, ":path", "", 4, 4, "/");
+    else
+        FIELD(":path", "", 4, put_path(end, other));
     add_text(request, ":authority", "Host", 1, 0, heads->authority);
     FIELD("user-agent", "User-Agent", 58, put_agent(end, user % AGENTS));
     add_text(request, "accept", "Accept", 19, 0, ACCEPT);

@@ -128,6 +128,7 @@ def test_repeated_heads_are_all_the_same(generator: Generator, protocol: str) ->
     with serving(record) as port:
         generator.figures(port, f"--protocol={protocol}", "--requests=200", "--repeat")
     assert {len(values) for values in record.values.values()} == {1}
+    assert record.values[":path"] == {"/"}
 
 
 @pytest.mark.parametrize("size", [0, 40, 300, 1000, 4096, 65536])
