@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from appserver.apps.asgi.application import AsgiApplication
-from appserver.apps.asgi.host import Host
+from appserver.config.options import LifespanOptions
 from appserver.contract import Application, Receiver
+from appserver.http.answer import AnswerContext
 from tests.support.asgi import body, make_request, start
 from tests.support.clock import ClockLoop
 from tests.support.streams import RecordingStream
+
+
+def serve(loop: ClockLoop, app: Any, mode: str = "off") -> AsgiApplication:
+    application = AsgiApplication(app, AnswerContext(has_date=False), LifespanOptions(mode=mode))
+    loop.finish(application.startup())
+    return application
 
 
 def test_a_request_is_taken_and_then_run(loop: ClockLoop) -> None:
@@ -20,7 +27,7 @@ def test_a_request_is_taken_and_then_run(loop: ClockLoop) -> None:
         await send(start(200))
         await send(body(b"hello"))
 
-    application, stream = AsgiApplication(Host(app, loop, dated=False)), RecordingStream()
+    application, stream = serve(loop, app), RecordingStream()
     assert isinstance(application, Application)
 
     receiver = application.begin(make_request(path="/x"), stream)
@@ -39,7 +46,7 @@ def test_requests_are_exchanges_of_their_own(loop: ClockLoop) -> None:
         await send(start(200))
         await send(body(scope["path"].encode()))
 
-    application = AsgiApplication(Host(app, loop, dated=False))
+    application = serve(loop, app)
     streams = [RecordingStream() for _ in range(3)]
     receivers = [
         application.begin(make_request(path=f"/{number}"), stream) for number, stream in enumerate(streams)

@@ -21,12 +21,12 @@ Converse = Callable[..., Talk]
 
 HELLO = [("respond", 200, [(b"x", b"y")], False), ("write", b"hello", True)]
 ERROR_500 = [
-    ("respond", 500, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"22")], False),
-    ("write", b"Internal Server Error\n", True),
+    ("respond", 500, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"26")], False),
+    ("write", b"500 Internal Server Error\n", True),
 ]
 CUT_503 = [
-    ("respond", 503, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"20")], False),
-    ("write", b"Service Unavailable\n", True),
+    ("respond", 503, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"24")], False),
+    ("write", b"503 Service Unavailable\n", True),
 ]
 BROKEN_OFF = ("reset", Reset.INTERNAL_ERROR)
 
@@ -134,7 +134,7 @@ def test_a_failure_is_answered_500_and_logged_once(
     talk = converse(app, method="POST", path="/café")
 
     assert talk.said == ERROR_500
-    assert talk.watcher.done == [(500, 22)]
+    assert talk.watcher.done == [(500, 26)]
     values = log.only(Event.APPLICATION_FAILED)
     assert re.fullmatch("[0-9a-f]{12}", values["request_id"])
     assert (values["method"], values["path"]) == ("POST", "/café")
@@ -174,10 +174,10 @@ def test_head_is_answered_500_without_a_body(converse: Converse, log: EventLog) 
 
 def test_a_500_has_date_and_server_too(converse: Converse, log: EventLog) -> None:
     talk = converse(raises, run=False)
-    talk.host.date, talk.host.server = (b"date", b"now"), (b"server", b"ours")
+    talk.answers.date, talk.answers.server = (b"date", b"now"), (b"server", b"ours")
     talk.run()
 
-    assert talk.said[0][2][-2:] == [(b"date", b"now"), (b"server", b"ours")]
+    assert talk.said[0][2][:2] == [(b"date", b"now"), (b"server", b"ours")]
 
 
 def test_a_failure_after_the_head_is_broken_off(converse: Converse, log: EventLog) -> None:
@@ -373,7 +373,7 @@ def test_a_running_request_is_known_until_it_is_over(converse: Converse) -> None
 
 def test_nobody_watches(converse: Converse) -> None:
     talk = converse(hello, run=False)
-    talk.host.observer = None
+    talk.answers.observer = None
     talk.run()
 
     assert talk.said == HELLO

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from appserver.contract import Reset
-from appserver.errors import ApplicationError, BodyTooLong, BodyTooShort, InvalidMessage, UnexpectedMessage
+from appserver.errors import (
+    ApplicationError,
+    BodyTooLong,
+    BodyTooShort,
+    ClientDisconnected,
+    InvalidMessage,
+    UnexpectedMessage,
+)
 from appserver.events import Event
 from tests.support.asgi import Talk, body, hint, start, trailers
 from tests.support.events import EventLog
@@ -25,7 +32,8 @@ PHASES: dict[str, tuple[dict[str, Any], ...]] = {
     "BODY": (start(),),
     "TRAILERS": (start(trailers=True), body()),
     "DONE": (start(), body()),
-    "GONE": (),
+    "LOST": (),
+    "BROKEN": (start(200, [(b"content-length", b"0")]),),
 }
 MESSAGES: dict[str, dict[str, Any]] = {
     "http.response.start": start(),
@@ -51,14 +59,17 @@ def enter(converse: Converse, phase: str) -> Talk:
     talk = converse(trailers_accepted=True)
     for message in PHASES[phase]:
         talk.send(message)
-    if phase == "GONE":
+    if phase == "LOST":
         talk.on_lost()
+    elif phase == "BROKEN":
+        with pytest.raises(BodyTooLong):
+            talk.send(body(b"more than nothing"))
     return talk
 
 
 def test_the_table_is_whole() -> None:
-    assert tuple(PHASES) == LATE._PHASES
-    assert len(LATE.SEND) == len(PHASES)
+    assert tuple(PHASES) == LATE.PHASES
+    assert LATE.PHASES.index("DONE") == LATE._DONE == len(LATE.SEND)
     assert {kind for table in LATE.SEND for kind in table} == set(HEARD)
 
 
@@ -66,14 +77,16 @@ def test_the_table_is_whole() -> None:
 @pytest.mark.parametrize("phase", PHASES)
 def test_each_cell_of_the_table(converse: Converse, phase: str, kind: str) -> None:
     talk = enter(converse, phase)
-    allowed = LATE.SEND[list(PHASES).index(phase)]
+    number = list(PHASES).index(phase)
+    allowed = LATE.SEND[number] if number < LATE._DONE else {}
     before = list(talk.said)
 
     if kind in allowed:
         talk.send(MESSAGES[kind])
         assert [call[0] for call in talk.said[len(before):]] == [HEARD[kind]]
-    elif phase == "GONE":
-        talk.send(MESSAGES[kind])
+    elif phase == "LOST":
+        with pytest.raises(ClientDisconnected, match="the client is gone"):
+            talk.send(MESSAGES[kind])
         assert talk.said == before
         assert talk.stream.late == []
     else:
@@ -177,7 +190,7 @@ def test_fields_may_come_from_anything_iterable(converse: Converse) -> None:
 
 def test_the_applications_list_is_not_ours_to_change(converse: Converse) -> None:
     talk = converse()
-    talk.host.date = (b"date", b"now")
+    talk.answers.date = (b"date", b"now")
     headers = [(b"x", b"y")]
     talk.send(start(200, headers))
 
@@ -187,7 +200,7 @@ def test_the_applications_list_is_not_ours_to_change(converse: Converse) -> None
 
 def test_date_and_server_where_the_application_has_none(converse: Converse) -> None:
     talk = converse()
-    talk.host.date, talk.host.server = (b"date", b"ours"), (b"server", b"ours")
+    talk.answers.date, talk.answers.server = (b"date", b"ours"), (b"server", b"ours")
     talk.send(start(200, [(b"Server", b"mine"), (b"date", b"mine")]))
 
     assert talk.said == [("respond", 200, [(b"server", b"mine"), (b"date", b"mine")], False)]
@@ -317,14 +330,15 @@ def test_a_body_shorter_than_promised_is_broken_off(converse: Converse, log: Eve
     assert "before its content-length" in str(log.only(Event.APPLICATION_BROKE_ASGI)["reason"])
 
 
-def test_after_breaking_off_sends_are_quiet(converse: Converse) -> None:
+def test_after_breaking_off_nothing_is_sent(converse: Converse) -> None:
     talk = converse()
     talk.send(start(200, [(b"content-length", b"1")]))
     with pytest.raises(BodyTooLong):
         talk.send(body(b"12"))
 
-    talk.send(body(b"3"))
-    talk.send(start())
+    for message in (body(b"3"), start()):
+        with pytest.raises(UnexpectedMessage, match="in phase BROKEN; allowed: nothing"):
+            talk.send(message)
     talk.leave()
 
     assert talk.said[1:] == [("write", b"1", False), ("reset", Reset.INTERNAL_ERROR)]
@@ -492,8 +506,7 @@ def test_a_client_that_leaves_frees_the_senders(converse: Converse) -> None:
 
     talk.on_lost()
 
-    assert [task.result() for task in waiting] == [None, None]
-    talk.send(body(b"quiet", more=True))
+    assert [type(task.exception()) for task in waiting] == [ClientDisconnected, ClientDisconnected]
     assert talk.stream.late == []
 
 
