@@ -115,7 +115,7 @@ cdef class Stream(ContractStream):
         self.remote_ended = ends
         if request is None:
             return self.refuse_head()
-        self.connect = request.method == "CONNECT"
+        self.connect = request.protocol is not None
         if not ends:
             self.request = request
             self.meter = head.meter(request.length)
