@@ -22,6 +22,7 @@ LF = 10
 COLON = 58
 SPACE = 32
 TAB = 9
+DEL = 127
 
 # Lower case of what a name may hold, else 0; what may not be in a value, its CRLF included.
 LOWER = bytes(0 if TOKEN_BAD[byte] else ord(chr(byte).lower()) for byte in range(256))
@@ -54,24 +55,27 @@ KNOWN = (
     b"x-envoy-expected-rq-timeout-ms x-original-uri x-request-start x-requested-with x-scheme x-trace-id x-url-scheme"
 ).split()
 BUCKETS = 1_024
-PROBES = 4
+PROBES = 8
+BLOCK = 16
 
 
-def _key_of(name: bytes) -> int:
-    key = 0
-    for byte in name:
-        key = (key * 33 + byte) & 0xFFFFFF
-    return key
+def _hash(name: bytes, at: int, mark: int) -> int:
+    """Return the bucket of a name in any case: of its length, its first, middle and last byte."""
+    size = mark - at
+    first = name[at] | 32
+    middle = name[at + (size >> 1)] | 32
+    last = name[mark - 1] | 32
+    return (size * 89 + first * 31 + middle * 113 + last * 7) & (BUCKETS - 1)
 
 
 def _make_names() -> list[bytes | None]:
-    """Return the known names by hash, the more frequent ones first."""
+    """Return the known names by bucket, the more frequent ones first. They are of small letters, digits and "-"."""
     names: list[bytes | None] = [None] * (BUCKETS + PROBES)
     for name in KNOWN:
-        place = _key_of(name) & (BUCKETS - 1)
-        while names[place] is not None:
-            place += 1
-        names[place] = name
+        bucket = _hash(name, 0, len(name))
+        while names[bucket] is not None:
+            bucket += 1
+        names[bucket] = name
     return names
 
 
@@ -119,14 +123,8 @@ class FieldReader:
             if text[at] == CR:
                 return self._end(data, at)
             stop = min(size, at + max_line)
-            # The name, and a hash of it that knows no case.
             mark = at
-            key = 0
-            while mark < stop:
-                byte = lower[text[mark]]
-                if byte == 0:
-                    break
-                key = (key * 33 + byte) & 0xFFFFFF
+            while mark < stop and lower[text[mark]] != 0:
                 mark += 1
             value = mark + 1
             if mark == at or (mark < stop and text[mark] != COLON):
@@ -134,7 +132,7 @@ class FieldReader:
                 break
             while value < stop and (text[value] == SPACE or text[value] == TAB):
                 value += 1
-            after = self._take(data, at, mark, key, value, stop, head)
+            after = self._take(data, at, mark, value, stop, head)
             if after == 0:
                 if stop == at + max_line and not self.refused:
                     head.fail(431, "a field is longer than limit.field_size")
@@ -161,7 +159,7 @@ class FieldReader:
         self.refused = True
         self.reason = reason
 
-    def _take(self, data: bytes, at: int, mark: int, key: int, value: int, stop: int, head: Head) -> int:
+    def _take(self, data: bytes, at: int, mark: int, value: int, stop: int, head: Head) -> int:
         """Take one line; return where the next begins, 0 if this one is wrong or not whole."""
         if value >= stop:
             return 0
@@ -169,7 +167,7 @@ class FieldReader:
         place = self._place
         is_kept = place < KEPT_SIZE * MAX_KEPT
         last: bytes | None = kept[place] if is_kept else None
-        name = _find_name(data, at, mark, key, last)
+        name = _find_name(data, at, mark, last)
         before: bytes | None = kept[place + 1] if is_kept and last is name else None
         if before is not None and before is not VARIES:
             after = _end_if_same(data, value, stop, before)
@@ -183,7 +181,7 @@ class FieldReader:
                 return after
         text = data
         bad = STOP
-        end = value
+        end = _skip_text(data, value, stop)
         while end < stop and bad[text[end]] == 0:
             end += 1
         if end < stop and (text[end] != CR or (end + 1 < stop and text[end + 1] != LF)):
@@ -217,21 +215,66 @@ class FieldReader:
             kept[place + 1] = value
 
 
-def _find_name(data: bytes, at: int, mark: int, key: int, last: bytes | None) -> bytes:
+def _find_name(data: bytes, at: int, mark: int, last: bytes | None) -> bytes:
     """Return a name in lower case: a known one, else the last one of its place, else a new one."""
     names = NAMES
-    bucket = key & (BUCKETS - 1)
+    bucket = _hash(data, at, mark)
     for _ in range(PROBES):
         name = names[bucket]
         if name is None:
             break
-        if _is_name(data, at, mark, name):
+        if _is_known(data, at, mark, name):
             return name
         bucket += 1
     if last is not None and _is_name(data, at, mark, last):
         return last
     text = data
     return text[at:mark].lower()
+
+
+# The loops below have no way out, so that they are vector instructions.
+
+
+def _is_known(data: bytes, at: int, mark: int, name: bytes) -> bool:
+    """Tell whether a token is this known name, in any case."""
+    size = mark - at
+    if len(name) != size:
+        return False
+    text = data
+    known = name
+    differs = 0
+    for index in range(size):
+        differs |= (text[at + index] | 32) ^ known[index]
+    return differs == 0
+
+
+def _end_if_same(data: bytes, at: int, stop: int, value: bytes) -> int:
+    """Return where a line ends if this is its value, else 0."""
+    size = len(value)
+    end = at + size
+    if end + 2 > stop:
+        return 0
+    text = data
+    last = value
+    if text[end] != CR or text[end + 1] != LF:
+        return 0
+    differs = 0
+    for index in range(size):
+        differs |= text[at + index] ^ last[index]
+    return end + 2 if differs == 0 else 0
+
+
+def _skip_text(data: bytes, at: int, stop: int) -> int:
+    """Return how far there are only bytes that a value may hold, at least up to the last whole block."""
+    text = data
+    while at + BLOCK <= stop:
+        special = 0
+        for index in range(BLOCK):
+            special |= (text[at + index] < SPACE) | (text[at + index] == DEL)
+        if special:
+            break
+        at += BLOCK
+    return at
 
 
 def _is_name(data: bytes, at: int, mark: int, name: bytes) -> bool:
@@ -244,15 +287,3 @@ def _is_name(data: bytes, at: int, mark: int, name: bytes) -> bool:
             return False
         at += 1
     return True
-
-
-def _end_if_same(data: bytes, at: int, stop: int, value: bytes) -> int:
-    """Return where a line ends if this is its value, else 0."""
-    if at + len(value) + 2 > stop:
-        return 0
-    text = data
-    for byte in value:
-        if text[at] != byte:
-            return 0
-        at += 1
-    return at + 2 if text[at] == CR and text[at + 1] == LF else 0

@@ -54,7 +54,8 @@ class Http1Stream(Stream):
     """
 
     __slots__ = (
-        "_bodiless", "_chunked", "_ended", "_left", "_persistent", "_size", "_size_line", "_tunnel", "_wire", "awaits", "request", "responded",
+        "_bodiless", "_chunked", "_ended", "_left", "_persistent", "_size", "_size_line", "_tunnel", "_wire", "awaits",
+        "request", "responded",
     )  # fmt: skip
 
     def open(self, wire: Wire, request: Request, writable: bool) -> None:

@@ -33,8 +33,8 @@ class Wire:
     """One transport. `out` is written in one piece, `queued` is the size of the body bytes in it."""
 
     __slots__ = (
-        "_call_soon", "_context", "_corked", "_lost", "_owed", "_owed_pieces", "_paused", "_reading_paused", "_scheduled", "_turn", "_write", "_writelines",
-        "_written", "_yielding", "out", "queued", "transport",
+        "_call_soon", "_context", "_corked", "_lost", "_owed", "_owed_pieces", "_paused", "_reading_paused", "_scheduled",
+        "_turn", "_write", "_writelines", "_written", "_yielding", "out", "queued", "transport",
     )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:

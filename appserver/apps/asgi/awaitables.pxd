@@ -1,6 +1,7 @@
 cimport cython
 
-from appserver.http.answer cimport Answer
+from appserver.contract cimport Request, Stream
+from appserver.http.answer cimport Answer, AnswerContext
 
 cdef str REUSED
 
@@ -8,6 +9,7 @@ cdef class Sending
 
 cdef class Channel(Answer):
     cdef public Sending spare
+    cpdef open_channel(self, AnswerContext context, Request request, Stream stream)
     cpdef next_message(self)
     cpdef take_message(self, message)
 

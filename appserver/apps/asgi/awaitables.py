@@ -10,7 +10,8 @@ from collections.abc import Coroutine, Generator, MutableMapping
 from types import TracebackType
 from typing import Any
 
-from appserver.http.answer import Answer
+from appserver.contract import Request, Stream
+from appserver.http.answer import Answer, AnswerContext
 
 __all__ = ["Channel", "Message", "Receiving", "Sending"]
 
@@ -25,6 +26,11 @@ class Channel(Answer):
     """
 
     __slots__ = ("spare",)
+
+    def open_channel(self, context: AnswerContext, request: Request, stream: Stream) -> None:
+        """Begin."""
+        self.open_answer(context, request, stream)
+        self.spare: Sending | None = None
 
     def next_message(self) -> Message | None:
         """Return what `receive` has to tell now, None if it must wait."""

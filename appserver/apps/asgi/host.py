@@ -40,7 +40,8 @@ class Host:
     def bind(self, loop: asyncio.AbstractEventLoop, eager: bool = EAGER) -> None:
         """Run in `loop` from now on: `task` begins a coroutine there."""
         self.loop = loop
-        self.task = functools.partial(asyncio.Task, loop=loop, **({"eager_start": True} if eager else {}))
+        options: dict[str, Any] = {"eager_start": True} if eager else {}
+        self.task = functools.partial(asyncio.Task, loop=loop, **options)
 
     def report(self, request: Request, error: BaseException) -> None:
         """Log what a request's application did wrong, once, with an id to find it by."""

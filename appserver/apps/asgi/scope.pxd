@@ -4,6 +4,7 @@ from appserver.accepted cimport Peer
 from appserver.contract cimport Request
 
 cdef dict ASGI
+cdef str HTTP2
 
 @cython.final
 cdef class ScopeBuilder:

@@ -9,6 +9,7 @@ from appserver.contract import Request
 
 __all__ = ["ScopeBuilder"]
 
+HTTP2 = "2"
 ASGI: dict[str, str] = {"version": "3.0", "spec_version": "2.5"}
 
 
@@ -31,7 +32,7 @@ class ScopeBuilder:
         scope: dict[str, Any] = template.copy()
         scope["asgi"] = ASGI.copy()
         scope["extensions"] = {"http.response.early_hint": {}, "http.response.trailers": {}}
-        if request.version is not scope["http_version"]:
+        if request.version != HTTP2:
             scope["http_version"] = request.version
         if request.scheme is not peer.scheme:
             scope["scheme"] = request.scheme
@@ -52,7 +53,7 @@ class ScopeBuilder:
         return {
             "type": "http",
             "asgi": None,
-            "http_version": "2",
+            "http_version": HTTP2,
             "method": "",
             "scheme": peer.scheme,
             "path": "",

@@ -57,6 +57,11 @@ cdef class FrameWatch:                      # follows frame headers, and the ids
 
 # outbox.pxi
 
+cdef class Slice:                           # a part of a body, as a buffer
+    cdef bytes chunk
+    cdef Py_ssize_t offset, size
+
+
 cdef class Outbox:                          # the output of one take()
     cdef list buffers
     cdef uint8_t *scratch                   # small pieces are gathered here ...
@@ -95,6 +100,8 @@ cdef class Stream(ContractStream):
     cdef list fields                        # lent to nghttp2 until the head is serialised
     cdef list trailers                      # set by finish()
     cdef ByteQueue queue                    # None until something is written
+    cdef bytes body                         # being filled with DATA of this read ...
+    cdef Py_ssize_t body_size               # ... so far; None and 0 between two reads
     cdef Py_ssize_t owed                    # body bytes received and not granted
     cdef long long discarded                # body bytes that came after the answer was complete
     cdef bint responded, ended              # the application's side: head given, end given
@@ -115,6 +122,8 @@ cdef class Stream(ContractStream):
     # Bytes in, called by the callbacks
     cdef int take_head(self, bint ends) except -1
     cdef int take_body(self, const uint8_t *data, size_t size) except -1
+    cdef int gather_body(self, const uint8_t *data, Py_ssize_t size) except -1
+    cdef int deliver_body(self) except -1
     cdef int take_end(self, list trailers) except -1
     cdef int discard(self, Py_ssize_t size) except -1
     cdef int on_end_sent(self) except -1
@@ -150,6 +159,7 @@ cdef class Engine:
     cdef Stream streams                     # first of the list of open streams
     cdef Stream last                        # the stream of the last callback: bodies come in runs
     cdef list held                          # streams whose head waits for take()
+    cdef list receiving                     # streams whose body is delivered at the end of this read
     cdef readonly Py_ssize_t inflight
     cdef readonly Py_ssize_t queued         # bytes queued by all streams
     cdef bint blocked                       # some stream may not write: CONNECTION_QUEUE is full
@@ -165,6 +175,7 @@ cdef class Engine:
 
     # Bytes in
     cpdef receive(self, bytes data)
+    cdef int deliver_bodies(self) except -1
     cdef int feed(self, const uint8_t *data, Py_ssize_t size) except -1
     cdef bint is_late(self) except -1
     cdef int on_failure(self, int code) except -1

@@ -5,9 +5,11 @@ nghttp2 owns framing, HPACK, windows and stream states. Its own message validati
 judged by `http.message`, as for the pure engine. Policy and sockets are `h2.connection`'s.
 """
 
+cimport cython
+from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_SIZE
-from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
@@ -25,6 +27,9 @@ from appserver.contract import Reset
 from appserver.h2.engine import CONNECTION_QUEUE, MAX_CONTINUATIONS, MAX_RESPONSE_HEAD, STREAM_QUEUE, trailers_only
 from appserver.h2.growth import GROWTH_PING
 from appserver.http.message import DROP_CONNECTION, RESET
+
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **bytes, Py_ssize_t size) except -1
 
 cdef extern from *:
     """
@@ -65,6 +70,9 @@ cdef enum:
     SCRATCH = 65536
     # Smaller writes that wait behind others are gathered.
     GATHERED = 1024
+    # DATA frames of one read are delivered together, up to this size.
+    LARGEST_BODY = 65536
+    BULK = 4096
     # What fits into one DATA frame need not take turns.
     ONE_FRAME = 16384
     LARGEST_DATA = 65536

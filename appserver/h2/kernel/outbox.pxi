@@ -4,6 +4,26 @@
 cdef uint8_t *spare_scratch = NULL
 
 
+@cython.final
+@cython.freelist(64)
+cdef class Slice:
+    """Some bytes of a longer body, for the transport: a memoryview at a third of its price."""
+
+    def __len__(self):
+        return self.size
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, PyBytes_AS_STRING(self.chunk) + self.offset, self.size, 1, flags)
+
+
+cdef Slice make_slice(bytes chunk, Py_ssize_t offset, Py_ssize_t size):
+    cdef Slice part = Slice.__new__(Slice)
+    part.chunk = chunk
+    part.offset = offset
+    part.size = size
+    return part
+
+
 cdef class Outbox:
     def __dealloc__(self):
         free(self.scratch)
@@ -53,7 +73,7 @@ cdef class Outbox:
         if size == PyBytes_GET_SIZE(chunk):
             self.buffers.append(chunk)
         else:
-            self.buffers.append(memoryview(chunk)[offset : offset + size])
+            self.buffers.append(make_slice(chunk, offset, size))
         return 0
 
     cdef int seal(self) except -1:

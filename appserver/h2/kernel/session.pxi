@@ -39,6 +39,7 @@ cdef class Engine:
         self.outbox = Outbox.__new__(Outbox)
         self.growth = WindowGrowth(settings.stream_window, settings.max_window)
         self.held = []
+        self.receiving = []
         self.max_streams = settings.max_concurrent_streams
         self.connection_window = settings.connection_window
         option = make_options()
@@ -87,8 +88,21 @@ cdef class Engine:
                 self.feed(base + fed, at - 9 - fed)
                 fed = at - 9
             if self.is_late():
+                self.deliver_bodies()
                 return
         self.feed(base + fed, size - fed)
+        self.deliver_bodies()
+
+    cdef int deliver_bodies(self) except -1:
+        cdef Stream stream
+        cdef list receiving
+        if self.receiving:
+            receiving, self.receiving = self.receiving, []
+            self.busy = True
+            for stream in receiving:
+                stream.deliver_body()
+            self.busy = False
+        return 0
 
     cdef bint is_late(self) except -1:
         # Is the DATA frame that comes for a stream that is over?

@@ -135,11 +135,47 @@ cdef class Stream(ContractStream):
             verdict = self.meter.take(size)
             if verdict:
                 return self.refuse_body(verdict)
-        self.receiver.on_body(PyBytes_FromStringAndSize(<const char *> data, size))
+        return self.gather_body(data, size)
+
+    cdef int gather_body(self, const uint8_t *data, Py_ssize_t size) except -1:
+        # An upload comes in DATA frames of 16 KiB, several to a read: the application hears of them at once.
+        cdef Py_ssize_t capacity
+        if self.body is not None and self.body_size + size > PyBytes_GET_SIZE(self.body):
+            self.deliver_body()
+        if self.body is None:
+            capacity = LARGEST_BODY if size >= BULK else size
+            if self.meter is not None and self.meter.length >= 0:
+                capacity = min(self.meter.length - self.meter.received + size, capacity)
+            self.body = PyBytes_FromStringAndSize(NULL, max(size, capacity))
+            self.engine.receiving.append(self)
+        memcpy(PyBytes_AS_STRING(self.body) + self.body_size, data, size)
+        self.body_size += size
+        return 0
+
+    cdef int deliver_body(self) except -1:
+        cdef PyObject *body
+        cdef Py_ssize_t size = self.body_size
+        if self.body is None:
+            return 0
+        if size < PyBytes_GET_SIZE(self.body):
+            # Nobody else has seen it yet.
+            body = <PyObject *> self.body
+            Py_INCREF(self.body)
+            self.body = None
+            _PyBytes_Resize(&body, size)
+            chunk = <bytes> body
+            Py_DECREF(chunk)
+        else:
+            chunk, self.body = self.body, None
+        self.body_size = 0
+        if self.receiver is not None:
+            self.receiver.on_body(chunk)
         return 0
 
     cdef int take_end(self, list trailers) except -1:
-        cdef Receiver receiver = self.receiver
+        cdef Receiver receiver
+        self.deliver_body()
+        receiver = self.receiver
         self.remote_ended = True
         self.request = None
         if receiver is None or (self.ended and not self.tunnel):
@@ -186,23 +222,24 @@ cdef class Stream(ContractStream):
         elif head.verdict == VERDICT_RESET:
             self.reset(PROTOCOL_ERROR)
         else:
-            engine.owner.refuse(self, head.refused(engine.peer, "2"), head.verdict)
+            engine.owner.refuse(self, head.refused(engine.peer, "2"), head.verdict, None)
         return 0
 
     cdef int refuse_body(self, int verdict) except -1:
         # Not what was announced, or too long: the exchange is over.
-        cdef Receiver receiver = self.receiver
+        cdef Receiver receiver
         cdef object owner = self.engine.owner
-        self.receiver = None
+        self.deliver_body()
+        receiver, self.receiver = self.receiver, None
         if verdict == VERDICT_RESET:
             owner.on_fault("a body that is not as long as its content-length, or wrong trailers")
             self.reset(PROTOCOL_ERROR)
         else:
             owner.on_fault("the body is longer than limit.request_body")
-            if self.responded:
-                self.reset(CANCEL)
-            else:
-                owner.refuse(self, self.request, verdict)
+            if not self.responded:
+                owner.refuse(self, self.request, verdict, receiver)
+                return 0
+            self.reset(CANCEL)
         if receiver is not None:
             receiver.on_lost()
         return 0
@@ -329,9 +366,11 @@ cdef class Stream(ContractStream):
 
     cdef int close(self) except -1:
         # nghttp2 is done with this stream, or the connection is: the one place where it ends.
-        cdef Receiver receiver = self.receiver
+        cdef Receiver receiver
         if self.engine is None:
             return 0
+        self.deliver_body()
+        receiver = self.receiver
         self.drop_queue()
         self.engine = None
         self.receiver = None

@@ -80,7 +80,7 @@ class MemoryTransport:
         self.resets = struct.unpack("ii", value) == (1, 0)
 
     def close(self) -> None:
-        assert not self.ended
+        assert not self.closed
         self.closed = True
 
     def abort(self) -> None:

@@ -1,4 +1,4 @@
-"""The order of things on one connection: turns, pauses, patience, and its end."""
+"""The order of things on one connection: turns, pauses, deadlines, and its end."""
 
 from __future__ import annotations
 
@@ -262,6 +262,43 @@ class TestEarlyAnswers:
         assert talk.transport.ended
         assert talk.heard == OK
 
+    def test_a_declared_rest_that_is_too_long_is_told_in_the_head(self) -> None:
+        """The client knows at once that it need not send all of it."""
+        short = Talk(never, limits=SHORT_DISCARD).say(post(65_536))
+        long = Talk(never, limits=SHORT_DISCARD).say(post(65_537))
+        for talk in (short, long):
+            talk.calls[0].stream.respond(200, [(b"content-length", b"2")], False)
+            talk.turn()
+        assert b"connection: close" not in short.heard
+        assert b"connection: close" in long.heard
+
+    def test_nothing_is_read_on_where_nothing_is_to_be_discarded(self) -> None:
+        talk = Talk(at_once, limits=Limits(8_190, 100, 16_384, 65_536, 0, 0)).say(CHUNKED)
+        assert talk.heard == OK
+        assert talk.transport.half_closed
+
+    def test_a_rest_that_does_not_come_is_not_waited_for(self) -> None:
+        talk = Talk(at_once, discard=5.0, keep_alive=75.0).say(post(100) + b"x")
+        talk.connection.tick(0.0)
+        talk.say(b"x")
+        talk.connection.tick(4.9)
+        assert not talk.transport.ended
+        talk.connection.tick(5.0)
+        assert talk.transport.closed
+        assert talk.heard == OK
+
+    def test_after_the_bound_it_lingers_no_longer_than_the_rest_of_the_time(self) -> None:
+        talk = Talk(at_once, limits=SHORT_DISCARD, discard=5.0).say(CHUNKED)
+        talk.connection.tick(0.0)
+        talk.say(b"fffff\r\n" + bytes(70_000))
+        assert talk.transport.half_closed
+        assert not talk.transport.closed
+        talk.connection.tick(3.0)
+        talk.say(bytes(70_000))
+        talk.connection.tick(5.0)
+        assert talk.transport.aborted
+        assert talk.heard == OK
+
     def test_a_rest_that_breaks_the_protocol_gets_no_second_answer(self) -> None:
         talk = Talk(at_once).say(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"x\r\n" + GET)
         assert talk.heard == OK
@@ -296,22 +333,57 @@ class TestClientGone:
         talk.turn()
         assert talk.transport.writes == []
 
-    def test_half_closed_it_is_still_answered(self) -> None:
+    def test_half_closed_it_is_told_and_still_answered(self) -> None:
         talk = Talk(never).say(GET)
         assert talk.hang_up()
+        assert talk.calls[0].half_closed
         assert not talk.calls[0].lost
         talk.calls[0].answer()
         assert talk.heard == OK
         assert talk.transport.closed
+
+    def test_half_closed_while_it_is_answered(self) -> None:
+        talk = Talk(never).say(GET)
+        stream = talk.calls[0].stream
+        stream.respond(200, [(b"content-length", b"4")], False)
+        stream.write(b"so", False)
+        talk.turn()
+        assert talk.hang_up()
+        assert talk.calls[0].half_closed
+        stream.write(b"on", True)
+        assert talk.heard.endswith(b"\r\n\r\nsoon")
+        assert talk.transport.closed
+
+    def test_half_closed_after_a_whole_body(self) -> None:
+        talk = Talk(never).say(post(5) + b"hello")
+        assert talk.hang_up()
+        assert talk.calls[0].half_closed
+        talk.calls[0].answer()
+        assert talk.heard == OK
+
+    def test_half_closed_while_the_rest_is_discarded(self) -> None:
+        talk = Talk(at_once).say(post(5) + b"he")
+        assert not talk.hang_up()
+        assert talk.heard == OK
 
     def test_half_closed_with_requests_waiting(self) -> None:
         talk = Talk(never).say(get(b"/1") + get(b"/2") + b"GET /cut")
         assert talk.hang_up()
         talk.calls[0].answer()
         talk.turn()
+        assert [call.half_closed for call in talk.calls] == [True, True]
         talk.calls[1].answer()
         talk.turn()
         assert talk.heard == OK + OK
+        assert talk.transport.closed
+
+    def test_half_closed_with_a_body_that_waits_and_is_cut(self) -> None:
+        talk = Talk(never).say(get(b"/1") + post(5) + b"he")
+        assert talk.hang_up()
+        talk.calls[0].answer()
+        talk.turn()
+        assert [call.lost for call in talk.calls] == [False, True]
+        assert talk.heard == OK
         assert talk.transport.closed
 
     def test_half_closed_between_an_answer_and_the_turn(self) -> None:
@@ -401,7 +473,45 @@ class TestWriting:
         assert len(talk.transport.writes) == 1
 
 
-class TestPatience:
+    def test_a_stream_without_end_gives_others_a_turn(self) -> None:
+        """The client is as fast as the application: the transport is never full."""
+        talk = Talk(never).say(GET)
+        call = talk.calls[0]
+        call.stream.respond(200, [], False)
+        written = 0
+        while call.stream.writable:
+            call.stream.write(bytes(16_384), False)
+            written += 16_384
+        assert 1_000_000 < written < 1_200_000
+        assert call.writable_again == 0
+        talk.turn()
+        assert call.stream.writable
+        assert call.writable_again == 1
+
+    def test_small_writes_count_for_what_they_cost(self) -> None:
+        talk = Talk(never).say(GET)
+        stream = talk.calls[0].stream
+        stream.respond(200, [], False)
+        for _ in range(2_000):
+            stream.write(b"x", False)
+        assert len(talk.transport.writes) == 1
+        talk.turn()
+        assert talk.heard.endswith(b"1\r\nx\r\n" * 2_000)
+
+    def test_small_pieces_of_a_body_count_for_what_they_cost(self) -> None:
+        talk = Talk(never, limits=Limits(8_190, 100, 16_384, 65_536, 0))
+        talk.app.grants = False
+        talk.say(post(1_000_000))
+        pieces = 0
+        while not talk.transport.reading_paused:
+            talk.say(b"xy")
+            pieces += 1
+        assert pieces < 262_144 / 64
+        talk.calls[0].stream.grant(2 * pieces)
+        assert not talk.transport.reading_paused
+
+
+class TestDeadlines:
     def test_a_head_has_one_deadline_however_it_drips(self) -> None:
         talk = Talk(request_head=10.0)
         for second in range(20):
@@ -422,7 +532,7 @@ class TestPatience:
         assert talk.transport.closed
         assert talk.heard == OK
 
-    def test_requests_renew_the_patience(self) -> None:
+    def test_requests_renew_the_deadline(self) -> None:
         talk = Talk(keep_alive=75.0)
         for second in range(0, 300, 50):
             talk.say(GET)
@@ -582,6 +692,41 @@ def test_a_refusal_is_a_whole_response() -> None:
     assert talk.responses() == [(400, b"400 Bad Request\n")]
     assert b"connection: close\r\n" in talk.heard
     assert b"\r\ndate: " in talk.transport.writes[0]
+
+
+def test_a_refusal_is_observed() -> None:
+    talk = Talk().say(b"PUT /x?y HTTP/1.1\r\nX: y\r\n\r\n")
+    assert talk.log.done == [("PUT", "/x", 400, 16)]
+    assert Talk().say(b"nonsense\r\n\r\n").log.done == [("", "", 400, 16)]
+    slow = Talk().say(GET[:20])
+    for second in (0.0, 10.0):
+        slow.connection.tick(second)
+    assert slow.log.done == [("GET", "/", 408, 20)]
+
+
+def test_one_of_a_request_that_was_begun_is_told_to_its_application_alone() -> None:
+    """It has the request's clock, and tells the observer."""
+    talk = Talk(never).say(CHUNKED, b"x\r\n")
+    assert talk.calls[0].refused == (400, 16)
+    assert talk.log.done == []
+    cut = Talk(never).say(GET)
+    cut.connection.terminate()
+    assert cut.calls[0].refused == (503, 24)
+    begun = Talk(never).say(GET)
+    begun.calls[0].stream.respond(200, [], False)
+    begun.connection.terminate()
+    assert begun.calls[0].refused is None
+    assert begun.calls[0].lost
+
+
+def test_a_cut_answer_that_only_the_end_delimits_is_torn_off() -> None:
+    talk = Talk(never).say(b"POST / HTTP/1.0\r\nContent-Length: 9\r\n\r\n")
+    talk.calls[0].stream.respond(200, [], False)
+    talk.calls[0].stream.write(b"half", False)
+    talk.connection.tick(0.0)
+    talk.connection.tick(30.0)
+    assert talk.calls[0].lost
+    assert talk.transport.resets, "a FIN would be the end of a whole body"
 
 
 def test_a_refused_head_request_gets_no_body() -> None:

@@ -256,7 +256,7 @@ def test_a_chunk_is_skipped_by_its_length_whatever_it_holds() -> None:
 
 def test_a_name_is_one_object_for_all_requests() -> None:
     first, second = HeadReader(LIMITS, PEER), HeadReader(LIMITS, PEER)
-    names = []
+    names: list[bytes] = []
     for reader in (first, second, first):
         reader.read(b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: b%d\r\n\r\n" % len(names), 0)
         assert reader.request is not None

@@ -20,7 +20,7 @@ from appserver.errors import (
     UnexpectedMessage,
 )
 from appserver.events import Event
-from tests.support.asgi import Talk, body, hint, start, trailers
+from tests.support.asgi import DISCONNECT, Talk, body, hint, start, trailers
 from tests.support.events import EventLog
 from tests.unit.apps.asgi.conftest import LATE
 
@@ -285,6 +285,16 @@ def test_204_has_no_content_length(converse: Converse) -> None:
     assert talk.said == [("respond", 204, [(b"x", b"y")], True)]
 
 
+@pytest.mark.parametrize("length", [[], [(b"content-length", b"5")]])
+def test_205_has_no_body_and_leaves_its_framing_to_the_wire(converse: Converse, length: list[Any]) -> None:
+    talk = converse()
+    talk.send(start(205, [(b"x", b"y"), *length]))
+    talk.send(body(b"hello"))
+
+    assert talk.said == [("respond", 205, [(b"x", b"y")], True)]
+    assert talk.watcher.done == [(205, 0)]
+
+
 @pytest.mark.parametrize("pieces", [[b"abc"], [b"a", b"bc"], [b"ab", b"", b"c"], [b"abc", b""]])
 def test_a_body_as_long_as_promised(converse: Converse, pieces: list[bytes]) -> None:
     talk = converse()
@@ -359,6 +369,17 @@ def test_trailers_end_the_body(converse: Converse) -> None:
 
     assert talk.said[-1] == ("finish", [(b"grpc-status", b"0")])
     assert talk.watcher.done == [(200, 5)]
+
+
+def test_an_empty_answer_with_trailers_writes_nothing_between(converse: Converse) -> None:
+    # gRPC's Trailers-Only: the wire may make one HEADERS frame of it.
+    talk = converse(trailers_accepted=True)
+    talk.send(start(200, [(b"content-type", b"application/grpc")], trailers=True))
+    talk.send(body(b"", more=True))
+    talk.send(body(b""))
+    talk.send(trailers([(b"grpc-status", b"5")]))
+
+    assert [call[0] for call in talk.said] == ["respond", "finish"]
 
 
 def test_trailers_in_several_messages_are_sent_together(converse: Converse) -> None:
@@ -520,6 +541,130 @@ def test_the_end_from_another_task_frees_the_senders(converse: Converse) -> None
     talk.loop.turn()
 
     assert waiting.result() is None
+
+
+@pytest.mark.parametrize("message", [hint(b"</a.css>"), start(), body(b"x", more=True), body(b""), trailers()])
+def test_after_the_client_left_every_send_raises(converse: Converse, message: dict[str, Any]) -> None:
+    talk = converse()
+    talk.on_lost()
+    with pytest.raises(ClientDisconnected):
+        talk.send(message)
+    with pytest.raises(OSError, match="the client is gone"):
+        talk.send(message)
+
+    assert talk.stream.late == []
+
+
+def test_a_send_that_is_never_awaited_sends_nothing(converse: Converse) -> None:
+    talk = converse()
+    talk.exchange.send(start()).close()
+    talk.exchange.send(start(201))
+
+    assert talk.said == []
+
+
+def test_a_send_that_is_cancelled_before_it_ran_sends_nothing(converse: Converse) -> None:
+    talk = converse()
+
+    async def cancel() -> None:
+        task = asyncio.ensure_future(talk.exchange.send(start(201)))
+        task.cancel()
+        await asyncio.wait({task})
+
+    talk.loop.finish(cancel())
+    talk.send(start(202))
+
+    assert talk.said == [("respond", 202, [], False)]
+
+
+def test_sends_may_be_made_before_they_are_awaited(converse: Converse) -> None:
+    talk = converse()
+
+    async def answer() -> None:
+        first, second, third = talk.exchange.send(start()), talk.exchange.send(body(b"1", more=True)), talk.exchange.send(body(b"2"))
+        await first
+        await second
+        await third
+
+    talk.loop.finish(answer())
+    assert talk.stream.body == b"12"
+
+
+# Its turn
+
+
+async def endless(send: Any, message: Any, swallow: bool = False) -> None:
+    """Send for ever and wait for nothing else."""
+    while True:
+        try:
+            await send(message)
+        except Exception:
+            if not swallow:
+                raise
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("size", [0, 1, 65_536, 1_000_000])
+def test_an_application_that_never_waits_yields_to_the_loop(converse: Converse, size: int, method: str) -> None:
+    talk = converse(method=method)
+    talk.send(start())
+    task = talk.loop.create_task(endless(talk.exchange.send, body(bytes(size), more=True)))
+    for _ in range(100):
+        talk.loop.turn(1)
+
+    # No turn of the loop took more than the bound, and one piece.
+    assert len(talk.stream.body) <= 101 * (262_144 + size)
+    assert len(talk.stream.body) >= 99 * min(size, 1) or method == "HEAD"
+    task.cancel()
+    talk.loop.turn()
+
+
+def left(talk: Talk) -> None:
+    talk.on_lost()
+
+
+def ended(talk: Talk) -> None:
+    talk.send(body(b"the end"))
+
+
+def broken(talk: Talk) -> None:
+    talk.leave(ValueError("a fault"))
+
+
+@pytest.mark.parametrize("over", [left, ended, broken])
+def test_who_swallows_the_end_and_goes_on_yields_each_time(
+    converse: Converse, log: EventLog, over: Callable[[Talk], None]
+) -> None:
+    talk = converse()
+    talk.send(start())
+    over(talk)
+    before = list(talk.said)
+    task = talk.loop.create_task(endless(talk.exchange.send, body(b"x", more=True), swallow=True))
+    for _ in range(20):
+        talk.loop.turn(1)  # each of them returns
+
+    assert talk.said == before
+    assert talk.stream.late == []
+    task.cancel()
+    talk.loop.turn()
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304), ("POST", 205)])
+def test_a_body_that_nobody_gets_has_an_end(converse: Converse, method: str, status: int) -> None:
+    talk = converse(method=method)
+    talk.send(start(status))
+    talk.receive()
+    waiting = talk.receiving()
+    talk.send(body(b"x", more=True))
+    talk.loop.advance(4.9)
+    talk.send(body(b"x", more=True))
+    talk.loop.advance(0.2)
+    with pytest.raises(ClientDisconnected):
+        talk.send(body(b"x", more=True))
+
+    assert waiting.result() == talk.receive() == DISCONNECT
+    assert talk.watcher.done == [(status, 0)]
+    assert len(talk.said) == 1
 
 
 def test_sends_can_be_waited_for_in_every_way(converse: Converse) -> None:
