@@ -92,9 +92,10 @@ def _memory(table: Table) -> Iterator[Verdict]:
         usage.pss <= MEMORY if usage else None,
     )
     soaked = table.soaked.get(KERNEL)
-    grown = soaked[1].pss - soaked[0].pss if soaked else 0
+    # Private: its proportional share also moves when another process comes to share its pages, or ceases to.
+    grown = soaked[1].private - soaked[0].private if soaked else 0
     yield Verdict(
-        "memory (PSS) grown in the soak",
+        "memory (private) grown in the soak",
         f"at most {GROWTH // MIB} MiB",
         f"{grown / MIB:+.2f} MiB" if soaked else "- (--soak)",
         grown <= GROWTH if soaked else None,

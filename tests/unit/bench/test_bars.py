@@ -79,10 +79,10 @@ def test_memory_is_judged_by_its_proportional_share() -> None:
 
 def test_a_soak_may_add_one_mebibyte_and_no_more() -> None:
     table = Table()
-    before = Usage(20 * MIB, 0, 0)
-    table.soaked["kernel"] = (before, Usage(21 * MIB, 0, 0), 0)
+    before = Usage(20 * MIB, 0, private=15 * MIB)
+    table.soaked["kernel"] = (before, Usage(25 * MIB, 0, private=16 * MIB), 0)
     assert met(table, "grown in the soak") is True
-    table.soaked["kernel"] = (before, Usage(21 * MIB + 4096, 0, 0), 0)
+    table.soaked["kernel"] = (before, Usage(15 * MIB, 0, private=16 * MIB + 4096), 0)
     assert met(table, "grown in the soak") is False
 
 

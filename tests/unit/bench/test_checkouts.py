@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from bench.checkouts import CheckoutFailed, resolve
+from bench.place import prune
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -66,3 +68,14 @@ def test_what_is_neither_a_folder_nor_a_commit_is_named(root: Path, tmp_path: Pa
 def test_a_folder_without_a_server_is_refused(root: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckoutFailed, match="holds no appserver"):
         resolve(str(tmp_path), root, tmp_path / "checkouts")
+
+
+def test_venvs_of_checkouts_are_not_kept_for_ever(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    for age, name in enumerate(("venv", "venv-c", "venv-a", "venv-b")):
+        stamp = tmp_path / name / "lasthop.sha256"
+        stamp.parent.mkdir()
+        stamp.touch()
+        os.utime(stamp, (age, age))
+    prune(venv, keep=2)
+    assert {path.name for path in tmp_path.iterdir()} == {"venv", "venv-a", "venv-b"}
