@@ -246,7 +246,9 @@ class Connection(Wire):
     def update_reading(self) -> None:
         """Read the socket, or let the peer wait."""
         if self._state < CLOSING and not self._eof:
-            self.pause_reading(self.exceeds_credit() or len(self._rest) > WAITING)
+            # Not before the rest of a line that is cut: that has to come.
+            behind = self._state == ANSWERING or self._proceeding
+            self.pause_reading(self.exceeds_credit() or (behind and len(self._rest) > WAITING))
 
     # Called by the stream
 
@@ -305,15 +307,13 @@ class Connection(Wire):
     def _close_tunnel(self) -> None:
         if self._stream is not None:
             self._stream.lose()
-        self._stream = None
-        self._receiver = None
+        self._stream = self._receiver = None
         self._close(False)
 
     def aborted(self, abruptly: bool) -> None:
         """Close without the end of the response."""
         whole = self._state == ANSWERING
-        self._stream = None
-        self._receiver = None
+        self._stream = self._receiver = None
         if abruptly:
             self._move(CLOSES)
             self.reset_transport()
@@ -325,8 +325,7 @@ class Connection(Wire):
     def _lose(self) -> None:
         stream = self._stream
         receiver = self._receiver
-        self._stream = None
-        self._receiver = None
+        self._stream = self._receiver = None
         if stream is not None:
             stream.lose()
         if receiver is not None:
@@ -341,8 +340,7 @@ class Connection(Wire):
     def _cut(self, status: int) -> None:
         stream = self._stream
         receiver = self._receiver
-        self._stream = None
-        self._receiver = None
+        self._stream = self._receiver = None
         self._head.is_persistent = False
         if stream is not None:
             stream.lose()
