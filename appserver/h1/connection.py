@@ -171,6 +171,8 @@ class Connection(Wire):
         # Not if what came with the head was refused, or answered.
         if self._receiver is receiver:
             receiver.start()
+            if self._draining and self._receiver is receiver:
+                receiver.on_drain()
         return at
 
     def _read_body(self, data: bytes, at: int) -> int:

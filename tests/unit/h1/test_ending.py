@@ -230,6 +230,14 @@ class TestStop:
         talk.connection.drain()
         assert talk.calls[0].drained == 1
 
+    def test_so_does_a_request_that_comes_after_it(self) -> None:
+        talk = Talk(never).say(GET)
+        talk.calls[0].answer()
+        talk.turn()
+        talk.connection.drain()
+        talk.say(GET)
+        assert [call.drained for call in talk.calls] == [0, 1]
+
     def test_before_its_first_request_it_waits_for_it(self) -> None:
         """The front hands over together with the first bytes."""
         talk = Talk()
