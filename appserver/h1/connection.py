@@ -62,7 +62,7 @@ class Connection(Wire):
         self._deadline = Deadline(timeouts)
         self._drain_idle: float = timeouts.drain_idle
         self._max_requests: int = options.max_requests
-        self._max_discard: int = limits.discard
+        self._max_discard: int = limits.discard if timeouts.discard > 0 else 0
         self._state: int = IDLE
         self._head = HeadReader(limits, peer)
         self._body = BodyReader(ChunkReader(limits))
@@ -260,14 +260,13 @@ class Connection(Wire):
             self._head.is_persistent
             and not self._draining
             and (not self._max_requests or self._served < self._max_requests)
-            and self._body.left <= self._max_discard
+            and (self._state != BODY or self._body.left <= self._max_discard > 0)
         )
 
     def response_complete(self, persistent: bool) -> None:
         """The response is whole: go on with the next request, or close."""
         whole = self._state == ANSWERING
-        self._stream = None
-        self._receiver = None
+        self._stream = self._receiver = None
         self.clear_owed()
         if not persistent or not (whole or self._max_discard):
             self._close(not whole)

@@ -46,9 +46,12 @@ class TestEarlyAnswers:
         assert b"connection: close" not in short.heard
         assert b"connection: close" in long.heard
 
-    def test_nothing_is_read_on_where_nothing_is_to_be_discarded(self) -> None:
-        talk = Talk(at_once, limits=Limits(8_190, 100, 16_384, 65_536, 0, 0)).say(CHUNKED)
-        assert talk.heard == OK
+    @pytest.mark.parametrize("head", [CHUNKED, post(9)])
+    @pytest.mark.parametrize(("limit", "seconds"), [(0, 5.0), (65_536, 0.0)])
+    def test_nothing_is_read_on_where_nothing_is_to_be_discarded(self, head: bytes, limit: int, seconds: float) -> None:
+        """And the head says that the connection closes, however the body is framed."""
+        talk = Talk(at_once, limits=Limits(8_190, 100, 16_384, 65_536, 0, limit), discard=seconds).say(head)
+        assert talk.heard == OK_CLOSE
         assert talk.transport.half_closed
 
     def test_a_rest_that_does_not_come_is_not_waited_for(self) -> None:
