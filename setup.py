@@ -85,7 +85,8 @@ def extensions() -> list:
         "include_dirs": [f"{prefix}/include"] if prefix else [],
         "library_dirs": [f"{prefix}/lib"] if prefix else [],
     }
-    flags = ["-O3", "-fno-semantic-interposition", "-fstack-protector-strong"]
+    # Without debug symbols: they are most of what a compiler writes here.
+    flags = ["-O3", "-g0", "-fno-semantic-interposition", "-fstack-protector-strong"]
     modules = [
         Extension(name, [source], extra_compile_args=flags)
         for name in COMPILED
@@ -95,6 +96,7 @@ def extensions() -> list:
     return cythonize(
         modules,
         build_dir="build/cython",
+        nthreads=os.cpu_count() or 1,
         compiler_directives={"language_level": 3, "annotation_typing": False, "embedsignature": False, "binding": False},
     )
 

@@ -5,7 +5,6 @@ From a copy, because setuptools packs whatever an earlier build left in build/li
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,12 +21,8 @@ def build(destination: Path) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         tree, out = Path(scratch) / "tree", Path(scratch) / "out"
         export(tree)
-        # The extensions side by side; setuptools reads this file in place of options that pip cannot pass on.
-        extra = Path(scratch) / "extra.cfg"
-        extra.write_text(f"[build_ext]\nparallel = {os.cpu_count() or 1}\n")
-        environment = {**os.environ, "DIST_EXTRA_CONFIG": str(extra)}
         command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(out), "."]
-        subprocess.run(command, cwd=tree, env=environment, check=True)
+        subprocess.run(command, cwd=tree, check=True)
         (wheel,) = out.glob("*.whl")
         return Path(wheel.replace(destination / wheel.name))
 

@@ -23,6 +23,9 @@ from tools.wheel import build
 HELLO = (ROOT / "examples" / "hello" / "app.py").read_text(encoding="utf-8")
 START_SECONDS = 15
 
+# The first of them builds the wheel: every module is translated and compiled.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
