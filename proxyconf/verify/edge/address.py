@@ -1,0 +1,96 @@
+"""Where the edge is, and how to connect to it: name, port, TLS, from which address of the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+__all__ = ["Edge", "EdgeError", "Link"]
+
+CONNECT_SECONDS = 10.0
+
+
+class EdgeError(Exception):
+    """The edge could not be reached, or broke the protocol; the text says how."""
+
+
+@dataclass(slots=True)
+class Link:
+    """One connection to the edge."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    tls: ssl.SSLObject | None
+
+    @property
+    def alpn(self) -> str | None:
+        """What the edge chose; None in cleartext."""
+        return self.tls.selected_alpn_protocol() if self.tls else None
+
+    def abort(self) -> None:
+        """Leave at once."""
+        self.writer.transport.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One listener of the proxy as a client names it. `ca` None in cleartext; `verify` False trusts any certificate."""
+
+    hostname: str
+    port: int
+    tls: bool = True
+    ca: Path | None = None
+    verify: bool = True
+    connect_to: str = "127.0.0.1"
+    source: str | None = None  # the client's own address
+
+    @property
+    def scheme(self) -> str:
+        """https or http."""
+        return "https" if self.tls else "http"
+
+    @property
+    def authority(self) -> str:
+        """The site's authority: the port is left out where it is the scheme's own."""
+        standard = 443 if self.tls else 80
+        return self.hostname if self.port == standard else f"{self.hostname}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The site's root."""
+        return f"{self.scheme}://{self.authority}"
+
+    def from_address(self, source: str) -> Edge:
+        """Return it for a client with that address."""
+        return replace(self, source=source)
+
+    def named(self, hostname: str) -> Edge:
+        """Return it under another name."""
+        return replace(self, hostname=hostname)
+
+    def _context(self, alpn: tuple[str, ...]) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.ca)
+        if not self.verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
+        return context
+
+    async def connect(self, *alpn: str) -> Link:
+        """Connect and offer `alpn`; raises `EdgeError`."""
+        context = self._context(alpn) if self.tls else None
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                reader, writer = await asyncio.open_connection(
+                    self.connect_to, self.port, ssl=context, server_hostname=self.hostname if self.tls else None,
+                    local_addr=(self.source, 0) if self.source else None,
+                )  # fmt: skip
+        except TimeoutError as error:
+            raise EdgeError(f"no connection to {self.connect_to}:{self.port} within {CONNECT_SECONDS:g} s") from error
+        except OSError as error:
+            raise EdgeError(f"no connection to {self.connect_to}:{self.port}: {error}") from error
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return Link(reader, writer, writer.get_extra_info("ssl_object"))
