@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 
 import h11
 
-from proxyconf.verify.edge.address import Edge, EdgeError, Link
+from proxyconf.verify.edge.link import Edge, Link
 from proxyconf.verify.edge.response import Response
 
 __all__ = ["Http1Client", "Raw", "connect_http1", "send_raw"]
@@ -26,11 +26,14 @@ class Http1Client:
     async def request(
         self, method: str, target: str, fields: Iterable[tuple[str, str]] = (), body: bytes | None = None
     ) -> Response:
-        """Send a request and read its response."""
+        """Send a request and read its response, which may come before the body was sent."""
         await self.send_head(method, target, fields, len(body) if body is not None else None)
-        if body:
-            await self._send(h11.Data(data=body))
-        return await self.finish()
+        sending = asyncio.create_task(self._send_body(body or b""))
+        try:
+            return await self.response()
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
 
     async def send_head(
         self, method: str, target: str, fields: Iterable[tuple[str, str]], length: int | None = None
@@ -43,13 +46,21 @@ class Http1Client:
             headers.append(("content-length", str(length)))
         await self._send(h11.Request(method=method, target=target, headers=headers))
 
-    async def send_data(self, data: bytes) -> None:
+    async def _send_body(self, body: bytes) -> None:
+        for start in range(0, len(body), READ):
+            await self.send(body[start : start + READ])
+        await self.end()
+
+    async def send(self, data: bytes) -> None:
         """Send a part of the body."""
         await self._send(h11.Data(data=data))
 
-    async def finish(self, trailers: Iterable[tuple[str, str]] = ()) -> Response:
-        """End the request and read the response."""
+    async def end(self, trailers: Iterable[tuple[str, str]] = ()) -> None:
+        """End the request."""
         await self._send(h11.EndOfMessage(headers=list(trailers)))
+
+    async def response(self) -> Response:
+        """Read the response to its end; one that is broken off is not `whole`."""
         response = Response("HTTP/1.1")
         async for piece in self.receive(response):
             response.body += piece
@@ -57,11 +68,12 @@ class Http1Client:
 
     async def receive(self, response: Response) -> AsyncIterator[bytes]:
         """Read a response: its head into `response`, its body piece by piece."""
-        while not response.whole:
+        while not response.whole and not response.error:
             try:
                 event = self._h11.next_event()
             except h11.RemoteProtocolError as error:
-                raise EdgeError(f"the edge broke HTTP/1.1: {error}") from error
+                response.error = "closed" if self._h11.trailing_data[1] else f"the edge broke HTTP/1.1: {error}"
+                return
             if event is h11.NEED_DATA:
                 self._h11.receive_data(await self._read())
             elif isinstance(event, h11.Data):
@@ -92,7 +104,7 @@ def _take(event: object, response: Response) -> None:
     elif isinstance(event, h11.EndOfMessage):
         response.trailers, response.whole = _pairs(event.headers), True
     else:
-        raise EdgeError(f"the connection ended after {response.status or 'no status'}")
+        response.error = "closed"
 
 
 def _pairs(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
@@ -135,12 +147,12 @@ def _responses(data: bytes) -> Iterable[Response]:
         parser.send(h11.Request(method="GET", target="/", headers=[("host", "x")]))
         parser.receive_data(data)
         try:
-            while (event := parser.next_event()) is not h11.NEED_DATA and not response.whole:
+            while (event := parser.next_event()) is not h11.NEED_DATA and not response.whole and not response.error:
                 if isinstance(event, h11.Data):
                     response.body += event.data
                 else:
                     _take(event, response)
-        except (h11.RemoteProtocolError, EdgeError) as error:
+        except h11.RemoteProtocolError as error:
             response.error = str(error)
         yield response
         if not response.whole:

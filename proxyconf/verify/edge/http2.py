@@ -13,7 +13,7 @@ import h2.exceptions
 import h2.settings
 from h2.settings import SettingCodes
 
-from proxyconf.verify.edge.address import Edge, EdgeError, Link
+from proxyconf.verify.edge.link import Edge, EdgeError, Link
 from proxyconf.verify.edge.response import Response
 
 __all__ = ["Http2Client", "Http2Stream", "connect_http2"]

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxyconf.verify.edge.address import EdgeError
+from proxyconf.verify.edge.link import EdgeError
 from proxyconf.verify.seen import Seen
 
 __all__ = ["Pairs", "Response"]

@@ -9,14 +9,15 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
+from proxyconf.verify.address import Address
 from proxyconf.verify.origin.control import serve_control
 from proxyconf.verify.origin.journal import Journal
-from proxyconf.verify.origin.server import FEATURES, Bind, listen
+from proxyconf.verify.origin.server import FEATURES, listen
 
 __all__ = ["main"]
 
 
-async def serve(control: Path, binds: Sequence[Bind], tls: ssl.SSLContext | None) -> None:
+async def serve(control: Path, binds: Sequence[Address], tls: ssl.SSLContext | None) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the arguments and serve."""
     parser = argparse.ArgumentParser(prog="python -m proxyconf.verify.origin", description=__doc__)
     parser.add_argument("--control", type=Path, required=True, help="unix socket that answers the probes' questions")
-    parser.add_argument("--bind", action="append", type=Bind, required=True, help="HOST:PORT or unix:PATH")
+    parser.add_argument("--bind", action="append", type=Address, required=True, help="HOST:PORT or unix:PATH")
     parser.add_argument("--certificate", type=Path, help="PEM file: speak TLS")
     parser.add_argument("--key", type=Path, help="PEM file of the certificate's key")
     options = parser.parse_args(arguments)

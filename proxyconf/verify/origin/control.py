@@ -72,6 +72,10 @@ class Control:
         counts: Mapping[str, int] = await self._ask(op="connections")
         return dict(counts)
 
+    async def server(self) -> str:
+        """Return what answers."""
+        return str(await self._ask(op="server"))
+
     async def features(self) -> set[str]:
         """Return what the origin's server can do."""
         return set(await self._ask(op="features"))
@@ -115,6 +119,8 @@ def _answer(journal: Journal, features: frozenset[str], question: dict[str, Any]
             (journal.failing.add if failing else journal.failing.discard)(listener)
         case {"op": "connections"}:
             return dict(journal.open_connections)
+        case {"op": "server"}:
+            return journal.server
         case {"op": "features"}:
             return sorted(features)
         case {"op": "reset"}:

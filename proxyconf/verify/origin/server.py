@@ -5,51 +5,32 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from proxyconf.verify.address import Address
 from proxyconf.verify.origin import proxy_header
 from proxyconf.verify.origin.http1 import Http1Connection
 from proxyconf.verify.origin.http2 import Http2Connection
 from proxyconf.verify.origin.journal import Journal
 from proxyconf.verify.seen import Seen
 
-__all__ = ["FEATURES", "Bind", "listen"]
+__all__ = ["FEATURES", "listen"]
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FEATURES = frozenset({"early_hints", "trailers", "request_trailers", "websocket", "websocket_over_http2", "raw"})
 
 
-@dataclass(frozen=True, slots=True)
-class Bind:
-    """Where a listener is: HOST:PORT or unix:PATH, as the journal names it."""
-
-    address: str
-
-    @property
-    def path(self) -> Path | None:
-        """The socket's path, of a unix socket."""
-        return Path(self.address.removeprefix("unix:")) if self.address.startswith("unix:") else None
-
-    @property
-    def host_and_port(self) -> tuple[str, int]:
-        """Host and port, of TCP."""
-        host, _, port = self.address.rpartition(":")
-        return host.strip("[]"), int(port)
-
-
-async def listen(bind: Bind, journal: Journal, tls: ssl.SSLContext | None = None) -> asyncio.Server:
+async def listen(bind: Address, journal: Journal, tls: ssl.SSLContext | None = None) -> asyncio.Server:
     """Serve at `bind`."""
 
     async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        number = journal.connected(bind.address)
+        number = journal.connected(bind.text)
         try:
             await _serve(reader, writer, _facts(bind, number, writer), journal)
         except ConnectionError:
             return  # a peer that leaves is no event: what it asked is in the journal
         finally:
-            journal.disconnected(bind.address)
+            journal.disconnected(bind.text)
             writer.close()
 
     if bind.path is not None:
@@ -58,14 +39,14 @@ async def listen(bind: Bind, journal: Journal, tls: ssl.SSLContext | None = None
     return await asyncio.start_server(accepted, *bind.host_and_port, ssl=tls, backlog=1024)
 
 
-def _facts(bind: Bind, number: int, writer: asyncio.StreamWriter) -> Seen:
+def _facts(bind: Address, number: int, writer: asyncio.StreamWriter) -> Seen:
     """What is known of every request of this connection."""
     sock, peer = writer.get_extra_info("socket"), writer.get_extra_info("peername")
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
     return Seen(
-        listener=bind.address, connection=number, scheme="https" if tls else "http", tls=_tls_facts(tls),
+        listener=bind.text, connection=number, scheme="https" if tls else "http", tls=_tls_facts(tls),
         peer=f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unix:",
     )  # fmt: skip
 

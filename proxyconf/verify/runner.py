@@ -1,0 +1,84 @@
+"""Try one probe after the other on a stack, each within its time, and say how it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from proxyconf.verify.edge.link import EdgeError
+from proxyconf.verify.origin.control import Control, ControlError
+from proxyconf.verify.outcome import Report, Result, Verdict
+from proxyconf.verify.probes.probe import Context, Observation, Probe
+from proxyconf.verify.program import ProgramError
+from proxyconf.verify.stack import LocalStack
+from proxyconf.verify.subject import Feature, Subject
+
+__all__ = ["Progress", "verify"]
+
+
+class Progress(Protocol):
+    """Hears how it goes."""
+
+    def trying(self, probe: Probe) -> None:
+        """A probe begins."""
+        ...
+
+    def done(self, result: Result) -> None:
+        """A probe has a verdict."""
+        ...
+
+
+async def verify(
+    subject: Subject, probes: Iterable[Probe], progress: Progress, stack: LocalStack | None = None
+) -> Report:
+    """Try `probes` on a subject; raises `ProgramError` if the stack cannot be brought up again."""
+    began, results, server = datetime.now(UTC), [], await _server(subject, stack)
+    for probe in sorted(probes, key=lambda probe: probe.disturbs):
+        missing = subject.lacks(probe.needs)
+        if missing:
+            result = Result(probe, Verdict.SKIPPED, missing)
+        else:
+            progress.trying(probe)
+            result = await _attempt(probe, subject, stack)
+        results.append(result)
+        progress.done(result)
+    return Report(subject, server, began, tuple(results))
+
+
+async def _server(subject: Subject, stack: LocalStack | None) -> str:
+    if stack is None or stack.control is None or Feature.ORIGIN not in subject.features:
+        return "unknown"
+    return await stack.control.server()
+
+
+async def _attempt(probe: Probe, subject: Subject, stack: LocalStack | None) -> Result:
+    control = stack.control if stack is not None else None
+    began = time.monotonic()
+    observed = await _observe(probe, Context(subject, control, stack))
+    if stack is not None:
+        observed.wrong += await stack.ensure()
+        await _tidy(stack.control)
+    verdict = Verdict.FAILED if observed.wrong else Verdict.PASSED
+    return Result(probe, verdict, observed.text, tuple(observed.wrong), observed.facts, time.monotonic() - began)
+
+
+async def _observe(probe: Probe, context: Context) -> Observation:
+    """Run it; whatever goes wrong is its observation."""
+    try:
+        async with asyncio.timeout(probe.seconds):
+            return await probe.run(context)
+    except TimeoutError:
+        return Observation("", wrong=[f"no end after {probe.seconds:g} s"])
+    except (EdgeError, ControlError, ProgramError) as error:
+        return Observation("", wrong=[str(error)])
+    except OSError as error:
+        return Observation("", wrong=[f"{type(error).__name__}: {error}"])
+
+
+async def _tidy(control: Control | None) -> None:
+    """Let go whatever the probe left waiting in the origin."""
+    if control is not None:
+        await control.reset()
