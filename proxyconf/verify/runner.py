@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from proxyconf.verify.edge.link import EdgeError
-from proxyconf.verify.origin.control import Control, ControlError
+from proxyconf.verify.origin.control import ControlError
 from proxyconf.verify.outcome import Report, Result, Verdict
 from proxyconf.verify.probes.probe import Context, Observation, Probe
 from proxyconf.verify.program import ProgramError
@@ -55,12 +55,14 @@ async def _server(subject: Subject, stack: LocalStack | None) -> str:
 
 
 async def _attempt(probe: Probe, subject: Subject, stack: LocalStack | None) -> Result:
+    if stack is not None:
+        await stack.ensure()
     control = stack.control if stack is not None else None
     began = time.monotonic()
     observed = await _observe(probe, Context(subject, control, stack))
     if stack is not None:
-        observed.wrong += await stack.ensure()
-        await _tidy(stack.control)
+        observed.wrong += stack.ended()
+        await stack.tidy()
     verdict = Verdict.FAILED if observed.wrong else Verdict.PASSED
     return Result(probe, verdict, observed.text, tuple(observed.wrong), observed.facts, time.monotonic() - began)
 
@@ -76,9 +78,3 @@ async def _observe(probe: Probe, context: Context) -> Observation:
         return Observation("", wrong=[str(error)])
     except OSError as error:
         return Observation("", wrong=[f"{type(error).__name__}: {error}"])
-
-
-async def _tidy(control: Control | None) -> None:
-    """Let go whatever the probe left waiting in the origin."""
-    if control is not None:
-        await control.reset()

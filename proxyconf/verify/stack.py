@@ -41,20 +41,27 @@ class LocalStack:
         for process in reversed(self._processes.values()):
             process.kill()
 
-    async def ensure(self) -> list[str]:
-        """Start what does not run; returns what had ended although nobody stopped it."""
-        ended = []
+    def ended(self) -> list[str]:
+        """Return what has ended although nobody stopped it."""
+        return [f"{process.program.name} ended with exit code {process.code}{process.tail()}"
+                for process in self._processes.values() if process.code is not None]  # fmt: skip
+
+    async def ensure(self) -> None:
+        """Start what does not run."""
         for role, program in self._programs.items():
             process = self._processes.get(role)
             if process is not None and process.code is None:
                 continue
-            if process is not None:
-                ended.append(f"{program.name} ended with exit code {process.code}")
             self._processes[role] = Process(program)
             await self._processes[role].until_ready()
             if role == "server":
                 await self._connect()
-        return ended
+
+    async def tidy(self) -> None:
+        """Let go whatever a probe left waiting in the origin."""
+        server = self._processes.get("server")
+        if self.control is not None and server is not None and server.code is None:
+            await self.control.reset()
 
     async def _connect(self) -> None:
         if self.control is not None:

@@ -15,11 +15,13 @@ from h2.settings import SettingCodes
 
 from proxyconf.verify.edge.link import Edge, EdgeError, Link
 from proxyconf.verify.edge.response import Response
+from proxyconf.verify.goaway import GoawayFilter
 
 __all__ = ["Http2Client", "Http2Stream", "connect_http2"]
 
 READ = 65_536
 WINDOW = 4 * 1024 * 1024
+REFUSED_STREAM = 7
 
 
 class Http2Client:
@@ -38,7 +40,7 @@ class Http2Client:
         self.streams: dict[int, Http2Stream] = {}
         self.changed = asyncio.Condition()
         self.settled = asyncio.Event()  # the edge's settings are here
-        self.goaway: int | None = None
+        self.goaway = GoawayFilter()
         self.ended = ""
         self._reading: asyncio.Task[None] | None = None
 
@@ -101,7 +103,7 @@ class Http2Client:
     async def _read(self) -> None:
         try:
             while data := await self.link.reader.read(READ):
-                for event in self.h2.receive_data(data):
+                for event in self.h2.receive_data(self.goaway.feed(data)):
                     self._on(event)
                 await self.flush()
                 await self._tell()
@@ -123,8 +125,6 @@ class Http2Client:
         match event:
             case h2.events.RemoteSettingsChanged():
                 self.settled.set()
-            case h2.events.ConnectionTerminated():
-                self.goaway = int(event.error_code or 0)
             case h2.events.DataReceived(stream_id=int(stream_id)):
                 self.h2.acknowledge_received_data(event.flow_controlled_length or 0, stream_id)
                 self.streams[stream_id].on(event)
@@ -163,9 +163,15 @@ class Http2Stream:
                 response.reset, self._over = int(event.error_code or 0), True
 
     @property
+    def is_unprocessed(self) -> bool:
+        """Whether the edge said that it did not begin this stream."""
+        refused = self._response.reset == REFUSED_STREAM
+        return not self._response.status and (refused or self.id > self._client.goaway.last_stream)
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more can come."""
-        return self._over or bool(self._client.ended)
+        return self._over or bool(self._client.ended) or self.id > self._client.goaway.last_stream
 
     async def send(self, data: bytes, *, end: bool = False) -> None:
         """Send a part of the body as the windows allow; stops early where the stream is over."""
@@ -214,7 +220,7 @@ class Http2Stream:
         pieces = [piece async for piece in self.pieces()]
         response.body += b"".join(pieces)
         if not response.whole and response.reset is None:
-            response.error = self._client.ended
+            response.error = self._client.ended or "refused by GOAWAY"
         return response
 
     def _room(self) -> int:

@@ -14,6 +14,7 @@ import h2.settings
 from h2.settings import SettingCodes
 
 from proxyconf.verify.answer import ID_FIELD, Fields
+from proxyconf.verify.goaway import PREFACE, GoawayFilter
 from proxyconf.verify.origin import websocket
 from proxyconf.verify.origin.exchange import Cut, perform
 from proxyconf.verify.origin.journal import Journal
@@ -34,6 +35,7 @@ class Http2Connection:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes, facts: Seen, journal: Journal
     ) -> None:
         self._reader, self._writer, self._first = reader, writer, first
+        self._goaway = GoawayFilter(after=PREFACE)
         self._facts, self._journal = facts, journal
         # What a proxy lets through is to be seen, not refused here: a probe judges it.
         config = h2.config.H2Configuration(client_side=False, header_encoding="latin-1", validate_inbound_headers=False)
@@ -68,7 +70,7 @@ class Http2Connection:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _receive(self, data: bytes) -> None:
-        for event in self.h2.receive_data(data):
+        for event in self.h2.receive_data(self._goaway.feed(data)):
             self._on(event)
         async with self.windows_moved:
             self.windows_moved.notify_all()

@@ -25,6 +25,12 @@ async def serve_http1(
     session = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
     try:
         session.initiate_upgrade_connection(list(headers), seen.target)
+    except RemoteProtocolError:
+        seen.ended = "cut"
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        return
+    try:
         request = next(session.events())
         assert isinstance(request, Request)
         seen.subprotocol = ", ".join(request.subprotocols)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from proxyconf.verify.answer import Answer, seeded_blocks
 from proxyconf.verify.edge.link import Edge, EdgeError
 from proxyconf.verify.edge.http1 import connect_http1
-from proxyconf.verify.edge.http2 import Http2Client, connect_http2
+from proxyconf.verify.edge.http2 import connect_http2
 from proxyconf.verify.edge.response import Response
 from proxyconf.verify.probes.probe import Context, Observation, Probe, asking
 from proxyconf.verify.subject import Feature
@@ -19,7 +19,6 @@ from proxyconf.verify.subject import Feature
 __all__ = ["PROBES"]
 
 ROUNDS = 30
-REFUSED_STREAM = 7
 LOAD_CLIENTS, LOAD_SECONDS, PAUSE = 6, 4.0, 0.01
 UPLOADS, DOWNLOADS, CLIENTS, PARTS = 40, 20, 10, 30
 HALF = 131_072
@@ -79,17 +78,14 @@ class Load:
 
     async def _http2(self, probe: str) -> None:
         async with connect_http2(self.edge) as client:
-            while not self.over and not client.ended and client.goaway is None:
-                response = await client.request("GET", "/", asking(probe))
-                if response.status or not self._unprocessed(client, response):
-                    self._count(response)
-                else:
+            while not self.over and not client.ended and client.goaway.code is None:
+                stream = await client.open("GET", "/", asking(probe), end=True)
+                response = await stream.response()
+                if stream.is_unprocessed:
                     self.retried += 1
+                else:
+                    self._count(response)
                 await asyncio.sleep(PAUSE)
-
-    @staticmethod
-    def _unprocessed(client: Http2Client, response: Response) -> bool:
-        return response.reset == REFUSED_STREAM or client.goaway is not None
 
     def _count(self, response: Response) -> None:
         if response.status == 200 and response.whole:
