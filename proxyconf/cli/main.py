@@ -21,6 +21,7 @@ from proxyconf.spec.read import SiteFile
 from proxyconf.spec.schema import schema_text
 from proxyconf.syntax.templates import TemplateFault
 from proxyconf.verbs import site as sites
+from proxyconf.verbs import template as templates
 
 __all__ = ["main"]
 
@@ -45,12 +46,18 @@ def render(
     output: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="Write into this folder; default: stdout.")
     ] = None,
+    template: Annotated[
+        tuple[Path, ...], Parameter(negative="", help="A template of your own in place of the proxy's of that name.")
+    ] = (),
     set_: Set = (),
 ) -> int:
     """Render a site file for a proxy, for the app server, or for all of its targets."""
     wanted = _wanted(target)
+    if template and target in (sites.APPSERVER, "all"):
+        raise Stop(USAGE, "proxyconf: --template belongs to one proxy; name it instead of " + shown(target))
     file = _open(site, set_)
-    made = sites.rendered(file, list(wanted) or sites.targets(file))
+    replaced = templates.replacements(target, template) if template else {}
+    made = sites.rendered(file, list(wanted) or sites.targets(file), replaced)
     show_findings(file, made.findings)
     if any(bundle.refused for bundle in made.bundles.values()):
         return verdict(made.findings)
@@ -93,6 +100,28 @@ def check(
 
 
 @app.command
+def template(
+    action: Annotated[str, Parameter(help="`export`.")],
+    name: Annotated[str, Parameter(help="A proxy.")],
+    *,
+    output: Annotated[
+        Path | None, Parameter(name=["--output", "-o"], help="Write into this folder; default: stdout.")
+    ] = None,
+) -> int:
+    """Export a proxy's templates, to be read, or changed and given to `render --template`."""
+    if action != "export":
+        raise Stop(USAGE, f"proxyconf: template knows no {shown(action)}{nearest(action, ['export'])}")
+    if name not in names():
+        raise Stop(USAGE, f"proxyconf: there is no proxy {shown(name)}{nearest(name, names())}")
+    texts = templates.exported(name)
+    if output is not None:
+        show("".join(f"{path}\n" for path in write(output, texts)))
+    else:
+        show("\n".join(f"{{# ==> {file} #}}\n{text}" for file, text in texts.items()))
+    return OK
+
+
+@app.command
 def schema() -> int:
     """Print the JSON Schema of a site file, for editors."""
     show(schema_text(names()))
@@ -126,7 +155,7 @@ def _command(arguments: Sequence[str]) -> int:
         raise Stop(USAGE, f"proxyconf: {' '.join(str(error).split())} Try 'proxyconf --help'.") from error
     except SiteError as error:
         raise Stop(USAGE, *error.lines) from error
-    except (FileError, TemplateFault) as error:
+    except (FileError, TemplateFault, templates.NoTemplates) as error:
         raise Stop(USAGE, f"proxyconf: {error}") from error
     except ProgramMissing as error:
         raise Stop(MISSING, f"proxyconf: {error}") from error

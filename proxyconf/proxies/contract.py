@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from jinja2 import PackageLoader
@@ -74,8 +75,16 @@ class TemplatedProxy(Proxy[P]):
 
     def files(self, plan: P, replaced: Mapping[str, str]) -> dict[str, str]:
         """Print the plan by the templates."""
-        templates = Templates(self.syntax, PackageLoader(type(self).__module__.rpartition(".")[0]), replaced)
+        templates = self.own if not replaced else self._load(replaced)
         return {file: templates.render(template, plan) for file, template in self.templates.items()}
+
+    @cached_property
+    def own(self) -> Templates:
+        """The templates of the package, compiled once."""
+        return self._load({})
+
+    def _load(self, replaced: Mapping[str, str]) -> Templates:
+        return Templates(self.syntax, PackageLoader(type(self).__module__.rpartition(".")[0]), replaced)
 
     def unquotable(self, text: str) -> str:
         """Try a text on the syntax's quoting."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
-from jinja2 import BaseLoader, ChoiceLoader, DictLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    DictLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+    Undefined,
+)
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from proxyconf.syntax.words import Syntax, Unquotable
@@ -17,6 +25,11 @@ class TemplateFault(Exception):
     """A template that cannot be used; the message has its file and line."""
 
 
+def _defined(value: object) -> object:
+    """Return a value; what is undefined raises an error that names it."""
+    return str(value) if isinstance(value, Undefined) else value
+
+
 class Templates:
     """The templates of one proxy, by name, in one syntax."""
 
@@ -25,7 +38,7 @@ class Templates:
         self._environment = ImmutableSandboxedEnvironment(
             loader=ChoiceLoader([DictLoader(dict(replaced or {})), loader]),
             undefined=StrictUndefined,
-            finalize=syntax.printed,
+            finalize=lambda value: syntax.printed(_defined(value)),
             autoescape=False,
             trim_blocks=True,
             lstrip_blocks=True,

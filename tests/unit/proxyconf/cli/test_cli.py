@@ -93,6 +93,10 @@ def test_the_demo_site(capsys: pytest.CaptureFixture[str]) -> None:
         (["render", "caddy", "SITE", "--bogus"], 2, "Unknown option"),
         (["render", "caddy", "SITE", "--set", "X"], 2, "--set takes NAME=VALUE, not 'X'"),
         (["check", "DIR/none.yaml"], 2, "none.yaml: cannot be read: No such file or directory"),
+        (["template", "export", "cady"], 2, "there is no proxy 'cady'; did you mean 'caddy'?"),
+        (["template", "import", "caddy"], 2, "template knows no 'import'; did you mean 'export'?"),
+        (["render", "caddy", "SITE", "--template", "DIR/mine.j2"], 2, "caddy has no template mine.j2; it has: Caddyfile.j2"),
+        (["render", "all", "SITE", "--template", "DIR/mine.j2"], 2, "belongs to one proxy"),
         (["check", "DIR"], 2, "cannot be read: Is a directory"),
         (["render", "caddy", "SITE", "-o", "SITE"], 2, "cannot be written: File exists"),
         (["render", "caddy", "SITE", "-o", "SITE/x"], 2, "cannot be written: Not a directory"),
@@ -229,3 +233,30 @@ def test_nothing_is_left_when_writing_fails(site: Path, tmp_path: Path, monkeypa
     folder = tmp_path / "out"
     assert main(["render", "caddy", str(site), "-o", str(folder)]) == 2
     assert list(folder.iterdir()) == []
+
+
+def test_a_template_goes_out_is_changed_and_comes_back(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["template", "export", "caddy", "-o", str(tmp_path)]) == 0
+    mine = tmp_path / "Caddyfile.j2"
+    mine.write_text("# ours: {{ grace_period }}\n" + mine.read_text())
+    capsys.readouterr()
+    assert main(["render", "caddy", str(site), "--template", str(mine)]) == 0
+    assert "\n# ours: 30s\n{\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("{{ nothing }}", "'nothing' is undefined"), ("{% if %}", "Caddyfile.j2:1: "), ("{{ blocks[0] }}", "not Block"),
+     ("{{ ''.__class__ }}", "access to attribute")],
+)  # fmt: skip
+def test_a_template_that_is_wrong_is_one_line(
+    text: str, words: str, site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "Caddyfile.j2"
+    mine.write_text(text)
+    assert main(["render", "caddy", str(site), "--template", str(mine)]) == 2
+    out, err = capsys.readouterr()
+    assert words in err
+    assert (out, err.count("\n")) == ("", 1)
