@@ -14,8 +14,8 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Message
 from wsproto.utilities import RemoteProtocolError
 
-from proxyconf.verify.edge.link import Edge, EdgeError
 from proxyconf.verify.edge.http2 import connect_http2
+from proxyconf.verify.edge.link import Edge, EdgeError
 
 __all__ = ["Session", "websocket_over_http1", "websocket_over_http2"]
 

@@ -9,9 +9,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from proxyconf.verify.answer import Answer, seeded_blocks
-from proxyconf.verify.edge.link import Edge, EdgeError
 from proxyconf.verify.edge.http1 import connect_http1
 from proxyconf.verify.edge.http2 import connect_http2
+from proxyconf.verify.edge.link import Edge, EdgeError
 from proxyconf.verify.edge.response import Response
 from proxyconf.verify.probes.probe import Context, Observation, Probe, asking
 from proxyconf.verify.subject import Feature

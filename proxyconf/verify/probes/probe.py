@@ -11,9 +11,9 @@ from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from proxyconf.verify.answer import ANSWER_FIELD, ID_FIELD, Answer
-from proxyconf.verify.edge.link import Edge
 from proxyconf.verify.edge.http1 import connect_http1
 from proxyconf.verify.edge.http2 import connect_http2
+from proxyconf.verify.edge.link import Edge
 from proxyconf.verify.edge.response import Response
 from proxyconf.verify.origin.control import Control
 from proxyconf.verify.seen import Seen

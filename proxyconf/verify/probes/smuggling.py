@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from proxyconf.verify.edge.link import EdgeError
 from proxyconf.verify.edge.http1 import Raw, send_raw
 from proxyconf.verify.edge.http2 import connect_http2
+from proxyconf.verify.edge.link import EdgeError
 from proxyconf.verify.edge.response import Response
 from proxyconf.verify.probes.attacks import HTTP1, HTTP2, Http1Attack, Http2Attack
 from proxyconf.verify.probes.client import FORGED
