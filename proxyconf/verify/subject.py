@@ -94,9 +94,11 @@ class Subject:
     edge: Edge
     features: frozenset[Feature]
     reasons: Mapping[Feature, str] = field(default_factory=dict)  # why a feature is not there, where it is known better
+    base: str = "/"  # below which every path goes to the origin
     hop: str = "HTTP/2"  # what the origin is asked in
     origins: tuple[str, ...] = ()  # the addresses of the site's servers
     forwarded: frozenset[str] = frozenset({"for", "proto", "host"})
+    grpc_path: str = "/probe.v1.Probe/Call"
     proxy_protocol: int = 0  # the version of the PROXY header to the upstream; 0 for none
     hop_connections: int = 4  # at most so many for a hundred parallel requests
     body_limit: int | None = None  # bytes

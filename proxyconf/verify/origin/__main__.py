@@ -25,7 +25,7 @@ async def serve(control: Path, binds: Sequence[Address], tls: ssl.SSLContext | N
     journal = Journal("probe origin")
     servers = [await listen(bind, journal, tls) for bind in binds]
     # Last, so that an answer there says that the rest is up.
-    servers.append(await serve_control(journal, control, FEATURES))
+    servers.append(await serve_control(journal, control, FEATURES, lambda: journal.open_connections))
     await stopped.wait()
     for server in servers:
         server.close()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -85,14 +86,16 @@ class Control:
         await self._ask(op="reset")
 
 
-async def serve_control(journal: Journal, path: Path, features: frozenset[str]) -> asyncio.Server:
-    """Answer questions about `journal` on a unix socket."""
+async def serve_control(
+    journal: Journal, path: Path, features: AbstractSet[str], connections: Callable[[], Mapping[str, int]]
+) -> asyncio.Server:
+    """Answer questions about `journal` on a unix socket; `connections` counts those that each listener has open."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async for line in reader:
                 try:
-                    reply = {"is": _answer(journal, features, json.loads(line))}
+                    reply = {"is": _answer(journal, features, connections, json.loads(line))}
                 except (KeyError, TypeError, ValueError) as error:
                     reply = {"error": f"{type(error).__name__}: {error}"}
                 writer.write(json.dumps(reply).encode() + b"\n")
@@ -102,10 +105,13 @@ async def serve_control(journal: Journal, path: Path, features: frozenset[str]) 
         finally:
             writer.close()
 
+    path.unlink(missing_ok=True)
     return await asyncio.start_unix_server(serve, path, limit=LINE_LIMIT)
 
 
-def _answer(journal: Journal, features: frozenset[str], question: dict[str, Any]) -> object:
+def _answer(
+    journal: Journal, features: AbstractSet[str], connections: Callable[[], Mapping[str, int]], question: dict[str, Any]
+) -> object:
     match question:
         case {"op": "seen", "probe": str(probe)}:
             return [seen.as_json() for seen in journal.of(probe)]
@@ -118,7 +124,7 @@ def _answer(journal: Journal, features: frozenset[str], question: dict[str, Any]
         case {"op": "health", "listener": str(listener), "failing": bool(failing)}:
             (journal.failing.add if failing else journal.failing.discard)(listener)
         case {"op": "connections"}:
-            return dict(journal.open_connections)
+            return dict(connections())
         case {"op": "server"}:
             return journal.server
         case {"op": "features"}:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from proxyconf.verify.address import Address
 from proxyconf.verify.edge.http1 import send_raw
 from proxyconf.verify.edge.http2 import connect_http2
+from proxyconf.verify.edge.link import Edge
 from proxyconf.verify.probes.probe import Context, Observation, Probe, asking
 from proxyconf.verify.seen import Seen
 from proxyconf.verify.subject import Feature
 
 __all__ = ["FORGED", "PROBES", "SAID_BY_PROXIES", "SPOOFED"]
 
-CLIENT, FORGED = "127.0.0.2", "203.0.113.9"
+CLIENT, STRANGER, FORGED = "127.0.0.2", "127.0.0.3", "203.0.113.9"
 SPOOFED = (
     ("x-forwarded-for", f"{FORGED}, 198.51.100.7"), ("x-forwarded-proto", "gopher"), ("x-forwarded-host", "evil.test"),
     ("x-forwarded-port", "1"), ("x-forwarded-prefix", "/evil"), ("x-forwarded-user", "root"),
@@ -20,6 +22,8 @@ SPOOFED = (
 # Servers that turn '-' into '_' (WSGI, CGI) read these as the fields above.
 UNDERSCORED = (("x_forwarded_for", FORGED), ("x-forwarded_for", FORGED), ("x_real_ip", FORGED),
                ("x_forwarded_proto", "gopher"), ("remote_addr", FORGED))  # fmt: skip
+FORGED_PAST = (("x-forwarded-for", FORGED), ("x-forwarded-proto", "https"))
+HOPS = {"HTTP/2": "h2", "HTTP/1.1": "h1"}
 SAID_BY_PROXIES = ("x-forwarded", "x_forwarded", "forwarded", "x-real", "x_real")
 HOP_BY_HOP = b"close, x-forwarded-for, x-forwarded-proto, x-forwarded-host"
 
@@ -99,7 +103,7 @@ def _is_named(name: str, wrong: list[str]) -> bool:
 async def hop_by_hop(context: Context) -> Observation:
     """Name the proxy's own fields in Connection, so that a careless one strips them (CVE-2022-31813)."""
     probe = context.new_id("hop-by-hop")
-    head = [b"GET / HTTP/1.1", b"host: " + context.edge.authority.encode(), b"connection: " + HOP_BY_HOP]
+    head = [f"GET {context.at('/')} HTTP/1.1".encode(), b"host: " + context.edge.authority.encode(), b"connection: " + HOP_BY_HOP]
     head += [f"{name}: {value}".encode() for name, value in asking(probe)]
     raw = await send_raw(context.edge.from_address(CLIENT), b"\r\n".join([*head, b"", b""]))
     found = await context.seen(probe, seconds=1.0)
@@ -116,7 +120,7 @@ async def scheme_pseudo_field(context: Context) -> Observation:
     async with connect_http2(context.edge) as client:
         for scheme in ("http" if context.edge.tls else "https", "gopher"):
             probe = context.new_id("scheme")
-            head = [(":method", "GET"), (":scheme", scheme), (":authority", context.edge.authority), (":path", "/")]
+            head = [(":method", "GET"), (":scheme", scheme), (":authority", context.edge.authority), (":path", context.at("/"))]
             response = await (await client.open_raw([*head, *asking(probe)], end=True)).response()
             found = await context.origin.seen(probe)
             facts[scheme] = found[0].scheme if found else response.outcome
@@ -130,6 +134,16 @@ async def scheme_pseudo_field(context: Context) -> Observation:
     observed.facts = facts
     observed.text = ", ".join(f"{sent} became {seen}" for sent, seen in facts.items())
     return observed
+
+
+async def past_proxy(context: Context) -> Observation:
+    """Speak to the app server itself, from an address that is no proxy's."""
+    server = Address(context.subject.origins[0])
+    direct = Edge("past.test", server.host_and_port[1], tls=False, connect_to=server.host_and_port[0], source=STRANGER)
+    seen = (await context.ask(HOPS[context.subject.hop], edge=direct, fields=FORGED_PAST)).seen()
+    observed = Observation(f"from {STRANGER}: client {seen.client}, scheme {seen.scheme}",
+                           {"client": seen.client, "scheme": seen.scheme})  # fmt: skip
+    return observed.expect((seen.client, seen.scheme) == (STRANGER, "http"), f"{seen.server} believes a stranger")
 
 
 async def proxy_header(context: Context) -> Observation:
@@ -158,6 +172,8 @@ PROBES = (
           "fields named in Connection are still set by the proxy", NEEDS | {Feature.HTTP1}, hop_by_hop),
     Probe("scheme", ":scheme is not believed", "what the client writes into :scheme changes nothing",
           NEEDS | {Feature.HTTP2}, scheme_pseudo_field),
+    Probe("past-proxy", "forged forwarding fields past the proxy are not believed",
+          "the app server calls a peer that is not the proxy by its own address", NEEDS | {Feature.APP_SERVER}, past_proxy),
     Probe("proxy-header", "PROXY header to the upstream", "each request's connection names that request's client",
           frozenset({Feature.ORIGIN, Feature.PROXY_PROTOCOL}), proxy_header),
 )  # fmt: skip

@@ -28,7 +28,7 @@ async def call(context: Context, answer: Answer, *messages: bytes) -> Response:
     """Make one call."""
     async with connect_http2(context.edge) as client:
         sent = asking(context.new_id("grpc"), answer, [("te", "trailers"), KIND])
-        stream = await client.open("POST", "/probe.v1.Probe/Call", sent)
+        stream = await client.open("POST", context.subject.grpc_path, sent)
         for data in messages:
             await stream.send(message(data))
         await stream.send(b"", end=True)

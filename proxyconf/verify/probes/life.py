@@ -20,7 +20,7 @@ __all__ = ["PROBES"]
 
 ROUNDS = 30
 LOAD_CLIENTS, LOAD_SECONDS, PAUSE = 6, 4.0, 0.01
-UPLOADS, DOWNLOADS, CLIENTS, PARTS = 40, 20, 10, 30
+UPLOADS, DOWNLOADS, PARTS = 40, 20, 30
 HALF = 131_072
 
 
@@ -49,6 +49,7 @@ class Load:
     """Clients that ask without a break, and what came of it."""
 
     edge: Edge
+    path: str
     answered: int = 0
     retried: int = 0  # the edge said that it had not begun them, or closed an idle connection
     failed: list[str] = field(default_factory=list)
@@ -66,7 +67,7 @@ class Load:
         async with connect_http1(self.edge) as client:
             number = 0
             while not self.over:
-                response = await client.request("GET", "/", asking(probe))
+                response = await client.request("GET", self.path, asking(probe))
                 if number and not response.status:
                     self.retried += 1
                     return
@@ -79,7 +80,7 @@ class Load:
     async def _http2(self, probe: str) -> None:
         async with connect_http2(self.edge) as client:
             while not self.over and not client.ended and client.goaway.code is None:
-                stream = await client.open("GET", "/", asking(probe), end=True)
+                stream = await client.open("GET", self.path, asking(probe), end=True)
                 response = await stream.response()
                 if stream.is_unprocessed:
                     self.retried += 1
@@ -96,7 +97,7 @@ class Load:
 
 async def reload(context: Context) -> Observation:
     """Load the configuration again under load; a long response runs through it."""
-    load, probe = Load(context.edge), context.new_id("reload")
+    load, probe = Load(context.edge, context.at("/")), context.new_id("reload")
     workers = [asyncio.create_task(load.run(context.protocols[i % len(context.protocols)], f"{probe}-{i}"))
                for i in range(LOAD_CLIENTS)]  # fmt: skip
     long = asyncio.create_task(context.ask(context.protocols[-1], Answer(pieces=("x",) * 30, pause=0.1), probe=probe))
@@ -118,9 +119,9 @@ async def stop_of_proxy(context: Context) -> Observation:
     """Stop the proxy while a response and an upload are half done."""
     probe = context.new_id("stop")
     async with connect_http2(context.edge) as client:
-        upload = await client.open("POST", "/", asking(f"{probe}-up"))
+        upload = await client.open("POST", context.at("/"), asking(f"{probe}-up"))
         await upload.send(b"first")
-        download = await client.open("GET", "/", asking(probe, Answer(pieces=("x", "y"), step=probe)), end=True)
+        download = await client.open("GET", context.at("/"), asking(probe, Answer(pieces=("x", "y"), step=probe)), end=True)
         await context.until(lambda: context.origin.waiting(probe), bool)
         stopping = asyncio.create_task(context.stack.stop_proxy())
         await asyncio.sleep(0.3)
@@ -139,10 +140,9 @@ async def stop_of_proxy(context: Context) -> Observation:
 async def stop_of_server(context: Context) -> Observation:
     """Stop the app server in the middle of uploads and downloads."""
     probe, signalled = context.new_id("stop"), asyncio.Event()
-    edges = [context.edge] * CLIENTS
     tasks = [
-        *(asyncio.create_task(_half_upload(edges[i % CLIENTS], f"{probe}-up", f"u{i}", signalled)) for i in range(UPLOADS)),
-        *(asyncio.create_task(_slow_download(edges[i % CLIENTS], f"{probe}-down")) for i in range(DOWNLOADS)),
+        *(asyncio.create_task(_half_upload(context, f"{probe}-up", f"u{i}", signalled)) for i in range(UPLOADS)),
+        *(asyncio.create_task(_slow_download(context, f"{probe}-down")) for _ in range(DOWNLOADS)),
     ]
     await context.until(lambda: context.origin.seen(f"{probe}-up"), lambda now: sum(s.body_size > 0 for s in now) >= UPLOADS, 10)
     begun = await context.seen(f"{probe}-down", DOWNLOADS, 10)
@@ -163,10 +163,10 @@ async def stop_of_server(context: Context) -> Observation:
     return observed.expect(code == 0, "the exit code tells of a failure")
 
 
-async def _half_upload(edge: Edge, probe: str, seed: str, signalled: asyncio.Event) -> None:
+async def _half_upload(context: Context, probe: str, seed: str, signalled: asyncio.Event) -> None:
     data = b"".join(seeded_blocks(seed, 2 * HALF))
-    async with connect_http2(edge) as client:
-        stream = await client.open("POST", "/", asking(probe))
+    async with connect_http2(context.edge) as client:
+        stream = await client.open("POST", context.at("/"), asking(probe))
         await stream.send(data[:HALF])
         await signalled.wait()
         await stream.send(data[HALF:], end=True)
@@ -175,10 +175,10 @@ async def _half_upload(edge: Edge, probe: str, seed: str, signalled: asyncio.Eve
         raise EdgeError(f"upload {response.outcome}")
 
 
-async def _slow_download(edge: Edge, probe: str) -> None:
+async def _slow_download(context: Context, probe: str) -> None:
     size = PARTS * 65_536
-    async with connect_http2(edge) as client:
-        response = await client.request("GET", "/", asking(probe, Answer(size=size, pause=0.05)))
+    async with connect_http2(context.edge) as client:
+        response = await client.request("GET", context.at("/"), asking(probe, Answer(size=size, pause=0.05)))
     if response.body != b"".join(seeded_blocks(probe, size)):
         raise EdgeError(f"download {response.outcome}, {len(response.body):,} bytes")
 

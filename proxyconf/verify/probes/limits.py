@@ -38,7 +38,7 @@ async def _post(context: Context, protocol: str, size: int) -> Response:
 
 async def _streamed(context: Context, size: int) -> Response:
     async with connect_http2(context.edge) as client:
-        return await client.request("POST", "/", asking(context.new_id("streamed")), bytes(size))
+        return await client.request("POST", context.at("/"), asking(context.new_id("streamed")), bytes(size))
 
 
 async def response_timeout(context: Context) -> Observation:

@@ -66,7 +66,7 @@ async def request_trailers(context: Context) -> Observation:
     """Send trailers; they arrive as trailers and never as fields."""
     probe, forged = context.new_id("request-trailers"), ("x-forwarded-for", "203.0.113.9")
     async with connect_http2(context.edge) as client:
-        stream = await client.open("POST", "/", asking(probe))
+        stream = await client.open("POST", context.at("/"), asking(probe))
         await stream.send(b"body")
         await stream.send_trailers([("x-checksum", "abc"), forged])
         response = await stream.response()
@@ -85,7 +85,7 @@ async def upload(context: Context) -> Observation:
     sha, limit = hashlib.sha256(), context.subject.body_limit
     size = min(LARGE, limit) if limit else LARGE
     async with connect_http2(context.edge) as client:
-        stream = await client.open("POST", "/", asking(context.new_id("up")))
+        stream = await client.open("POST", context.at("/"), asking(context.new_id("up")))
         for block in seeded_blocks("up", size):
             sha.update(block)
             await stream.send(block)
@@ -123,13 +123,13 @@ async def _events_over(context: Context, protocol: str) -> int:
         async with asyncio.timeout(EVENT_SECONDS + 2):
             if protocol == "h1":
                 async with connect_http1(context.edge) as client:
-                    await client.send_head("GET", "/", sent)
+                    await client.send_head("GET", context.at("/"), sent)
                     await client.end()
                     async for piece in client.receive(Response("HTTP/1.1")):
                         arrived, count = await _acknowledge(context, gate, arrived + piece.decode(), count)
             else:
                 async with connect_http2(context.edge) as client2:
-                    stream = await client2.open("GET", "/", sent, end=True)
+                    stream = await client2.open("GET", context.at("/"), sent, end=True)
                     async for piece in stream.pieces():
                         arrived, count = await _acknowledge(context, gate, arrived + piece.decode(), count)
     except TimeoutError:
@@ -147,7 +147,7 @@ async def request_is_streamed(context: Context) -> Observation:
     """Send the second half of a body only when the first half has been echoed."""
     probe = context.new_id("duplex")
     async with connect_http2(context.edge) as client:
-        stream = await client.open("POST", "/", asking(probe, Answer(echo=True)))
+        stream = await client.open("POST", context.at("/"), asking(probe, Answer(echo=True)))
         pieces, got = stream.pieces(), []
         try:
             async with asyncio.timeout(EVENT_SECONDS):
@@ -166,7 +166,7 @@ async def client_leaves(context: Context) -> Observation:
     """Reset a request that waits in the origin; the origin must learn of it."""
     probe = context.new_id("leaves")
     async with connect_http2(context.edge) as client:
-        stream = await client.open("GET", "/", asking(probe, Answer(hold=probe)), end=True)
+        stream = await client.open("GET", context.at("/"), asking(probe, Answer(hold=probe)), end=True)
         await context.until(lambda: context.origin.waiting(probe), bool)
         await stream.reset()
         seen = await context.until(lambda: context.origin.seen(probe), lambda seen: bool(seen and seen[0].answered))
@@ -197,8 +197,8 @@ PROBES = (
     Probe("trailers", "trailers of a response", "they reach the client as trailers", ORIGIN | {Feature.TRAILERS}, trailers),
     Probe("request-trailers", "trailers of a request", "they reach the origin as trailers, never merged into the fields",
           H2 | {Feature.REQUEST_TRAILERS}, request_trailers),
-    Probe("upload", "20 MB up", "the body arrives whole", H2, upload, 60),
-    Probe("download", "20 MB down", "the body arrives whole", H2, download, 60),
+    Probe("upload", "a large request body", "the body arrives whole", H2, upload, 60),
+    Probe("download", "a large response body", "the body arrives whole", H2, download, 60),
     Probe("events", "server-sent events arrive one by one", "an event arrives before the next is sent",
           ORIGIN | {Feature.STREAMED_RESPONSE}, events),
     Probe("streamed-request", "a request body arrives as it is sent", "the origin answers the first part before the second",

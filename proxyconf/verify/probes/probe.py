@@ -115,6 +115,10 @@ class Context:
         assert self._stack is not None, "the probe does not say that it needs the stack"
         return self._stack
 
+    def at(self, path: str) -> str:
+        """Return a path where the site asks its origin."""
+        return self.subject.base.rstrip("/") + path
+
     def new_id(self, name: str) -> str:
         """Return an id that no other request has."""
         return f"{name}-{next(self._numbers)}"
@@ -123,7 +127,8 @@ class Context:
         self, protocol: str, answer: Answer | None = None, *, probe: str = "", edge: Edge | None = None,
         method: str = "GET", path: str = "/", fields: Iterable[tuple[str, str]] = (), body: bytes | None = None,
     ) -> Response:  # fmt: skip
-        """Make one request on a connection of its own, in "h1" or "h2"."""
+        """Make one request on a connection of its own, in "h1" or "h2"; `path` is below the base."""
+        path = self.at(path)
         sent = asking(probe or self.new_id("ask"), answer, fields)
         if protocol == "h1":
             async with connect_http1(edge or self.edge) as client:

@@ -34,7 +34,7 @@ def second_lines(context: Context, probe: str) -> list[bytes]:
 
 def second_request(context: Context, probe: str) -> bytes:
     """Return that request."""
-    return b"\r\n".join([b"GET /second HTTP/1.1", *second_lines(context, probe), b"", b""])
+    return b"\r\n".join([f"GET {context.at('/second')} HTTP/1.1".encode(), *second_lines(context, probe), b"", b""])
 
 
 async def http1_conflicts(context: Context) -> Observation:
@@ -52,8 +52,8 @@ async def http1_conflicts(context: Context) -> Observation:
 
 async def _send_http1(context: Context, attack: Http1Attack, first: str, second: str) -> Raw:
     riding = second_request(context, second)
-    method = b"GET" if attack.name.startswith("GET") else b"POST"
-    head = [method + b" / " + attack.version, b"host: " + context.edge.authority.encode()]
+    method = "GET" if attack.name.startswith("GET") else "POST"
+    head = [f"{method} {context.at('/')} ".encode() + attack.version, b"host: " + context.edge.authority.encode()]
     head += [f"{name}: {value}".encode() for name, value in asking(first)]
     head += attack.lines(riding)
     return await send_raw(context.edge, attack.end.join([*head, b"", b""]) + attack.body(riding), seconds=1.5, quiet=0.15)
@@ -118,9 +118,9 @@ async def downgrades(context: Context) -> Observation:
 async def _send_http2(context: Context, attack: Http2Attack, first: str, second: str) -> Response:
     lines = b"\r\n".join(second_lines(context, second)).decode()
     added = attack.fields(lines)
-    head = {":method": "POST" if attack.body else "GET", ":scheme": context.edge.scheme, ":path": "/",
+    head = {":method": "POST" if attack.body else "GET", ":scheme": context.edge.scheme, ":path": context.at("/"),
             ":authority": context.edge.authority}  # fmt: skip
-    head |= {name: value for name, value in added if name in head}
+    head |= {name: context.at(value) if name == ":path" and value[:1] == "/" else value for name, value in added if name in head}
     more = [(name, value) for name, value in added if name not in head]
     async with connect_http2(context.edge) as client:
         stream = await client.open_raw([*head.items(), *asking(first), *more], end=attack.body is None)
@@ -134,7 +134,7 @@ async def upgrade_h2c(context: Context) -> Observation:
     observed, facts = Observation(""), {}
     for name, lines in (("with settings", H2C), ("without", b"connection: upgrade\r\nupgrade: h2c")):
         probe = context.new_id("h2c")
-        head = [b"GET / HTTP/1.1", b"host: " + context.edge.authority.encode(), lines]
+        head = [f"GET {context.at('/')} HTTP/1.1".encode(), b"host: " + context.edge.authority.encode(), lines]
         head += [f"{key}: {value}".encode() for key, value in asking(probe)]
         raw = await send_raw(context.edge, b"\r\n".join([*head, b"", b""]), seconds=2, quiet=0.2)
         facts[name] = f"{raw.outcome}, no 101" if b"HTTP/1.1 101" not in raw.data else "101"

@@ -32,10 +32,10 @@ async def unknown_host(context: Context) -> Observation:
     probe, facts, edge = context.new_id("stranger"), {}, context.edge
     async with connect_http1(edge) as client:
         client.authority = STRANGER
-        facts["h1"] = (await client.request("GET", "/", asking(probe))).outcome
+        facts["h1"] = (await client.request("GET", context.at("/"), asking(probe))).outcome
     if Feature.HTTP2 in context.subject.features:
         async with connect_http2(edge) as client2:
-            head = [(":method", "GET"), (":scheme", edge.scheme), (":authority", STRANGER), (":path", "/")]
+            head = [(":method", "GET"), (":scheme", edge.scheme), (":authority", STRANGER), (":path", context.at("/"))]
             facts["h2"] = (await (await client2.open_raw([*head, *asking(probe)], end=True)).response()).outcome
     reached = len(await context.origin.seen(probe))
     observed = Observation(", ".join(f"{value} over {name}" for name, value in facts.items()), facts)
@@ -44,16 +44,19 @@ async def unknown_host(context: Context) -> Observation:
 
 async def path_bytes(context: Context) -> Observation:
     """Send a target whose every escape matters."""
+    sent = context.at(TARGET)
     targets = {name: (await context.ask(name, path=TARGET)).seen().target for name in context.protocols}
-    observed = Observation(TARGET if set(targets.values()) == {TARGET} else str(targets), targets)
-    return observed.expect(set(targets.values()) == {TARGET}, f"{TARGET} was sent")
+    observed = Observation(sent if set(targets.values()) == {sent} else str(targets), targets)
+    return observed.expect(set(targets.values()) == {sent}, f"{sent} was sent")
 
 
 async def prefix(context: Context) -> Observation:
     """Ask below a prefix that the proxy replaces."""
     prefix = context.subject.prefix
     assert prefix is not None
-    seen = (await context.ask(context.protocols[-1], path=f"{prefix.path.rstrip('/')}/a%20b?c=d")).seen()
+    async with connect_http1(context.edge) as client:
+        path = f"{prefix.path.rstrip('/')}/a%20b?c=d"
+        seen = (await client.request("GET", path, asking(context.new_id("prefix")))).seen()
     wanted, announced = f"{prefix.replaced.rstrip('/')}/a%20b?c=d", seen.value("x-forwarded-prefix")
     observed = Observation(f"{seen.target}, X-Forwarded-Prefix {announced or 'absent'}",
                            {"target": seen.target, "x-forwarded-prefix": announced})  # fmt: skip
@@ -82,7 +85,7 @@ PROBES = (
     Probe("path", "path and query", "every byte of path and query arrives as sent",
           frozenset({Feature.ORIGIN}), path_bytes),
     Probe("prefix", "a replaced prefix", "the origin sees the path with the prefix replaced, announced if so promised",
-          frozenset({Feature.ORIGIN, Feature.PREFIX}), prefix),
+          frozenset({Feature.ORIGIN, Feature.HTTP1, Feature.PREFIX}), prefix),
     Probe("redirect", "http to https", "the cleartext listener redirects to the same path on https",
           frozenset({Feature.REDIRECT}), redirect),
 )  # fmt: skip

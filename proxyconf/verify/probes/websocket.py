@@ -14,7 +14,7 @@ LONG = "long " * 20_000
 async def over_http1(context: Context) -> Observation:
     """Upgrade, echo a short and a long text, close."""
     probe = context.new_id("websocket")
-    async with websocket_over_http1(context.edge, "/", asking(probe)) as session:
+    async with websocket_over_http1(context.edge, context.at("/"), asking(probe)) as session:
         echoes = [await session.echo("short"), await session.echo(LONG)]
         await session.close()
     return await _judge(context, probe, echoes)
@@ -23,7 +23,7 @@ async def over_http1(context: Context) -> Observation:
 async def over_http2(context: Context) -> Observation:
     """The same by extended CONNECT."""
     probe = context.new_id("websocket")
-    async with websocket_over_http2(context.edge, "/", asking(probe)) as session:
+    async with websocket_over_http2(context.edge, context.at("/"), asking(probe)) as session:
         echoes = [await session.echo("short"), await session.echo(LONG)]
         await session.close()
     return await _judge(context, probe, echoes)
