@@ -11,6 +11,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from proxyconf import __version__
+from proxyconf.cli import verify as verifying
 from proxyconf.cli.console import MISSING, OK, REFUSED, UNVERIFIED, USAGE, Stop, complain, show, show_findings, verdict
 from proxyconf.document.findings import SiteError, nearest, shown
 from proxyconf.output.files import FileError, write
@@ -97,6 +98,37 @@ def check(
     if code == OK:
         show(f"{site}: fine for {', '.join(bundle.target for bundle in made.bundles.values())}\n")
     return code
+
+
+@app.command
+def verify(
+    site: Annotated[Path | None, Parameter(help="The site file; without one give --url.")] = None,
+    *,
+    url: Annotated[str | None, Parameter(help="Probe a running stack from outside: https://HOST[:PORT][/PATH].")] = None,
+    target: Annotated[tuple[str, ...], Parameter(negative="", help="Only these proxies. Default: the site's targets.")] = (),
+    server: Annotated[str, Parameter(help="What answers behind the proxy: `origin`, `appserver`, `hypercorn`.")] = "origin",
+    app_: Annotated[
+        str | None, Parameter(name="--app", help="Your own application, as module:attribute; probes that need an origin are skipped.")
+    ] = None,
+    site_name: Annotated[str, Parameter(name="--hostname", help="The site of this name. Default: the file's first.")] = "",
+    probe: Annotated[tuple[str, ...], Parameter(negative="", help="Only these probes.")] = (),
+    as_is: Annotated[bool, Parameter(negative="", help="Keep long limits and timeouts as they are: slower.")] = False,
+    connect_to: Annotated[str | None, Parameter(help="With --url: the address to connect to.")] = None,
+    ca: Annotated[Path | None, Parameter(help="With --url: the CA to trust, as a PEM file.")] = None,
+    insecure: Annotated[bool, Parameter(negative="", help="With --url: trust any certificate.")] = False,
+    output: Annotated[
+        Path | None, Parameter(name=["--output", "-o"], help="Write JSON, JUnit and HTML reports, configuration and logs here.")
+    ] = None,
+    set_: Set = (),
+) -> int:
+    """Run the real proxy on this machine, or look at a running one, and prove what it does."""
+    if (site is None) == (url is None):
+        raise Stop(USAGE, "proxyconf: verify takes a site file or --url, one of the two")
+    wanted = verifying.Wanted(target, server, app_, site_name, probe, not as_is, output)
+    if url is not None:
+        return verifying.outside(url, wanted, verifying.Trust(connect_to, ca, insecure))
+    assert site is not None
+    return verifying.site(_open(site, set_), wanted)
 
 
 @app.command

@@ -38,7 +38,10 @@ class Program:
     run: tuple[str, ...]
     """Serves in the foreground."""
     reload: tuple[str, ...] = ()
-    """Makes a running one read its files again; empty: it does so by itself or cannot."""
+    """Makes a running one read its files again; empty: it does so by itself or cannot. `{pid}` is the running
+    program's, `{admin}` the path of its control socket."""
+    stop: str = "SIGTERM"
+    """The signal of a graceful stop; empty: there is none."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What it needs in its environment besides."""
 

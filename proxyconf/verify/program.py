@@ -27,15 +27,16 @@ class ProgramError(Exception):
 class Program:
     """What verify must know of a proxy or a server to handle it.
 
-    `ready` are the addresses that take connections once it is up. `reload` is a signal to it or a command beside it;
-    None where it can do neither.
+    `ready` are the addresses that take connections once it is up. `reload` is a signal to it, or a command beside it
+    in which `{pid}` stands for its id; None where it can do neither.
     """
 
     name: str
     argv: tuple[str, ...]
-    folder: Path  # the working folder; its log goes there too
+    folder: Path  # its log goes there; the working folder, unless `cwd` says otherwise
     ready: tuple[Address, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
     reload: signal.Signals | tuple[str, ...] | None = None
     stop: signal.Signals = signal.SIGTERM
     stop_seconds: float = 30.0
@@ -55,7 +56,7 @@ class Process:
             with program.log.open("ab") as output:
                 # In a session of its own: Ctrl-C reaches the driver alone, which then stops the rest in order.
                 self.popen = subprocess.Popen(
-                    program.argv, cwd=program.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                    program.argv, cwd=program.cwd or program.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                     env={**os.environ, **program.environment}, start_new_session=True,
                 )  # fmt: skip
         except OSError as error:
@@ -84,6 +85,7 @@ class Process:
         if isinstance(how, signal.Signals):
             self.popen.send_signal(how)
             return
+        how = tuple(word.replace("{pid}", str(self.popen.pid)) for word in how)
         environment = {**os.environ, **program.environment}
         done = await asyncio.to_thread(
             subprocess.run, how, cwd=program.folder, env=environment, capture_output=True, text=True,

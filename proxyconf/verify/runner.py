@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -17,6 +19,13 @@ from proxyconf.verify.stack import LocalStack
 from proxyconf.verify.subject import Feature, Subject
 
 __all__ = ["Progress", "verify"]
+
+# What the server behind the proxy must be able to do, by the name it calls it.
+OF_THE_SERVER = (
+    ("early_hints", Feature.EARLY_HINTS), ("early_hints", Feature.HINTED), ("trailers", Feature.TRAILERS),
+    ("trailers", Feature.GRPC), ("request_trailers", Feature.REQUEST_TRAILERS), ("websocket", Feature.WEBSOCKET),
+    ("websocket", Feature.WEBSOCKET_OVER_HTTP2), ("raw", Feature.RAW_ORIGIN),
+)  # fmt: skip
 
 
 class Progress(Protocol):
@@ -35,7 +44,8 @@ async def verify(
     subject: Subject, probes: Iterable[Probe], progress: Progress, stack: LocalStack | None = None
 ) -> Report:
     """Try `probes` on a subject; raises `ProgramError` if the stack cannot be brought up again."""
-    began, results, server = datetime.now(UTC), [], await _server(subject, stack)
+    began, results = datetime.now(UTC), list[Result]()
+    server, subject = await _with_server(subject, stack)
     for probe in sorted(probes, key=lambda probe: probe.disturbs):
         missing = subject.lacks(probe.needs)
         if missing:
@@ -48,10 +58,18 @@ async def verify(
     return Report(subject, server, began, tuple(results))
 
 
-async def _server(subject: Subject, stack: LocalStack | None) -> str:
-    if stack is None or stack.control is None or Feature.ORIGIN not in subject.features:
-        return "unknown"
-    return await stack.control.server()
+async def _with_server(subject: Subject, stack: LocalStack | None) -> tuple[str, Subject]:
+    """Return what answers behind the proxy, and the subject without what that cannot do."""
+    if stack is None or stack.control is None:
+        return "the application", subject
+    # A server tells what it can with its first request.
+    with contextlib.suppress(EdgeError, OSError):
+        context = Context(subject, stack.control)
+        await context.ask(context.protocols[-1])
+    server, can = await stack.control.server(), await stack.control.features()
+    lacking = {feature for name, feature in OF_THE_SERVER if name not in can} & subject.features
+    reasons = {**subject.reasons, **dict.fromkeys(lacking, f"{server} does not offer it")}
+    return server, replace(subject, features=subject.features - lacking, reasons=reasons)
 
 
 async def _attempt(probe: Probe, subject: Subject, stack: LocalStack | None) -> Result:
@@ -76,5 +94,5 @@ async def _observe(probe: Probe, context: Context) -> Observation:
         return Observation("", wrong=[f"no end after {probe.seconds:g} s"])
     except (EdgeError, ControlError, ProgramError) as error:
         return Observation("", wrong=[str(error)])
-    except OSError as error:
+    except Exception as error:  # a fault of one probe is its own result; the others still run
         return Observation("", wrong=[f"{type(error).__name__}: {error}"])

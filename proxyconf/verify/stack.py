@@ -12,9 +12,9 @@ __all__ = ["LocalStack"]
 
 
 class LocalStack:
-    """Runs two programs; entering starts them, leaving stops what is left."""
+    """Runs two programs; entering starts them, leaving ends what is left. `control` is None without a probe origin."""
 
-    def __init__(self, proxy: Program, server: Program, control: Path) -> None:
+    def __init__(self, proxy: Program, server: Program, control: Path | None) -> None:
         self._programs = {"server": server, "proxy": proxy}
         self._path = control
         self._processes: dict[str, Process] = {}
@@ -54,8 +54,8 @@ class LocalStack:
                 continue
             self._processes[role] = Process(program)
             await self._processes[role].until_ready()
-            if role == "server":
-                await self._connect()
+            if role == "server" and self._path is not None:
+                await self._connect(self._path)
 
     async def tidy(self) -> None:
         """Let go whatever a probe left waiting in the origin."""
@@ -63,10 +63,10 @@ class LocalStack:
         if self.control is not None and server is not None and server.code is None:
             await self.control.reset()
 
-    async def _connect(self) -> None:
+    async def _connect(self, path: Path) -> None:
         if self.control is not None:
             await self.control.close()
-        self.control = await Control.connect(self._path)
+        self.control = await Control.connect(path)
 
     async def reload(self) -> None:
         """Make the proxy load its configuration again."""

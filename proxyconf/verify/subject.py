@@ -18,6 +18,8 @@ class Feature(StrEnum):
     ORIGIN = "origin"
     RAW_ORIGIN = "raw-origin"
     APP_SERVER = "app-server"
+    HINTED = "hinted"
+    TCP_HOP = "tcp-hop"
     STACK = "stack"
     # The edge.
     TLS = "tls"
@@ -50,6 +52,8 @@ MISSING: Mapping[Feature, str] = {
     Feature.ORIGIN: "no probe origin behind the proxy",
     Feature.RAW_ORIGIN: "behind the proxy is a server that does not show the bytes it received",
     Feature.APP_SERVER: "behind the proxy is the probe origin, no app server",
+    Feature.HINTED: "the origin cannot send a 103",
+    Feature.TCP_HOP: "nobody but the proxy reaches the unix socket of the hop",
     Feature.STACK: "the stack was not started here",
     Feature.TLS: "the edge is cleartext",
     Feature.HTTP1: "the edge does not speak HTTP/1.1",

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 HOST = "shop.test"
 LIMIT, TIMEOUT = 2**20, 2.0
-LOOKED_WITH = {Feature.ORIGIN, Feature.RAW_ORIGIN, Feature.STACK}
+LOOKED_WITH = {Feature.ORIGIN, Feature.RAW_ORIGIN, Feature.HINTED, Feature.TCP_HOP, Feature.STACK}
 EDGE = {Feature.TLS, Feature.HTTP1, Feature.HTTP2, Feature.UNKNOWN_HOST, Feature.REDIRECT, Feature.FORWARDED}
 PASSED_ON = {Feature.EARLY_HINTS, Feature.TRAILERS, Feature.STREAMED_REQUEST, Feature.STREAMED_RESPONSE, Feature.GRPC,
              Feature.WEBSOCKET, Feature.PREFIX, Feature.BODY_LIMIT, Feature.RESPONSE_TIMEOUT}  # fmt: skip

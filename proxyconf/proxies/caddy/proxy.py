@@ -23,7 +23,10 @@ class Caddy(TemplatedProxy[Plan]):
         version=("caddy", "version"),
         check=("caddy", "validate", "--adapter", "caddyfile", "--config", "{folder}/Caddyfile"),
         run=("caddy", "run", "--adapter", "caddyfile", "--config", "{folder}/Caddyfile"),
-        reload=("caddy", "reload", "--adapter", "caddyfile", "--config", "{folder}/Caddyfile"),
+        reload=(
+            "caddy", "reload", "--force", "--adapter", "caddyfile", "--config", "{folder}/Caddyfile",
+            "--address", "unix/{admin}",
+        ),
     )
 
     def judge(self, deployment: Deployment, gate: Gate) -> None:

@@ -20,7 +20,7 @@ from proxyconf.verify.origin.exchange import Cut, perform
 from proxyconf.verify.origin.journal import Journal
 from proxyconf.verify.seen import Seen
 
-__all__ = ["CONTROL", "NAME", "ProbeApp", "app"]
+__all__ = ["CONTROL", "FEATURES", "NAME", "ProbeApp", "app"]
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -28,6 +28,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 CONTROL, NAME = "PROXYCONF_VERIFY_CONTROL", "PROXYCONF_VERIFY_SERVER"
+FEATURES = "PROXYCONF_VERIFY_FEATURES"  # what a scope does not tell, such as "websocket"
 EXTENSIONS = {"http.response.early_hint": "early_hints", "http.response.trailers": "trailers"}
 ESTABLISHED = "01"
 
@@ -41,7 +42,7 @@ class ProbeApp:
 
     def __init__(self, server: str, control: Path | None) -> None:
         self.journal, self._path = Journal(server), control
-        self.features: set[str] = set()
+        self.features = set(os.environ.get(FEATURES, "").split())
         self.port = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -35,7 +35,9 @@ async def listen(bind: Address, journal: Journal, tls: ssl.SSLContext | None = N
 
     if bind.path is not None:
         bind.path.unlink(missing_ok=True)
-        return await asyncio.start_unix_server(accepted, bind.path, ssl=tls)
+        server = await asyncio.start_unix_server(accepted, bind.path, ssl=tls)
+        bind.path.chmod(0o666)  # a proxy may run as a user of its own
+        return server
     return await asyncio.start_server(accepted, *bind.host_and_port, ssl=tls, backlog=1024)
 
 

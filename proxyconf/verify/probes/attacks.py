@@ -27,11 +27,12 @@ class Http1Attack:
 
 @dataclass(frozen=True, slots=True)
 class Http2Attack:
-    """Fields to add or, for pseudo-fields, to replace; a body around a second request."""
+    """Fields to add or, for pseudo-fields, to replace; a body around a second request; `must` as RFC 9113 has it."""
 
     name: str
     fields: Callable[[str], list[tuple[str, str]]]  # of the lines of the second request
     body: Callable[[bytes], bytes] | None = None
+    must: bool = False
 
 
 def _length(body: bytes) -> bytes:
@@ -105,19 +106,19 @@ def _is(*fields: tuple[str, str]) -> Callable[[str], list[tuple[str, str]]]:
 
 
 HTTP2 = (
-    Http2Attack("H2.CL", _is(("content-length", "0")), _as_is),
+    Http2Attack("H2.CL", _is(("content-length", "0")), _as_is, must=True),
     Http2Attack("H2.CL too long", _is(("content-length", "100000")), _as_is),
     Http2Attack("H2.CL twice", _is(("content-length", "0"), ("content-length", "5")), _as_is),
     Http2Attack("H2.TE", _is(("transfer-encoding", "chunked")), _after_last_chunk),
     Http2Attack("H2.TE with a space", _is(("transfer-encoding ", "chunked")), _after_last_chunk),
     Http2Attack("H2.TE in upper case", _is(("Transfer-Encoding", "chunked")), _after_last_chunk),
     Http2Attack("te: chunked", _is(("te", "chunked")), _after_last_chunk),
-    Http2Attack("CRLF in a value", _value("y\r\ntransfer-encoding: chunked"), _after_last_chunk),
-    Http2Attack("LF in a value", _value("y\ntransfer-encoding: chunked"), _after_last_chunk),
-    Http2Attack("a request in a value", _value("y\r\n\r\nGET /second HTTP/1.1\r\nLINES\r\n\r\n")),
-    Http2Attack("NUL in a value", _value("y\0z")),
-    Http2Attack("CRLF in a name", _is(("x: y\r\ntransfer-encoding", "chunked")), _after_last_chunk),
-    Http2Attack("colon in a name", _is(("transfer-encoding: chunked\r\nx", "y")), _after_last_chunk),
+    Http2Attack("CRLF in a value", _value("y\r\ntransfer-encoding: chunked"), _after_last_chunk, must=True),
+    Http2Attack("LF in a value", _value("y\ntransfer-encoding: chunked"), _after_last_chunk, must=True),
+    Http2Attack("a request in a value", _value("y\r\n\r\nGET /second HTTP/1.1\r\nLINES\r\n\r\n"), must=True),
+    Http2Attack("NUL in a value", _value("y\0z"), must=True),
+    Http2Attack("CRLF in a name", _is(("x: y\r\ntransfer-encoding", "chunked")), _after_last_chunk, must=True),
+    Http2Attack("colon in a name", _is(("transfer-encoding: chunked\r\nx", "y")), _after_last_chunk, must=True),
     Http2Attack("CRLF in :path", _is((":path", "/ HTTP/1.1\r\nLINES\r\nx: y"))),
     Http2Attack("space in :path", _is((":path", "/second HTTP/1.1"))),
     Http2Attack(":path without a slash", _is((":path", "second"))),

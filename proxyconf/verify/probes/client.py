@@ -173,7 +173,8 @@ PROBES = (
     Probe("scheme", ":scheme is not believed", "what the client writes into :scheme changes nothing",
           NEEDS | {Feature.HTTP2}, scheme_pseudo_field),
     Probe("past-proxy", "forged forwarding fields past the proxy are not believed",
-          "the app server calls a peer that is not the proxy by its own address", NEEDS | {Feature.APP_SERVER}, past_proxy),
+          "the app server calls a peer that is not the proxy by its own address",
+          NEEDS | {Feature.APP_SERVER, Feature.TCP_HOP}, past_proxy),
     Probe("proxy-header", "PROXY header to the upstream", "each request's connection names that request's client",
           frozenset({Feature.ORIGIN, Feature.PROXY_PROTOCOL}), proxy_header),
 )  # fmt: skip

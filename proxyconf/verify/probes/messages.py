@@ -193,7 +193,7 @@ PROBES = (
     Probe("early-hints", "103 Early Hints", "a 103 of the origin reaches the client once, before the 200",
           ORIGIN | {Feature.EARLY_HINTS}, early_hints),
     Probe("unharmed-by-hints", "a 103 does no harm", "the final response arrives whether the 103 is passed on or not",
-          ORIGIN, unharmed_by_hints),
+          ORIGIN | {Feature.HINTED}, unharmed_by_hints),
     Probe("trailers", "trailers of a response", "they reach the client as trailers", ORIGIN | {Feature.TRAILERS}, trailers),
     Probe("request-trailers", "trailers of a request", "they reach the origin as trailers, never merged into the fields",
           H2 | {Feature.REQUEST_TRAILERS}, request_trailers),

@@ -82,7 +82,7 @@ class Probe:
         return Profile.CORE if self.needs <= CORE else Profile.EXTENDED
 
 
-CORE = frozenset({Feature.ORIGIN, Feature.TLS, Feature.HTTP1, Feature.HTTP2, Feature.FORWARDED, Feature.UNKNOWN_HOST})
+CORE = frozenset({Feature.ORIGIN, Feature.HINTED, Feature.TLS, Feature.HTTP1, Feature.HTTP2, Feature.FORWARDED, Feature.UNKNOWN_HOST})
 
 
 def asking(probe: str, answer: Answer | None = None, fields: Iterable[tuple[str, str]] = ()) -> Pairs:
@@ -108,6 +108,11 @@ class Context:
         """The probe origin; only for probes that need one."""
         assert self._control is not None, "the probe does not say that it needs an origin"
         return self._control
+
+    @property
+    def has_origin(self) -> bool:
+        """Whether there is one."""
+        return Feature.ORIGIN in self.subject.features
 
     @property
     def stack(self) -> Stack:

@@ -139,7 +139,7 @@ async def upgrade_h2c(context: Context) -> Observation:
         raw = await send_raw(context.edge, b"\r\n".join([*head, b"", b""]), seconds=2, quiet=0.2)
         facts[name] = f"{raw.outcome}, no 101" if b"HTTP/1.1 101" not in raw.data else "101"
         observed.expect(b"HTTP/1.1 101" not in raw.data, f"{name}: the edge switched protocols")
-        for seen in await context.origin.seen(probe):
+        for seen in await context.origin.seen(probe) if context.has_origin else []:
             observed.expect(not seen.values("upgrade"), f"{name}: the offer reached the origin")
             # Harmless without the offer, and by RFC 9113 obsolete; but it is the client's connection's alone.
             if seen.values("http2-settings"):
@@ -167,6 +167,18 @@ async def refused_framing(context: Context) -> Observation:
     return observed
 
 
+async def refused_messages(context: Context) -> Observation:
+    """Send what RFC 9113 calls malformed; it must never be answered as a request."""
+    observed, facts = Observation(""), {}
+    for attack in HTTP2:
+        if attack.must:
+            response = await _send_http2(context, attack, "outside", "outside")
+            facts[attack.name] = response.outcome
+            observed.expect(not 0 < response.status < 400, f"{attack.name}: answered {response.outcome}")
+    observed.facts, observed.text = facts, f"{len(facts)} messages that must be refused"
+    return observed
+
+
 NEEDS = frozenset({Feature.ORIGIN, Feature.FORWARDED})
 PROBES = (
     Probe("smuggling-http1", "HTTP/1.1 requests that can be read in two ways",
@@ -175,7 +187,9 @@ PROBES = (
     Probe("smuggling-http2", "HTTP/2 requests that would mean something else in HTTP/1.1",
           "they are refused or made harmless", NEEDS | {Feature.HTTP2}, downgrades, 60),
     Probe("upgrade-h2c", "Upgrade: h2c", "the edge does not switch, and the origin does not see the offer",
-          frozenset({Feature.ORIGIN, Feature.HTTP1}), upgrade_h2c),
+          frozenset({Feature.HTTP1}), upgrade_h2c),
     Probe("framing", "HTTP/1.1 framing that must be refused", "each request is answered by 4xx or by closing",
           frozenset({Feature.HTTP1}), refused_framing, 60),
+    Probe("malformed", "HTTP/2 messages that are malformed", "each is answered by a reset or by 4xx",
+          frozenset({Feature.HTTP2}), refused_messages, 60),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from proxyconf.verify.probes.probe import Probe
 
 __all__ = ["html_text"]
 
-MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.SKIPPED: "–"}
+MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.SKIPPED: "·"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,147 @@
+"""A site file as a stack on this machine: rendered for one proxy, moved to loopback, with something behind it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from proxyconf.backend import appserver
+from proxyconf.document.findings import Finding
+from proxyconf.facts.gate import Gate
+from proxyconf.facts.table import Version
+from proxyconf.facts.target import Target
+from proxyconf.programs.run import find_program, version
+from proxyconf.proxies.contract import Program as ProxyProgram
+from proxyconf.proxies.contract import Proxy, render
+from proxyconf.proxies.registry import proxy
+from proxyconf.spec.deployment import Deployment
+from proxyconf.spec.read import SiteFile
+from proxyconf.spec.root import Spec
+from proxyconf.verify import certificates, promises
+from proxyconf.verify.address import Address
+from proxyconf.verify.program import Program
+from proxyconf.verify.promises import ANY_NAME
+from proxyconf.verify.relocate import Relocation
+from proxyconf.verify.servers import Behind, server_program
+from proxyconf.verify.stack import LocalStack
+from proxyconf.verify.subject import Feature, Subject
+
+__all__ = ["Prepared", "Refused", "prepared"]
+
+
+class Refused(Exception):
+    """The site cannot be rendered for this proxy; the findings say why."""
+
+    def __init__(self, name: str, findings: Iterable[Finding]) -> None:
+        """Keep both."""
+        super().__init__(name)
+        self.name, self.findings = name, tuple(findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that one run needs."""
+
+    subject: Subject
+    stack: LocalStack
+    files: tuple[Path, ...]  # what was rendered
+    notes: tuple[str, ...]  # what is otherwise than in the site file
+
+
+def prepared(file: SiteFile, name: str, folder: Path, behind: Behind, hostname: str = "", *, scales: bool = True) -> Prepared:
+    """Render a site for an installed proxy into `folder`, which has a short name: sockets go there too.
+
+    Raises `Refused`, `NothingToAsk`, `ProgramMissing`, `ProgramFault`.
+    """
+    made = certificates.make(folder, [*_names(file.spec), ANY_NAME])
+    moved = Relocation(made, folder, scales)
+    deployment = moved.deployment(file.spec)
+    kind = proxy(name)
+    target = _installed(kind, deployment.spec, folder)
+    bundle = render(kind, deployment, target)
+    if bundle.refused:
+        raise Refused(f"{target.proxy} {target.version}", bundle.findings)
+    files = dict(bundle.stamped(file.document.digest).files)
+    behind, more = _configured(behind, deployment, target, folder)
+    written = _write(folder, {**files, **more})
+    subject = promises.subject(deployment, Gate(target, deployment.spec.policy), kind.program, made, hostname)
+    control = folder / "control.sock"
+    binds = [Address(str(address)) for address in moved.servers.values()]
+    stack = LocalStack(_program(kind.program, name, deployment, folder, target), server_program(behind, binds, control, folder),
+                       control if behind.app is None else None)  # fmt: skip
+    return Prepared(_looked_at(subject, behind), stack, written, (*_version_note(file, name, target), *moved.scaled))
+
+
+def _names(spec: Spec) -> list[str]:
+    return sorted({name for site in spec.sites for name in site.hostnames if name != "any"})
+
+
+def _installed(kind: Proxy[Any], spec: Spec, folder: Path) -> Target:
+    """Return the target for the program that is here, with a control interface where it can have one."""
+    found = replace(Target.of(kind.name, spec), version=Version.parse(version(kind.program.version)))
+    can = Gate(found).can("admin_unix")
+    return replace(found, admin=f"unix:{folder / 'admin.sock'}" if can else "off")
+
+
+def _version_note(file: SiteFile, name: str, target: Target) -> list[str]:
+    wanted = next((one.version for one in file.spec.targets if one.proxy == name), None)
+    if wanted in (None, "auto") or Version.parse(str(wanted)) == target.version:
+        return []
+    return [f"the file asks for {name} {wanted}; {target.version} is what is installed"]
+
+
+def _configured(behind: Behind, deployment: Deployment, target: Target, folder: Path) -> tuple[Behind, Mapping[str, str]]:
+    """Give our own server the configuration that belongs to the site, if the site has one."""
+    if behind.server != "appserver" or deployment.spec.appserver is None:
+        return behind, {}
+    bundle = appserver.render(deployment, [target])
+    if bundle.refused:
+        raise Refused("appserver", bundle.findings)
+    return replace(behind, config=folder / appserver.FILE), bundle.files
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    folder.chmod(0o755)  # some proxies read, and connect to sockets, as a user of their own
+    return tuple(folder / name for name in files)
+
+
+def _program(how: ProxyProgram, name: str, deployment: Deployment, folder: Path, target: Target) -> Program:
+    admin = target.admin.removeprefix("unix:")
+
+    def command(words: tuple[str, ...]) -> tuple[str, ...]:
+        filled = [word.replace("{folder}", str(folder)).replace("{admin}", admin) for word in words]
+        return (find_program(filled[0]), *filled[1:])
+
+    home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), str(folder))
+    ready = tuple(Address(str(address)) for listener in deployment.listeners for address in listener.addresses)
+    return Program(
+        name, command(how.run), folder, ready, {**home, **how.environment}, reload=_reload(how.reload, command),
+        stop=signal.Signals[how.stop or "SIGTERM"], stop_seconds=deployment.drain.seconds + 15,
+    )  # fmt: skip
+
+
+def _reload(words: tuple[str, ...], command: Callable[[tuple[str, ...]], tuple[str, ...]]) -> signal.Signals | tuple[str, ...] | None:
+    """Read `kill -HUP {pid}` as the signal it is; anything else is a command."""
+    if not words:
+        return None
+    if words[0] == "kill" and words[-1] == "{pid}":
+        return signal.Signals[f"SIG{words[1].lstrip('-')}"]
+    return command(words)
+
+
+def _looked_at(subject: Subject, behind: Behind) -> Subject:
+    """Add what there is to look with."""
+    features = {Feature.STACK}
+    if not any(origin.startswith("unix:") for origin in subject.origins):
+        features.add(Feature.TCP_HOP)
+    if behind.app is None:
+        features |= {Feature.ORIGIN, Feature.HINTED}
+        features.add(Feature.RAW_ORIGIN if behind.server == "origin" else Feature.APP_SERVER)
+    return replace(subject, features=subject.features | features)
