@@ -17,9 +17,9 @@ help: ## List the targets
 setup: ## Make .venv on the newest suitable Python, install everything, build the kernel (PYTHON= chooses)
 	@tools/setup.sh dev
 
-demo: ## Prove the hop through a real Caddy (KEEP=1 leaves it up, BACKEND=hypercorn runs the control)
+demo: ## Prove the hop through a real proxy (PROXY=caddy, BACKEND=hypercorn runs the control, KEEP=1 leaves it up)
 	@tools/setup.sh demo
-	@$(PY) -m tools.demo $(if $(BACKEND),--backend $(BACKEND)) $(if $(KEEP),--keep)
+	@$(PY) -m tools.demo $(if $(PROXY),--proxy $(PROXY)) $(if $(BACKEND),--backend $(BACKEND)) $(if $(KEEP),--keep)
 
 test: setup ## The whole suite: unit, engines, live, interop, and the engines uncompiled
 	@tools/packages.sh test

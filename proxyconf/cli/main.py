@@ -112,7 +112,6 @@ def verify(
     ] = None,
     site_name: Annotated[str, Parameter(name="--hostname", help="The site of this name. Default: the file's first.")] = "",
     probe: Annotated[tuple[str, ...], Parameter(negative="", help="Only these probes.")] = (),
-    as_is: Annotated[bool, Parameter(negative="", help="Keep long limits and timeouts as they are: slower.")] = False,
     connect_to: Annotated[str | None, Parameter(help="With --url: the address to connect to.")] = None,
     ca: Annotated[Path | None, Parameter(help="With --url: the CA to trust, as a PEM file.")] = None,
     insecure: Annotated[bool, Parameter(negative="", help="With --url: trust any certificate.")] = False,
@@ -124,7 +123,7 @@ def verify(
     """Run the real proxy on this machine, or look at a running one, and prove what it does."""
     if (site is None) == (url is None):
         raise Stop(USAGE, "proxyconf: verify takes a site file or --url, one of the two")
-    wanted = verifying.Wanted(target, server, app_, site_name, probe, not as_is, output)
+    wanted = verifying.Wanted(target, server, app_, site_name, probe, output)
     if url is not None:
         return verifying.outside(url, wanted, verifying.Trust(connect_to, ca, insecure))
     assert site is not None

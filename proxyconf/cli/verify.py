@@ -38,7 +38,6 @@ class Wanted:
     app: str | None
     hostname: str
     probes: tuple[str, ...]
-    scales: bool
     output: Path | None
 
 
@@ -58,7 +57,7 @@ def site(file: SiteFile, wanted: Wanted) -> int:
     # A plain kill ends as orderly as Ctrl-C: what was started is ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for name in _targets(file, wanted):
-        run = verbs.Run(_behind(wanted), wanted.hostname, wanted.scales, wanted.output)
+        run = verbs.Run(_behind(wanted), wanted.hostname, wanted.output)
         try:
             reports.append(verbs.verify_site(file, name, run, probes, text))
         except Refused as error:

@@ -54,7 +54,6 @@ class Run:
 
     behind: Behind = field(default_factory=Behind)
     hostname: str = ""
-    scales: bool = True
     keep: Path | None = None  # where configuration and logs are put afterwards
 
 
@@ -62,7 +61,7 @@ def verify_site(file: SiteFile, name: str, run: Run, probes: Iterable[Probe], na
     """Run a site on one installed proxy. Raises what `prepared` does, and `ProgramError`."""
     with tempfile.TemporaryDirectory(prefix="pv-", ignore_cleanup_errors=True) as place:
         folder = Path(place)
-        made = prepared(file, name, folder, run.behind, run.hostname, scales=run.scales)
+        made = prepared(file, name, folder, run.behind, run.hostname)
         for note in made.notes:
             narrator.step(note)
         try:

@@ -23,7 +23,7 @@ from proxyconf.verify.certificates import Certificates
 __all__ = ["BODY_LIMIT", "RESPONSE_HEAD", "Relocation"]
 
 # Bounds that a probe has to reach: longer ones are brought down for the run, and the run says so.
-BODY_LIMIT, RESPONSE_HEAD, HEALTH_INTERVAL = Size(2**20), Duration(2_000), Duration(1_000)
+BODY_LIMIT, RESPONSE_HEAD, HEALTH_INTERVAL = Size(32 * 2**20), Duration(2_000), Duration(1_000)
 
 
 @dataclass
@@ -32,7 +32,6 @@ class Relocation:
 
     certificates: Certificates
     sockets: Path
-    scales: bool = True  # whether bounds are brought down
     servers: dict[ServerAddress, ServerAddress] = field(default_factory=dict)
     listeners: dict[ListenAddress, ListenAddress] = field(default_factory=dict)
     scaled: list[str] = field(default_factory=list)
@@ -45,8 +44,6 @@ class Relocation:
     def deployment(self, spec: Spec) -> Deployment:
         """Return what it comes to, its bounds brought down."""
         deployment = resolved(self.spec(spec))
-        if not self.scales:
-            return deployment
         sites = tuple(
             replace(site, policies=self._scaled(site.policies), routes=tuple(map(self._scaled_route, site.routes)))
             for site in deployment.sites
@@ -94,7 +91,7 @@ class Relocation:
                 found |= {"bind": (), "trust": ()}
             case Target():
                 found |= {"admin": f"unix:{self.sockets / 'admin.sock'}"}
-            case HealthCheck() if self.scales and model.interval > HEALTH_INTERVAL:
+            case HealthCheck() if model.interval > HEALTH_INTERVAL:
                 self._note("health_check interval", model.interval, HEALTH_INTERVAL)
                 found |= {"interval": HEALTH_INTERVAL}
         # What is set stays what was written: only what changed counts as set now.

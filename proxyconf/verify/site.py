@@ -51,13 +51,13 @@ class Prepared:
     notes: tuple[str, ...]  # what is otherwise than in the site file
 
 
-def prepared(file: SiteFile, name: str, folder: Path, behind: Behind, hostname: str = "", *, scales: bool = True) -> Prepared:
+def prepared(file: SiteFile, name: str, folder: Path, behind: Behind, hostname: str = "") -> Prepared:
     """Render a site for an installed proxy into `folder`, which has a short name: sockets go there too.
 
     Raises `Refused`, `NothingToAsk`, `ProgramMissing`, `ProgramFault`.
     """
     made = certificates.make(folder, [*_names(file.spec), ANY_NAME])
-    moved = Relocation(made, folder, scales)
+    moved = Relocation(made, folder)
     deployment = moved.deployment(file.spec)
     kind = proxy(name)
     target = _installed(kind, deployment.spec, folder)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 from proxyconf.verify.answer import Answer
+from proxyconf.verify.edge.curl import http_version_by_curl
 from proxyconf.verify.edge.http1 import connect_http1
 from proxyconf.verify.edge.http2 import connect_http2
 from proxyconf.verify.probes.probe import Context, Observation, Probe, asking
@@ -22,8 +23,11 @@ async def edge_http2(context: Context) -> Observation:
         response = await client.request("GET", context.at("/"))
         tls = client.link.tls
     version = tls.version() if tls else None
-    observed = Observation(f"ALPN {client.link.alpn}, {response.outcome} in {version}",
-                           {"alpn": client.link.alpn, "tls": version, "status": response.status})  # fmt: skip
+    curl = await http_version_by_curl(context.edge, context.at("/"))
+    facts = {"alpn": client.link.alpn, "tls": version, "status": response.status, "curl": curl}
+    told = f"; curl: HTTP/{curl}" if curl else ""
+    observed = Observation(f"ALPN {client.link.alpn}, {response.outcome} in {version}{told}", facts)
+    observed.expect(curl in ("2", None), f"curl agreed on HTTP/{curl}")
     observed.expect(bool(response.status), "no answer over HTTP/2")
     return observed.expect(version in ("TLSv1.2", "TLSv1.3"), f"{version} is too old")
 

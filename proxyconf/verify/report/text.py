@@ -20,38 +20,40 @@ class TextReport:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
+        self.marks = dict(MARKS)
         self._terminal = self._stream.isatty()
         self._colour = self._terminal and "NO_COLOR" not in os.environ
 
-    def _write(self, text: str, end: str = "\n") -> None:
+    def write(self, text: str, end: str = "\n") -> None:
+        """Write a text at once."""
         print(text, end=end, file=self._stream, flush=True)
 
     def _mark(self, verdict: Verdict) -> str:
-        text, colour = MARKS[verdict]
+        text, colour = self.marks[verdict]
         return f"\033[{colour}m{text}\033[0m" if self._colour else text
 
     def step(self, text: str) -> None:
         """Tell that something was done."""
-        self._write(f"==> {text}")
+        self.write(f"==> {text}")
 
     def trying(self, probe: Probe) -> None:
         """Tell what is being tried, where that line can be replaced by its outcome."""
         if self._terminal:
-            self._write(f"  ... {probe.title}", end="")
+            self.write(f"  ... {probe.title}", end="")
 
     def done(self, result: Result) -> None:
         """Tell a verdict."""
         clear = "\r\033[K" if self._terminal else ""
         took = "" if result.verdict is Verdict.SKIPPED else f" ({result.seconds:.1f} s)"
-        self._write(f"{clear}  {self._mark(result.verdict)} {result.probe.title}{took}")
+        self.write(f"{clear}  {self._mark(result.verdict)} {result.probe.title}{took}")
 
     def table(self, report: Report) -> None:
         """Print what was claimed with what was observed, and the sum of it."""
         width = max((len(result.probe.title) for result in report.results), default=0)
         title = f"{report.subject.title} before {report.server}"
-        self._write(f"\n        {title:<{width}}  observed")
+        self.write(f"\n        {title:<{width}}  observed")
         for result in report.results:
-            self._write(f"  {self._mark(result.verdict)}  {result.probe.title:<{width}}  {result.text}")
+            self.write(f"  {self._mark(result.verdict)}  {result.probe.title:<{width}}  {result.text}")
         counts = report.counts()
         words = ", ".join(f"{counts[verdict]} {verdict.lower()}" for verdict in Verdict)
-        self._write(f"\n{report.subject.title}: {words}.")
+        self.write(f"\n{report.subject.title}: {words}.")
