@@ -11,7 +11,6 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from proxyconf import __version__
-from proxyconf.cli import verify as verifying
 from proxyconf.cli.console import MISSING, OK, REFUSED, UNVERIFIED, USAGE, Stop, complain, show, show_findings, verdict
 from proxyconf.document.findings import SiteError, nearest, shown
 from proxyconf.output.files import FileError, write
@@ -121,6 +120,8 @@ def verify(
     set_: Set = (),
 ) -> int:
     """Run the real proxy on this machine, or look at a running one, and prove what it does."""
+    from proxyconf.cli import verify as verifying
+
     if (site is None) == (url is None):
         raise Stop(USAGE, "proxyconf: verify takes a site file or --url, one of the two")
     wanted = verifying.Wanted(target, server, app_, site_name, probe, output)

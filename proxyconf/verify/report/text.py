@@ -15,6 +15,11 @@ GREEN, RED, YELLOW = "32", "31", "33"
 MARKS = {Verdict.PASSED: ("ok  ", GREEN), Verdict.FAILED: ("FAIL", RED), Verdict.SKIPPED: ("skip", YELLOW)}
 
 
+def printable(text: str) -> str:
+    """Return a text in which nothing steers a terminal: a peer may have written it."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 class TextReport:
     """Writes to a stream; colours and replaced lines where it is a terminal."""
 
@@ -53,7 +58,7 @@ class TextReport:
         title = f"{report.subject.title} before {report.server}"
         self.write(f"\n        {title:<{width}}  observed")
         for result in report.results:
-            self.write(f"  {self._mark(result.verdict)}  {result.probe.title:<{width}}  {result.text}")
+            self.write(f"  {self._mark(result.verdict)}  {result.probe.title:<{width}}  {printable(result.text)}")
         counts = report.counts()
         words = ", ".join(f"{counts[verdict]} {verdict.lower()}" for verdict in Verdict)
         self.write(f"\n{report.subject.title}: {words}.")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.demo.certs import Certificates, make
+from proxyconf.verify.certificates import Certificates, make
 
 
 def handshake(files: Certificates, hostname: str) -> str | None:
