@@ -18,7 +18,7 @@ from proxyconf.verify.program import ProgramError
 from proxyconf.verify.stack import LocalStack
 from proxyconf.verify.subject import Feature, Subject
 
-__all__ = ["Progress", "verify"]
+__all__ = ["OF_THE_SERVER", "Progress", "attempt", "verify"]
 
 # What the server behind the proxy must be able to do, by the name it calls it.
 OF_THE_SERVER = (
@@ -73,20 +73,24 @@ async def _with_server(subject: Subject, stack: LocalStack | None) -> tuple[str,
 
 
 async def _attempt(probe: Probe, subject: Subject, stack: LocalStack | None) -> Result:
-    if stack is not None:
-        await stack.ensure()
-    control = stack.control if stack is not None else None
+    if stack is None:
+        return await attempt(probe, Context(subject, None))
+    await stack.ensure()
+    result = await attempt(probe, Context(subject, stack.control, stack))
+    await stack.tidy()
+    ended = tuple(stack.ended())
+    return replace(result, verdict=Verdict.FAILED, wrong=(*result.wrong, *ended)) if ended else result
+
+
+async def attempt(probe: Probe, context: Context) -> Result:
+    """Try one probe within its time; whatever goes wrong is its result."""
     began = time.monotonic()
-    observed = await _observe(probe, Context(subject, control, stack))
-    if stack is not None:
-        observed.wrong += stack.ended()
-        await stack.tidy()
+    observed = await _observe(probe, context)
     verdict = Verdict.FAILED if observed.wrong else Verdict.PASSED
     return Result(probe, verdict, observed.text, tuple(observed.wrong), observed.facts, time.monotonic() - began)
 
 
 async def _observe(probe: Probe, context: Context) -> Observation:
-    """Run it; whatever goes wrong is its observation."""
     try:
         async with asyncio.timeout(probe.seconds):
             return await probe.run(context)

@@ -5,22 +5,31 @@ They stand for configurations that proxyconf did not render; each names the feat
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import pytest
 
 from bench.release import Release, missing
 from proxyconf.verify.address import Address, free_port
 from proxyconf.verify.certificates import make
 from proxyconf.verify.edge.link import Edge
+from proxyconf.verify.outcome import Report, Result
+from proxyconf.verify.probes.catalogue import PROBES
+from proxyconf.verify.probes.probe import Probe
 from proxyconf.verify.program import Program
+from proxyconf.verify.runner import verify
+from proxyconf.verify.stack import LocalStack
 from proxyconf.verify.subject import Feature, Prefix, Subject
 
-__all__ = ["TARGETS", "Place", "Target", "origin_program"]
+__all__ = ["TARGETS", "Place", "Quiet", "Target", "origin_program", "tried"]
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -79,6 +88,16 @@ class Target:
     def _program(self) -> str | None:
         return shutil.which(self.argv[0]) or shutil.which(str(BIN / self.argv[0]))
 
+    def edited(self, old: str, new: str) -> Target:
+        """Return it with a text of its configuration replaced; it must be there."""
+        assert any(old in text for text in self.files.values()), f"{self.name} has no {old!r}"
+        return replace(self, files={name: text.replace(old, new) for name, text in self.files.items()})
+
+    def demand(self) -> None:
+        """Skip, or fail in CI, where it cannot be run."""
+        if reason := self.unavailable():
+            (pytest.fail if "LASTHOP_CI" in os.environ else pytest.skip)(f"{self.name}: {reason}")
+
     def prepare(self, place: Place) -> tuple[Subject, Program]:
         """Write the configuration; returns what to verify and how to run it."""
         certificates = make(place.folder, [HOST])
@@ -97,7 +116,8 @@ class Target:
         if isinstance(reload, tuple):
             reload = tuple(place.fill(word) if word != self.argv[0] else argv[0] for word in reload)
         home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(place.folder))
-        program = Program(self.name, tuple(argv), place.folder, (Address(f"127.0.0.1:{place.https}"),), home, reload, self.stop)
+        ready = (Address(f"127.0.0.1:{place.https}"), Address(f"127.0.0.1:{place.http}"))
+        program = Program(self.name, tuple(argv), place.folder, ready, home, reload=reload, stop=self.stop)
         subject = Subject(
             self.name, self.release, Edge(HOST, place.https, ca=certificates.ca), self.features, hop=self.hop,
             origins=(f"127.0.0.1:{place.one}", f"127.0.0.1:{place.two}"), forwarded=self.forwarded,
@@ -113,6 +133,34 @@ def origin_program(place: Place) -> Program:
     argv = (sys.executable, "-m", "proxyconf.verify.origin", "--control", str(place.control), *binds)
     ready = (Address(f"unix:{place.control}"),)
     return Program("origin", argv, place.folder, ready, {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path[1:]])})
+
+
+class Quiet:
+    """A run that nobody watches."""
+
+    def trying(self, probe: Probe) -> None:
+        """Say nothing."""
+
+    def done(self, result: Result) -> None:
+        """Say nothing."""
+
+
+def tried(target: Target, folder: Path, *names: str) -> dict[str, Result]:
+    """Run a target and try some probes on it, all of them by default; returns the results by id."""
+    target.demand()
+    # Sockets need a short name, and programs of other releases see the temporary folder only.
+    with tempfile.TemporaryDirectory(prefix="pv-", ignore_cleanup_errors=True) as short:
+        place = Place(Path(short))
+        subject, program = target.prepare(place)
+
+        async def run() -> Report:
+            async with LocalStack(program, origin_program(place), place.control) as stack:
+                return await verify(subject, [probe for probe in PROBES if not names or probe.id in names], Quiet(), stack)
+
+        report = asyncio.run(run())
+        for log in place.folder.glob("*.log"):
+            shutil.copyfile(log, folder / log.name)
+    return {result.probe.id: result for result in report.results}
 
 
 CADDY = """{

@@ -152,7 +152,7 @@ class Http2Stream:
                 response.informed.append((int(status[1]), fields))
             case h2.events.ResponseReceived():
                 status, *response.fields = _pairs(event.headers)
-                response.status = int(status[1])
+                response.status, response.bare = int(status[1]), event.stream_ended is not None
             case h2.events.DataReceived():
                 self._pieces.append(event.data or b"")
             case h2.events.TrailersReceived():

@@ -25,6 +25,7 @@ class Response:
     body: bytes = b""
     trailers: Pairs = field(default_factory=list)
     whole: bool = False
+    bare: bool = False  # the head was the end: no DATA frame, no trailers
     reset: int | None = None  # the code of a RST_STREAM
     error: str = ""
 

@@ -49,9 +49,12 @@ async def refusal(context: Context) -> Observation:
     """Answer by Trailers-Only: one head that is also the end."""
     status = (("grpc-status", NOT_FOUND), ("grpc-message", "not here"))
     response = await call(context, Answer(fields=(KIND, *status), size=0), b"one")
-    got = response.value("grpc-status") or response.trailer("grpc-status")
-    observed = Observation(f"{response.outcome}, grpc-status {got}", {"grpc-status": got})
-    return observed.expect(response.whole and got == NOT_FOUND, f"grpc-status {NOT_FOUND} was sent")
+    got = response.trailer("grpc-status") or response.value("grpc-status")
+    observed = Observation(f"{response.outcome}, grpc-status {got}", {"grpc-status": got, "bare": response.bare})
+    observed.expect(response.whole and got == NOT_FOUND, f"grpc-status {NOT_FOUND} was sent")
+    # A status in the head counts for gRPC's clients only if nothing follows, not even an empty DATA frame.
+    said = response.bare or response.trailer("grpc-status") is not None
+    return observed.expect(said, "the head has the status, and a DATA frame follows: clients take it for no status")
 
 
 NEEDS = frozenset({Feature.ORIGIN, Feature.HTTP2, Feature.GRPC})
