@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -70,7 +71,8 @@ def run(options: argparse.Namespace, text: DemoReport) -> int:
     file = open_site(SITE, {})
     report = prove(file, options, text)
     if options.keep:
-        asyncio.run(keep(file, options, text))
+        with contextlib.suppress(KeyboardInterrupt):  # the way it is ended
+            asyncio.run(keep(file, options, text))
     return text.exit_code(report, options.directory)
 
 
@@ -95,7 +97,7 @@ def main() -> int:
         text.failure(str(error))
     except KeyboardInterrupt:
         text.step("stopped")
-        return 0 if options.keep else 130
+        return 130
     return 1
 
 
