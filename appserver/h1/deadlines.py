@@ -1,4 +1,4 @@
-"""How long a connection waits for its client, and since when.
+"""How long a connection may wait for its client, by what it waits for.
 
 Stamps are made by ticks, about one a second, and nowhere on the request path.
 """
@@ -6,22 +6,32 @@ Stamps are made by ticks, about one a second, and nowhere on the request path.
 from __future__ import annotations
 
 from appserver.config.options import TimeoutOptions
+from appserver.h1 import states
 
-__all__ = ["CLIENT_ASKS", "CLIENT_READS", "CLIENT_SENDS", "CLOSING", "IDLE", "NOTHING", "Patience"]
+__all__ = ["BODY", "HEAD", "IDLE", "LAST_BYTES", "NOTHING", "READER", "WAITS", "Deadline"]
 
 # What a tick finds a connection waiting for.
 NOTHING = 0
-CLOSING = 1
-CLIENT_READS = 2
-CLIENT_ASKS = 3
-CLIENT_SENDS = 4
-IDLE = 5
+IDLE = 1  # for another request
+HEAD = 2  # for the rest of a head
+BODY = 3  # for the rest of a body that the application waits for
+READER = 4  # for the client to take output
+LAST_BYTES = 5  # for the client to end what it sends, after its answer
 
-# After a refusal: a close with unread bytes would be a reset, and might destroy the answer on its way.
-LINGER = 5.0
+# In each state, if the client takes what it is sent and the application what it gets.
+WAITS = {
+    states.IDLE: IDLE,
+    states.HEAD: HEAD,
+    states.BODY: BODY,
+    states.ANSWERING: NOTHING,
+    states.DISCARDING: LAST_BYTES,
+    states.TUNNEL: NOTHING,
+    states.CLOSING: LAST_BYTES,
+    states.CLOSED: NOTHING,
+}
 
 
-class Patience:
+class Deadline:
     """The clock of one connection."""
 
     __slots__ = ("_progress", "_since", "_timeouts", "_waiting")
@@ -43,11 +53,11 @@ class Patience:
 
     def _limit(self, waiting: int, unsent: bool) -> float:
         timeouts = self._timeouts
-        if waiting == CLOSING:
-            return timeouts.response_stall if unsent else LINGER
+        if waiting == READER or (waiting == LAST_BYTES and unsent):
+            return timeouts.response_stall
         return {
-            CLIENT_READS: timeouts.response_stall,
-            CLIENT_ASKS: timeouts.request_head,
-            CLIENT_SENDS: timeouts.request_body_idle,
             IDLE: timeouts.keep_alive,
+            HEAD: timeouts.request_head,
+            BODY: timeouts.request_body_idle,
+            LAST_BYTES: timeouts.discard,
         }[waiting]
