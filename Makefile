@@ -36,8 +36,9 @@ test-uncompiled: setup ## Unit and engine suites on the plain Python sources, wi
 test-nghttp2: setup ## Unit and engine suites against the libnghttp2 of Debian testing
 	@tools/leg.sh nghttp2
 
-lint: setup ## ruff
+lint: setup ## ruff, and no name of one machine in any file
 	@$(PY) -m ruff check .
+	@$(PY) -m tools.machine_paths
 
 types: setup ## mypy --strict
 	@$(PY) -m mypy $(CODE)

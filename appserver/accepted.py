@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 __all__ = ["Peer", "Registry", "ServedConnection", "Trust"]
 
 
-class Trust(Protocol):
-    """Turns the forwarding fields of a trusted peer into who the client is."""
+class Trust:
+    """Turns what a trusted peer forwards into who the client is. A base, so that the compiled build calls a C slot."""
 
-    def resolve(self, fields: list[tuple[bytes, bytes]]) -> tuple[tuple[str, int] | None, str | None]:
-        """Return (client, scheme); None where the fields say nothing usable."""
+    __slots__ = ()
+
+    def resolve(self, forwarded_for: bytes) -> tuple[str, int] | None:
+        """Return the client's (host, port) from all of X-Forwarded-For, one list; None if it says nothing usable."""
+        raise NotImplementedError
 
 
 class Peer:

@@ -36,7 +36,9 @@ cdef class Receiver:
     cpdef on_end(self, list trailers)
     cpdef on_writable(self)
     cpdef on_drain(self)
+    cpdef on_half_closed(self)
     cpdef on_lost(self)
+    cpdef on_refused(self, int status, long long sent)
 
 cdef class Application:
     cpdef Receiver begin(self, Request request, Stream stream)

@@ -166,9 +166,19 @@ class Receiver:
     def on_drain(self) -> None:
         """The connection drains: end what has no end of its own (a WebSocket, an event stream). At most once."""
 
+    def on_half_closed(self) -> None:
+        """The client sends nothing more, but may still read (TCP half-close, RFC 9112 9.6).
+
+        Called at most once, after `start` and the end of the body, never after the last `write`; `on_lost` may follow.
+        """
+
     def on_lost(self) -> None:
         """The client reset the stream or is gone; called at most once, and not after the last `write`."""
         raise NotImplementedError
+
+    def on_refused(self, status: int, sent: int) -> None:
+        """The wire has answered in the application's place, with `sent` body bytes; otherwise as `on_lost`."""
+        self.on_lost()
 
 
 class Application:

@@ -21,8 +21,6 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
 )
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
-# A request names the peer it came from: the one word that is made of another.
-MAY_NAME = frozenset({("contract", "accepted")})
 # proxyconf's own, likewise; `document` and `spec` are ground for everything above.
 PROXYCONF_FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"document"}),
@@ -37,6 +35,8 @@ PROXYCONF_FLOORS: tuple[frozenset[str], ...] = (
 PROXYCONF_LEVEL = {name: level for level, names in enumerate(PROXYCONF_FLOORS) for name in names}
 # What every proxy's package may import of `proxies`; the packages themselves are siblings.
 PROXIES_COMMON = frozenset({"contract"})
+# A request names the peer it came from: the one word that is made of another.
+MAY_NAME = frozenset({("contract", "accepted")})
 MAY_NAME_CONFIG = frozenset({"config", "worker", "supervisor", "cli", "__main__"})
 
 CIMPORT = re.compile(
