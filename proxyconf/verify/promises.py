@@ -125,6 +125,7 @@ def _hop_features(promises: Promises, deployment: Deployment, route: ResolvedRou
     add(Feature.MULTIPLEXING, options.is_http2 and options.proxy_protocol.send == "off",
         "connections of the hop are not shared", "h2c_multiplexed")  # fmt: skip
     add(Feature.TRAILERS, options.is_http2, "no trailers over an HTTP/1.1 hop are promised", "response_trailers")
+    add(Feature.CLIENT_GONE, True, "", "client_gone")
     over = ("websocket_http1",) if options.protocol == "http1" else ("websocket_over_h2", "websocket_split")
     add(Feature.WEBSOCKET, route.action.may_be_websocket, "WebSocket is off for this route", *over)
     send = options.proxy_protocol.send
@@ -138,6 +139,8 @@ def _policy_features(promises: Promises, site: ResolvedSite, route: ResolvedRout
     add, policies = promises.add, route.policies
     hints = policies.early_hints != "off"
     add(Feature.EARLY_HINTS, hints, "early_hints: off", "early_hints")
+    # An app server behind a proxy that cannot is told to send none.
+    add(Feature.HINTED, True, "", "early_hints")
     add(Feature.STREAMED_REQUEST, policies.buffering.request == "off", "buffering: {request: on}", "streaming")
     add(Feature.STREAMED_RESPONSE, policies.buffering.response == "off", "buffering: {response: on}", "streaming")
     add(Feature.BODY_LIMIT, not policies.limits.request_body.is_unlimited, "request_body: unlimited", "request_body_limit")

@@ -142,6 +142,6 @@ def _looked_at(subject: Subject, behind: Behind) -> Subject:
     if not any(origin.startswith("unix:") for origin in subject.origins):
         features.add(Feature.TCP_HOP)
     if behind.app is None:
-        features |= {Feature.ORIGIN, Feature.HINTED}
+        features |= {Feature.ORIGIN}
         features.add(Feature.RAW_ORIGIN if behind.server == "origin" else Feature.APP_SERVER)
     return replace(subject, features=subject.features | features)

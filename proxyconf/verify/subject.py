@@ -33,6 +33,7 @@ class Feature(StrEnum):
     EARLY_HINTS = "early-hints"
     TRAILERS = "trailers"
     REQUEST_TRAILERS = "request-trailers"
+    CLIENT_GONE = "client-gone"
     STREAMED_REQUEST = "streamed-request"
     STREAMED_RESPONSE = "streamed-response"
     GRPC = "grpc"
@@ -65,6 +66,7 @@ MISSING: Mapping[Feature, str] = {
     Feature.EARLY_HINTS: "103 is not passed on",
     Feature.TRAILERS: "trailers of responses are not passed on",
     Feature.REQUEST_TRAILERS: "trailers of requests are not passed on",
+    Feature.CLIENT_GONE: "a client that leaves is not told to the origin",
     Feature.STREAMED_REQUEST: "request bodies are buffered",
     Feature.STREAMED_RESPONSE: "response bodies are buffered",
     Feature.GRPC: "no route for gRPC",

@@ -20,6 +20,7 @@ import pytest
 
 from proxyconf.cli.main import main
 from proxyconf.programs.run import ProgramMissing, find_program
+from proxyconf.proxies.registry import names
 from proxyconf.spec.read import SiteFile, load
 from proxyconf.verbs.verify import Run, chosen, verify_site
 from proxyconf.verify.outcome import Report, Result, Verdict
@@ -27,6 +28,7 @@ from proxyconf.verify.probes.probe import Probe
 from proxyconf.verify.runner import verify
 from proxyconf.verify.servers import Behind
 from proxyconf.verify.site import prepared
+from tests.interop.hop import Installed, installed
 from tests.interop.verify_targets import ROOT, Quiet
 
 SITE = """
@@ -71,12 +73,22 @@ def passed(report: Report) -> set[str]:
     return {result.probe.id for result in report.results if result.verdict is Verdict.PASSED}
 
 
+# What every proxy owes on every site; what it promises besides is its table's matter.
+OWED = {"hop-protocol", "spoofing", "client-address", "host", "path", "unknown-host", "smuggling-http1", "smuggling-http2"}
+
+
+@pytest.mark.parametrize("on", [one for name in names() for one in installed(name)] or [None], ids=str)
 @pytest.mark.slow
-def test_a_site_for_production_is_tried_on_this_machine() -> None:
+def test_a_site_for_production_is_tried_on_this_machine(on: Installed | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if on is None:
+        pytest.skip("no proxy is installed: python -m tools.proxies")
+    monkeypatch.setenv("PATH", f"{Path(on.program).parent}{os.pathsep}{os.environ['PATH']}")
     told = Told()
-    report = verify_site(file_of(BARE), "caddy", Run(), chosen(()), told)
+    site = BARE if on.can("h2c_upstream") else BARE.replace("h2c:", "http1:")
+    report = verify_site(file_of(site), on.proxy, Run(), chosen(()), told)
     assert failed(report) == {}
-    assert {"hop-protocol", "spoofing", "unknown-host", "smuggling-http1", "smuggling-http2", "reload", "stop-proxy"} <= passed(report)
+    assert passed(report) >= OWED
+    assert report.subject.title == f"{on.proxy} {on.version}"
     assert report.server == "probe origin"
     assert told.steps[:2] == ["request_body 100MiB is 32MiB for this run", "timeouts request 1m is 2s for this run"]
 

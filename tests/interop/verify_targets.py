@@ -37,7 +37,7 @@ HOST = "shop.test"
 LIMIT, TIMEOUT = 2**20, 2.0
 LOOKED_WITH = {Feature.ORIGIN, Feature.RAW_ORIGIN, Feature.HINTED, Feature.TCP_HOP, Feature.STACK}
 EDGE = {Feature.TLS, Feature.HTTP1, Feature.HTTP2, Feature.UNKNOWN_HOST, Feature.REDIRECT, Feature.FORWARDED}
-PASSED_ON = {Feature.EARLY_HINTS, Feature.TRAILERS, Feature.STREAMED_REQUEST, Feature.STREAMED_RESPONSE, Feature.GRPC,
+PASSED_ON = {Feature.CLIENT_GONE, Feature.EARLY_HINTS, Feature.TRAILERS, Feature.STREAMED_REQUEST, Feature.STREAMED_RESPONSE, Feature.GRPC,
              Feature.WEBSOCKET, Feature.PREFIX, Feature.BODY_LIMIT, Feature.RESPONSE_TIMEOUT}  # fmt: skip
 ALL = frozenset(LOOKED_WITH | EDGE | PASSED_ON)
 

@@ -29,6 +29,7 @@ class Nginx(TemplatedProxy[Plan]):
         check=("nginx", "-t", *_HERE),
         run=("nginx", *_HERE[:3], "daemon off; pid {folder}/nginx.pid;"),
         reload=("nginx", "-s", "reload", *_HERE),
+        stop="SIGQUIT",
     )
 
     def judge(self, deployment: Deployment, gate: Gate) -> None:

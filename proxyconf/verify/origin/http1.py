@@ -29,6 +29,9 @@ class Http1Connection:
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
         self._unparsed = first  # bytes since the last request, to show its head as it came
         self._h11.receive_data(first)
+        self._ahead = b""  # what came while a request was answered
+        self._gone = False
+        self._watch: asyncio.Task[None] | None = None
 
     async def serve(self) -> None:
         """Serve until the peer leaves or a request says that it is the last."""
@@ -38,9 +41,37 @@ class Http1Connection:
                 return
             exchange = Http1Exchange(self, _seen(request, self._facts, self._cut_head()))
             self._journal.note(exchange.seen)
-            answer = await perform(exchange.seen, exchange, self._journal)
-            if not self._again(answer):
+            if not self._again(await self._perform(exchange)):
                 return
+
+    async def _perform(self, exchange: Http1Exchange) -> Answer | None:
+        try:
+            return await perform(exchange.seen, exchange, self._journal)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._gone or task is None:
+                raise
+            task.uncancel()
+            return None
+        finally:
+            if self._watch is not None:
+                self._watch.cancel()
+                await asyncio.gather(self._watch, return_exceptions=True)
+
+    def watch(self) -> None:
+        """Notice from now on if the peer leaves while it waits for the answer: the current task is cancelled."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._watch = asyncio.create_task(self._until_gone(task))
+
+    async def _until_gone(self, task: asyncio.Task[object]) -> None:
+        try:
+            self._ahead = await self._reader.read(READ)
+        except ConnectionError:
+            self._ahead = b""
+        if not self._ahead:
+            self._gone = True
+            task.cancel()
 
     async def _head(self) -> h11.Request | None:
         try:
@@ -77,12 +108,17 @@ class Http1Connection:
         while (event := self._h11.next_event()) is h11.NEED_DATA:
             if self._h11.they_are_waiting_for_100_continue:
                 await self.send(h11.InformationalResponse(status_code=100, headers=[]))
-            data = await self._reader.read(READ)
+            data, self._ahead = self._ahead or await self._reader.read(READ), b""
             self._unparsed += data if self._h11.their_state is h11.IDLE else b""
             self._h11.receive_data(data)
         if isinstance(event, h11.ConnectionClosed):
             raise Cut
         return event
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the peer has sent all it will."""
+        return bool(self._h11.trailing_data[1])
 
     async def send(self, event: h11.Event) -> None:
         """Send one h11 event."""
@@ -114,10 +150,11 @@ class Http1Exchange:
             try:
                 event = await self._connection.event()
             except h11.RemoteProtocolError as error:
-                self.seen.error = str(error)
+                self.seen.error = "" if self._connection.has_ended else str(error)
                 raise Cut from error
             if isinstance(event, h11.EndOfMessage):
                 self.seen.trailers = _pairs(event.headers)
+                self._connection.watch()
                 return
             if isinstance(event, h11.Data):
                 yield bytes(event.data)

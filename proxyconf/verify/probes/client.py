@@ -21,7 +21,7 @@ SPOOFED = (
 )  # fmt: skip
 # Servers that turn '-' into '_' (WSGI, CGI) read these as the fields above.
 UNDERSCORED = (("x_forwarded_for", FORGED), ("x-forwarded_for", FORGED), ("x_real_ip", FORGED),
-               ("x_forwarded_proto", "gopher"), ("remote_addr", FORGED))  # fmt: skip
+               ("x_forwarded_proto", "gopher"))  # fmt: skip
 FORGED_PAST = (("x-forwarded-for", FORGED), ("x-forwarded-proto", "https"))
 HOPS = {"HTTP/2": "h2", "HTTP/1.1": "h1"}
 SAID_BY_PROXIES = ("x-forwarded", "x_forwarded", "forwarded", "x-real", "x_real")

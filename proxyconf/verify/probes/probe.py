@@ -82,7 +82,7 @@ class Probe:
         return Profile.CORE if self.needs <= CORE else Profile.EXTENDED
 
 
-CORE = frozenset({Feature.ORIGIN, Feature.HINTED, Feature.TLS, Feature.HTTP1, Feature.HTTP2, Feature.FORWARDED, Feature.UNKNOWN_HOST})
+CORE = frozenset({Feature.ORIGIN, Feature.TLS, Feature.HTTP1, Feature.HTTP2, Feature.FORWARDED, Feature.UNKNOWN_HOST})
 
 
 def asking(probe: str, answer: Answer | None = None, fields: Iterable[tuple[str, str]] = ()) -> Pairs:

@@ -17,7 +17,7 @@ from proxyconf.verify.subject import Feature
 __all__ = ["conformance_report", "conformance_text"]
 
 API_VERSION = "proxyconf/v1"
-LOOKED_WITH = frozenset({Feature.ORIGIN, Feature.RAW_ORIGIN, Feature.APP_SERVER, Feature.HINTED, Feature.TCP_HOP, Feature.STACK})
+LOOKED_WITH = frozenset({Feature.ORIGIN, Feature.RAW_ORIGIN, Feature.APP_SERVER, Feature.TCP_HOP, Feature.STACK})
 
 
 def conformance_report(report: Report) -> dict[str, Any]:
