@@ -43,6 +43,7 @@ SPOILED = [
     ("caddy", "grace_period 10s", "grace_period 100ms", ("stop-proxy",)),
     ("caddy", "header Upgrade websocket", "header Upgrade nothing", ("websocket",)),
     ("caddy", "tls cert.pem key.pem", "tls cert.pem key.pem {\n\t\talpn http/1.1\n\t}", ("edge-http2",)),
+    ("caddy", "header Content-Type application/grpc*", "header Content-Type nothing", ("grpc-error",)),
     ("nginx", "worker_shutdown_timeout 30s", "worker_shutdown_timeout 200ms", ("reload", "stop-proxy")),
     ("nginx", "early_hints 1;", "", ("early-hints",)),
     ("nginx", "proxy_pass_trailers on;", "", ("trailers",)),

@@ -187,6 +187,9 @@ https://shop.test:@HTTPS@ {
 		header Upgrade websocket
 	}
 	reverse_proxy @ws 127.0.0.1:@ONE@
+	# Flushed at once, one in four of gRPC's errors comes as a head and an empty DATA frame: no status.
+	@grpc header Content-Type application/grpc*
+	reverse_proxy @grpc h2c://127.0.0.1:@ONE@
 	handle_path /pre/* {
 		rewrite * /new{uri}
 		reverse_proxy h2c://127.0.0.1:@ONE@

@@ -53,10 +53,10 @@ class Http2Client:
 
     async def close(self) -> None:
         """Leave."""
+        self.link.abort()
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
-        self.link.abort()
 
     @property
     def takes_extended_connect(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,5 +91,4 @@ class Edge:
             raise EdgeError(f"no connection to {self.connect_to}:{self.port} within {CONNECT_SECONDS:g} s") from error
         except OSError as error:
             raise EdgeError(f"no connection to {self.connect_to}:{self.port}: {error}") from error
-        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return Link(reader, writer, writer.get_extra_info("ssl_object"))

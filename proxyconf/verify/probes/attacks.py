@@ -22,7 +22,7 @@ class Http1Attack:
     body: Callable[[bytes], bytes]
     must: bool = False
     version: bytes = b"HTTP/1.1"
-    end: bytes = b"\r\n"
+    in_body: bool = False  # an application that reads no body may have answered before it shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def _cl(name: str, line: bytes, must: bool = True) -> Http1Attack:
 
 def _chunk(name: str, chunks: bytes) -> Http1Attack:
     """A chunk that one parser reads to another end."""
-    return Http1Attack(name, lambda second: [CHUNKED], lambda second: chunks + second, must=True)
+    return Http1Attack(name, lambda second: [CHUNKED], lambda second: chunks + second, must=True, in_body=True)
 
 
 HTTP1 = (

@@ -56,7 +56,7 @@ async def _send_http1(context: Context, attack: Http1Attack, first: str, second:
     head = [f"{method} {context.at('/')} ".encode() + attack.version, b"host: " + context.edge.authority.encode()]
     head += [f"{name}: {value}".encode() for name, value in asking(first)]
     head += attack.lines(riding)
-    return await send_raw(context.edge, attack.end.join([*head, b"", b""]) + attack.body(riding), seconds=1.5, quiet=0.15)
+    return await send_raw(context.edge, b"\r\n".join([*head, b"", b""]) + attack.body(riding), seconds=1.5, quiet=0.15)
 
 
 async def _passed_by(context: Context, first: str, second: str, statuses: list[int]) -> list[str]:
@@ -157,7 +157,8 @@ async def refused_framing(context: Context) -> Observation:
             continue
         raw = await _send_http1(context, attack, "outside", "outside")
         facts[attack.name] = raw.outcome
-        observed.expect(not raw.statuses or raw.statuses[0] >= 400, f"{attack.name}: answered {raw.outcome}")
+        refused = not raw.statuses or raw.statuses[0] >= 400 or (attack.in_body and raw.closed)
+        observed.expect(refused, f"{attack.name}: answered {raw.outcome}")
         if len(raw.statuses) > 1:
             read_on.append(attack.name)
     observed.facts = facts
@@ -188,7 +189,7 @@ PROBES = (
           "they are refused or made harmless", NEEDS | {Feature.HTTP2}, downgrades, 60),
     Probe("upgrade-h2c", "Upgrade: h2c", "the edge does not switch, and the origin does not see the offer",
           frozenset({Feature.HTTP1}), upgrade_h2c),
-    Probe("framing", "HTTP/1.1 framing that must be refused", "each request is answered by 4xx or by closing",
+    Probe("framing", "HTTP/1.1 framing that must be refused", "each request is answered by 4xx or ends the connection",
           frozenset({Feature.HTTP1}), refused_framing, 60),
     Probe("malformed", "HTTP/2 messages that are malformed", "each is answered by a reset or by 4xx",
           frozenset({Feature.HTTP2}), refused_messages, 60),
