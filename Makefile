@@ -50,7 +50,8 @@ docs: reference ## Build the documentation strictly; generated pages must not ha
 
 reference: setup ## Write the generated pages of docs/reference
 	@$(PY) docs/generate.py
-	@$(PY) -m proxyconf.verbs.reference > docs/reference/site-spec.md
+	@$(PY) -m proxyconf schema --docs > docs/reference/site-spec.md
+	@$(PY) -m proxyconf matrix --page > docs/reference/proxies.md
 
 h2spec: setup ## h2spec against both engines; the failing set must equal h2spec/waivers.toml
 	@tools/packages.sh h2spec

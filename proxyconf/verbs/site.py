@@ -32,6 +32,12 @@ class Rendered:
     bundles: dict[str, Bundle]
 
     @property
+    def files(self) -> dict[str, str]:
+        """The text of every file with its banner, by name."""
+        digest = self.file.document.digest
+        return {name: text for bundle in self.bundles.values() for name, text in bundle.stamped(digest).files.items()}
+
+    @property
     def findings(self) -> list[Finding]:
         """What is said about the file and about its targets."""
         return [*self.file.findings, *(one for bundle in self.bundles.values() for one in bundle.findings)]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from proxyconf.native import ProgramMissing, find_program
+
 from tests.interop.test_clients import missing, program, run
 from tests.live.conftest import FAULTS, LOOPS
 from tests.support.early import ANSWER
