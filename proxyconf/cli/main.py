@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from proxyconf.cli import checking, knowledge, pairing, rendering
+from proxyconf.cli import checking, editing, knowledge, pairing, rendering
 from proxyconf.cli.app import app
 from proxyconf.cli.console import MISSING, OK, UNVERIFIED, USAGE, Stop, complain
 from proxyconf.document.findings import SiteError
@@ -20,7 +20,7 @@ from proxyconf.verbs.template import NoTemplates
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = (rendering, checking, pairing, knowledge)
+COMMANDS = (editing, checking, rendering, pairing, knowledge)
 """The modules whose commands are registered with `app`."""
 
 

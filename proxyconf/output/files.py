@@ -12,7 +12,7 @@ from pathlib import Path
 
 from proxyconf.output.bundle import banner_of
 
-__all__ = ["Drift", "FileError", "drift", "read", "write"]
+__all__ = ["Drift", "FileError", "drift", "read", "write", "write_site"]
 
 _MODE = 0o640
 _MAX_BYTES = 1 << 20
@@ -59,6 +59,14 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool = False) -> lis
         raise FileError(f"{error.filename or folder}: cannot be written: {error.strerror}") from error
     except ValueError as error:
         raise FileError(f"{folder}: not a path") from error
+
+
+def write_site(path: Path, text: str) -> None:
+    """Write a site file, complete or not at all; of one that was there, owner, group and mode are kept."""
+    try:
+        _replace(path, text.encode())
+    except OSError as error:
+        raise FileError(f"{error.filename or path}: cannot be written: {error.strerror}") from error
 
 
 def drift(folder: Path, files: Mapping[str, str]) -> list[Drift]:
