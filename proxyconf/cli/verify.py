@@ -20,8 +20,7 @@ from proxyconf.verify.probes.probe import Probe
 from proxyconf.verify.program import ProgramError
 from proxyconf.verify.promises import NothingToAsk
 from proxyconf.verify.report.text import TextReport
-from proxyconf.verify.servers import SERVERS, Behind
-from proxyconf.verify.site import Refused
+from proxyconf.verify.servers import ORIGIN, SERVERS, Behind, Refused
 
 __all__ = ["Trust", "Wanted", "outside", "site"]
 
@@ -103,10 +102,10 @@ def _targets(file: SiteFile, wanted: Wanted) -> list[str]:
 
 
 def _behind(wanted: Wanted) -> Behind:
-    known = ("origin", *SERVERS)
+    known = (ORIGIN, *SERVERS)
     if wanted.server not in known:
         raise Stop(USAGE, f"proxyconf: --server {shown(wanted.server)} is not known{nearest(wanted.server, known)}")
-    if wanted.app is not None and wanted.server == "origin":
+    if wanted.app is not None and wanted.server == ORIGIN:
         raise Stop(USAGE, "proxyconf: --app needs a server to run it: add --server appserver")
     return Behind(wanted.server, wanted.app, cwd=Path.cwd() if wanted.app else None)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from proxyconf.backend import appserver
-from proxyconf.document.findings import Finding
+from proxyconf.backend.presets import PRESETS
 from proxyconf.facts.gate import Gate
 from proxyconf.facts.table import Version
 from proxyconf.facts.target import Target
@@ -25,20 +24,11 @@ from proxyconf.verify.address import Address
 from proxyconf.verify.program import Program
 from proxyconf.verify.promises import ANY_NAME
 from proxyconf.verify.relocate import Relocation
-from proxyconf.verify.servers import Behind, server_program
+from proxyconf.verify.servers import Behind, Refused, configured, origin_program, server_program, with_server
 from proxyconf.verify.stack import LocalStack
 from proxyconf.verify.subject import Feature, Subject
 
-__all__ = ["Prepared", "Refused", "prepared"]
-
-
-class Refused(Exception):
-    """The site cannot be rendered for this proxy; the findings say why."""
-
-    def __init__(self, name: str, findings: Iterable[Finding]) -> None:
-        """Keep both."""
-        super().__init__(name)
-        self.name, self.findings = name, tuple(findings)
+__all__ = ["Prepared", "prepared"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +48,23 @@ def prepared(file: SiteFile, name: str, folder: Path, behind: Behind, hostname: 
     """
     made = certificates.make(folder, [*_names(file.spec), ANY_NAME])
     moved = Relocation(made, folder)
-    deployment = moved.deployment(file.spec)
+    deployment = moved.deployment(with_server(file.spec, behind))
     kind = proxy(name)
     target = _installed(kind, deployment.spec, folder)
     bundle = render(kind, deployment, target)
     if bundle.refused:
         raise Refused(f"{target.proxy} {target.version}", bundle.findings)
-    files = dict(bundle.stamped(file.document.digest).files)
-    behind, more = _configured(behind, deployment, target, folder)
-    written = _write(folder, {**files, **more})
-    subject = promises.subject(deployment, Gate(target, deployment.spec.policy), kind.program, made, hostname)
     control = folder / "control.sock"
-    binds = [Address(str(address)) for address in moved.servers.values()]
-    stack = LocalStack(_program(kind.program, name, deployment, folder, target), server_program(behind, binds, control, folder),
-                       control if behind.app is None else None)  # fmt: skip
+    files = dict(bundle.stamped(file.document.digest).files)
+    if behind.is_origin:
+        server = origin_program([Address(str(address)) for address in moved.servers.values()], control, folder)
+    else:
+        found, more = configured(deployment, target)
+        server, files = server_program(behind, found, control, folder), {**files, **more}
+    written = _write(folder, files)
+    subject = promises.subject(deployment, Gate(target, deployment.spec.policy), kind.program, made, hostname)
+    program = _program(kind.program, name, deployment, folder, target)
+    stack = LocalStack(program, server, control if behind.answers_probes else None)
     return Prepared(_looked_at(subject, behind), stack, written, (*_version_note(file, name, target), *moved.scaled))
 
 
@@ -91,16 +84,6 @@ def _version_note(file: SiteFile, name: str, target: Target) -> list[str]:
     if wanted in (None, "auto") or Version.parse(str(wanted)) == target.version:
         return []
     return [f"the file asks for {name} {wanted}; {target.version} is what is installed"]
-
-
-def _configured(behind: Behind, deployment: Deployment, target: Target, folder: Path) -> tuple[Behind, Mapping[str, str]]:
-    """Give our own server the configuration that belongs to the site, if the site has one."""
-    if behind.server != "appserver" or deployment.spec.appserver is None:
-        return behind, {}
-    bundle = appserver.render(deployment, [target])
-    if bundle.refused:
-        raise Refused("appserver", bundle.findings)
-    return replace(behind, config=folder / appserver.FILE), bundle.files
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
@@ -141,7 +124,7 @@ def _looked_at(subject: Subject, behind: Behind) -> Subject:
     features = {Feature.STACK}
     if not any(origin.startswith("unix:") for origin in subject.origins):
         features.add(Feature.TCP_HOP)
-    if behind.app is None:
-        features |= {Feature.ORIGIN}
-        features.add(Feature.RAW_ORIGIN if behind.server == "origin" else Feature.APP_SERVER)
-    return replace(subject, features=subject.features | features)
+    if behind.answers_probes:
+        features |= {Feature.ORIGIN, Feature.RAW_ORIGIN if behind.is_origin else Feature.APP_SERVER}
+    believes = frozenset[str]() if behind.is_origin else PRESETS[behind.server].believes
+    return replace(subject, features=subject.features | features, believes=believes)

@@ -104,6 +104,7 @@ class Subject:
     hop: str = "HTTP/2"  # what the origin is asked in
     origins: tuple[str, ...] = ()  # the addresses of the site's servers
     forwarded: frozenset[str] = frozenset({"for", "proto", "host"})
+    believes: frozenset[str] = frozenset()  # what an app server takes from its proxy: "for", "proto"
     grpc_path: str = "/probe.v1.Probe/Call"
     proxy_protocol: int = 0  # the version of the PROXY header to the upstream; 0 for none
     hop_connections: int = 4  # at most so many for a hundred parallel requests

@@ -21,8 +21,8 @@ from proxyconf.verbs.site import open_site
 from proxyconf.verbs.verify import Run, chosen, report_files, verify_site
 from proxyconf.verify.outcome import Report
 from proxyconf.verify.program import ProgramError
-from proxyconf.verify.servers import SERVERS, Behind
-from proxyconf.verify.site import Refused, prepared
+from proxyconf.verify.servers import SERVERS, Behind, Refused
+from proxyconf.verify.site import prepared
 from tools.demo.report import DemoReport
 from tools.proxies import BUILDS, ensure
 

@@ -45,7 +45,7 @@ def wrong_about_client(context: Context, seen: Seen, address: str) -> list[str]:
             wrong.append(f"{name} is {', '.join(got) or 'missing'} instead of {right[word][0]}")
     forged = {name: values for name, values in said.items() if dict((*SPOOFED, *UNDERSCORED)).get(name) in values}
     wrong += [f"{name}: {', '.join(values)} came through" for name, values in forged.items()]
-    if seen.client and seen.client != address:
+    if "for" in context.subject.believes and seen.client != address:
         wrong.append(f"{seen.server} calls the client {seen.client}")
     return wrong
 
@@ -60,7 +60,7 @@ async def address_and_scheme(context: Context) -> Observation:
     one = next(iter(found.values()))
     told = f"; {one.server}: client {one.client}, scheme {one.scheme}" if one.client else ""
     observed.text = f"from {CLIENT}: for {one.value('x-forwarded-for')}, proto {one.value('x-forwarded-proto')}{told}"
-    if one.client:
+    if "proto" in context.subject.believes:
         observed.expect(one.scheme == edge.scheme, f"{one.server} takes the scheme for {one.scheme}")
     return observed
 
