@@ -34,7 +34,7 @@ __all__ = ["TARGETS", "Place", "Quiet", "Target", "origin_program", "tried"]
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 HOST = "shop.test"
-LIMIT, TIMEOUT = 2**20, 2.0
+LIMIT, TIMEOUT = 2**20, 1.0
 LOOKED_WITH = {Feature.ORIGIN, Feature.RAW_ORIGIN, Feature.HINTED, Feature.TCP_HOP, Feature.STACK}
 EDGE = {Feature.TLS, Feature.HTTP1, Feature.HTTP2, Feature.UNKNOWN_HOST, Feature.REDIRECT, Feature.FORWARDED}
 PASSED_ON = {Feature.CLIENT_GONE, Feature.EARLY_HINTS, Feature.TRAILERS, Feature.STREAMED_REQUEST, Feature.STREAMED_RESPONSE, Feature.GRPC,
@@ -122,7 +122,7 @@ class Target:
             self.name, self.release, Edge(HOST, place.https, ca=certificates.ca), self.features, hop=self.hop,
             origins=(f"127.0.0.1:{place.one}", f"127.0.0.1:{place.two}"), forwarded=self.forwarded,
             hop_connections=self.hop_connections, body_limit=LIMIT, response_timeout=TIMEOUT,
-            prefix=Prefix("/pre", "/new"), redirect=Edge(HOST, place.http, tls=False),
+            health_seconds=5.0, prefix=Prefix("/pre", "/new"), redirect=Edge(HOST, place.http, tls=False),
         )  # fmt: skip
         return subject, program
 
@@ -201,7 +201,7 @@ https://shop.test:@HTTPS@ {
 		health_interval 1s
 		transport http {
 			versions h2c
-			response_header_timeout 2s
+			response_header_timeout 1s
 		}
 	}
 }
@@ -237,7 +237,7 @@ http {
   server {
     listen 127.0.0.1:@HTTPS@ ssl; http2 on; server_name shop.test;
     early_hints 1; client_max_body_size 1m; http2_body_preread_size 1m; client_body_timeout 1h;
-    proxy_buffering off; proxy_request_buffering off; proxy_read_timeout 2s; proxy_pass_trailers on;
+    proxy_buffering off; proxy_request_buffering off; proxy_read_timeout 1s; proxy_pass_trailers on;
     location /pre/ { proxy_http_version 2; proxy_pass http://app/new/; }
     location / {
       error_page 418 = @ws; error_page 419 = @grpc;
@@ -266,7 +266,7 @@ defaults
     timeout connect 5s
     timeout http-request 10s
     timeout client 1h
-    timeout server 2s
+    timeout server 1s
     timeout tunnel 1h
 frontend http
     bind 127.0.0.1:@HTTP@

@@ -19,7 +19,8 @@ from proxyconf.verify.subject import Feature
 __all__ = ["PROBES"]
 
 ROUNDS = 30
-LOAD_CLIENTS, LOAD_SECONDS, PAUSE = 6, 4.0, 0.01
+LONG = 20  # tenths of a second
+LOAD_CLIENTS, LOAD_SECONDS, PAUSE = 6, 2.5, 0.01
 UPLOADS, DOWNLOADS, PARTS = 40, 20, 30
 HALF = 131_072
 
@@ -100,7 +101,7 @@ async def reload(context: Context) -> Observation:
     load, probe = Load(context.edge, context.at("/")), context.new_id("reload")
     workers = [asyncio.create_task(load.run(context.protocols[i % len(context.protocols)], f"{probe}-{i}"))
                for i in range(LOAD_CLIENTS)]  # fmt: skip
-    answer = Answer(pieces=("x",) * 30, pause=0.1)
+    answer = Answer(pieces=("x",) * LONG, pause=0.1)
     long = asyncio.create_task(context.ask(context.protocols[-1], answer, probe=probe)) if context.has_origin else None
     began = time.monotonic()
     await asyncio.sleep(0.5)
@@ -114,8 +115,8 @@ async def reload(context: Context) -> Observation:
     if long is not None:
         response = await long
         facts["long"] = response.outcome
-        observed.text += f"; a response of 3 s: {response.outcome}"
-        observed.expect(response.body == b"x" * 30 and response.whole, "a long response was broken off")
+        observed.text += f"; a response of {LONG / 10:g} s: {response.outcome}"
+        observed.expect(response.body == b"x" * LONG and response.whole, "a long response was broken off")
     return observed
 
 

@@ -46,7 +46,7 @@ async def http1_conflicts(context: Context) -> Observation:
         facts[attack.name] = raw.outcome
         observed.wrong += [f"{attack.name}: {wrong}" for wrong in await _passed_by(context, first, second, raw.statuses)]
         observed.wrong += [f"{attack.name}: {wrong}" for wrong in await _poisoned(context)]
-    observed.facts, observed.text = facts, _summary(facts)
+    observed.facts, observed.text = facts, _summary(facts, observed.wrong)
     return observed
 
 
@@ -95,9 +95,10 @@ async def _poisoned(context: Context) -> list[str]:
     return [] if got.id == probe else [f"the next client got the answer to {got.id or 'nobody'}"]
 
 
-def _summary(facts: dict[str, str]) -> str:
+def _summary(facts: dict[str, str], wrong: list[str]) -> str:
     refused = sum(bool(re.match(r"4|5|reset|closed|no answer|the edge closed", outcome)) for outcome in facts.values())
-    return f"{len(facts)} attacks: {refused} refused, {len(facts) - refused} answered, none got past the proxy"
+    said = f"{len(facts)} attacks: {refused} refused, {len(facts) - refused} answered"
+    return said if wrong else f"{said}, none got past the proxy"
 
 
 async def downgrades(context: Context) -> Observation:
@@ -111,7 +112,7 @@ async def downgrades(context: Context) -> Observation:
         observed.wrong += [f"{attack.name}: {wrong}" for wrong in await _passed_by(context, first, second, answers)]
     if "h1" in context.protocols:
         observed.wrong += await _poisoned(context)
-    observed.facts, observed.text = facts, _summary(facts)
+    observed.facts, observed.text = facts, _summary(facts, observed.wrong)
     return observed
 
 

@@ -82,8 +82,8 @@ def test_long_bounds_come_down_and_short_ones_stay() -> None:
     shop, other = deployment.sites
     assert {route.policies.limits.request_body for route in shop.routes} == {Size(512 * 1024)}
     assert other.policies.limits.request_body == BODY_LIMIT
-    assert {route.policies.timeouts.response_head for site in deployment.sites for route in site.routes} == {Duration(2_000)}
-    assert sorted(relocation.scaled) == ["request_body 100MiB is 32MiB for this run", "timeouts request 1m is 2s for this run"]
+    assert {route.policies.timeouts.response_head for site in deployment.sites for route in site.routes} == {Duration(1_000)}
+    assert sorted(relocation.scaled) == ["request_body 100MiB is 32MiB for this run", "timeouts request 1m is 1s for this run"]
 
 
 def test_what_is_off_stays_off() -> None:
