@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def site(file: SiteFile, wanted: Wanted) -> int:
     """Verify a site on its targets, one after the other."""
     text, probes = TextReport(), _probes(wanted)
     reports = []
+    _see_to_output(wanted)
     # A plain kill ends as orderly as Ctrl-C: what was started is ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for name in _targets(file, wanted):
@@ -77,6 +79,7 @@ def outside(url: str, wanted: Wanted, trust: Trust) -> int:
     text = TextReport()
     if trust.ca is not None and not trust.ca.is_file():
         raise Stop(USAGE, f"proxyconf: --ca {trust.ca}: there is no such file")
+    _see_to_output(wanted)
     try:
         report = verbs.verify_url(url, _probes(wanted), text, connect_to=trust.connect_to, ca=trust.ca, trust_any=trust.insecure)
     except UrlError as error:
@@ -85,6 +88,17 @@ def outside(url: str, wanted: Wanted, trust: Trust) -> int:
         raise Stop(UNVERIFIED, f"proxyconf: {url}: {error}") from error
     text.table(report)
     return _done([report], wanted)
+
+
+def _see_to_output(wanted: Wanted) -> None:
+    """Find out before a long run whether its reports can be written."""
+    if wanted.output is None:
+        return
+    try:
+        wanted.output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=wanted.output).close()
+    except OSError as error:
+        raise Stop(USAGE, f"proxyconf: --output {wanted.output}: {error.strerror}") from error
 
 
 def _probes(wanted: Wanted) -> tuple[Probe, ...]:
@@ -112,7 +126,7 @@ def _behind(wanted: Wanted) -> Behind:
 
 def _done(reports: list[Report], wanted: Wanted) -> int:
     if wanted.output is not None:
-        show("".join(f"{path}\n" for path in write(wanted.output, verbs.report_files(reports))))
+        show("".join(f"{path}\n" for path in write(wanted.output, verbs.report_files(reports), force=True)))
     if any(report.failed for report in reports):
         return UNVERIFIED
     tried = any(report.counts()[Verdict.PASSED] for report in reports)

@@ -55,6 +55,7 @@ def subject(deployment: Deployment, gate: Gate, program: ProxyProgram, certifica
     _edge_features(promises, deployment, listener)
     _hop_features(promises, deployment, route)
     _policy_features(promises, site, route)
+    _both_ends(promises, site, route)
     promises.add(Feature.RELOAD, bool(program.reload), "this proxy is not told to reload")
     promises.add(Feature.GRACEFUL_STOP, bool(program.stop), "this proxy has no graceful stop by a signal")
     options = route.action.upstream.options
@@ -62,7 +63,7 @@ def subject(deployment: Deployment, gate: Gate, program: ProxyProgram, certifica
     return Subject(
         gate.target.proxy, str(gate.target.version), edge, frozenset(promises.features), promises.reasons,
         base=_base(route), hop=HOPS[options.protocol], origins=tuple(str(server.address) for server in options.servers),
-        forwarded=frozenset(deployment.trust.forwarded.fields), grpc_path=_grpc_path(site),
+        forwarded=frozenset(deployment.trust.forwarded.fields), grpc_path=_grpc_path(site, route),
         proxy_protocol={"off": 0, "v1": 1, "v2": 2}[options.proxy_protocol.send],
         body_limit=None if route.policies.limits.request_body.is_unlimited else route.policies.limits.request_body.bytes,
         response_timeout=route.policies.timeouts.response_head.seconds, prefix=_prefix(site),
@@ -147,7 +148,16 @@ def _policy_features(promises: Promises, site: ResolvedSite, route: ResolvedRout
     bounded = not policies.timeouts.response_head.is_off
     add(Feature.RESPONSE_TIMEOUT, bounded, "request: off", "response_head_timeout")
     add(Feature.PREFIX, _prefix(site) is not None, "no route replaces a prefix", "replace_prefix")
-    add(Feature.GRPC, bool(_grpc_path(site)), "no route for gRPC", "grpc_upstream")
+
+
+def _both_ends(promises: Promises, site: ResolvedSite, route: ResolvedRoute) -> None:
+    """What needs HTTP/2 of the hop, and some of it of the edge too."""
+    assert isinstance(route.action, Forward)
+    over_http2 = route.action.upstream.options.is_http2
+    promises.add(Feature.GRPC, bool(_grpc_path(site, route)), "no route for gRPC", "grpc_upstream")
+    promises.add(Feature.REQUEST_TRAILERS, over_http2, "no trailers over an HTTP/1.1 hop are promised", "request_trailers")
+    may = route.action.may_be_websocket
+    promises.add(Feature.WEBSOCKET_OVER_HTTP2, may, "WebSocket is off for this route", "websocket_from_h2")
 
 
 def _prefix(site: ResolvedSite) -> Prefix | None:
@@ -162,9 +172,11 @@ def _without_replacement(route: ResolvedRoute, action: Forward) -> ResolvedRoute
     return replace(route, action=replace(action, replace_prefix=None))
 
 
-def _grpc_path(site: ResolvedSite) -> str:
-    """Return the path of a call that a route takes for gRPC, empty if there is none."""
-    return next(_grpc_paths(site), "")
+def _grpc_path(site: ResolvedSite, route: ResolvedRoute) -> str:
+    """Return the path of a call that some route takes for gRPC, empty if there is none."""
+    assert isinstance(route.action, Forward)
+    own = f"{_base(route)}probe.v1.Probe/Call" if route.action.upstream.options.is_http2 else ""
+    return next(_grpc_paths(site), own)
 
 
 def _grpc_paths(site: ResolvedSite) -> Iterator[str]:

@@ -50,7 +50,7 @@ def prove(file: SiteFile, options: argparse.Namespace, text: DemoReport) -> Repo
     run = Run(Behind(options.backend), keep=options.directory)
     report = verify_site(file, options.proxy, run, chosen(()), text)
     text.table(report)
-    for path in write(options.directory, report_files([report])):
+    for path in write(options.directory, report_files([report]), force=True):
         text.step(f"wrote {path}")
     return report
 

@@ -27,6 +27,7 @@ def site(tmp_path: Path) -> str:
         (["SITE", "--server", "hypercorm"], 2, "proxyconf: --server 'hypercorm' is not known; did you mean"),
         (["SITE", "--app", "a:b"], 2, "proxyconf: --app needs a server to run it: add --server appserver"),
         (["SITE", "--probe", "trailer"], 2, "proxyconf: there is no probe 'trailer'; did you mean"),
+        (["SITE", "--output", "/dev/null/x"], 2, "proxyconf: --output /dev/null/x: Not a directory"),
         (["SITE", "--hostname", "b.test"], 2, "proxyconf: the site b.test has no route that forwards a whole path"),
         (["--url", "a.test"], 2, "proxyconf: --url 'a.test' is no URL of a site; write https://HOST"),
         (["--url", "https://a.test:x"], 2, "proxyconf: --url 'https://a.test:x' is no URL"),
