@@ -19,6 +19,7 @@ __all__ = ["NothingToAsk", "subject"]
 
 HOPS: Mapping[Protocol, str] = {"h2c": "HTTP/2", "h2": "HTTP/2", "grpc": "HTTP/2", "grpcs": "HTTP/2", "http1": "HTTP/1.1"}
 ANY_NAME = "any-name.test"
+VERSIONS = {"off": 0, "v1": 1, "v2": 2}  # of the PROXY header
 
 
 class NothingToAsk(Exception):
@@ -64,7 +65,7 @@ def subject(deployment: Deployment, gate: Gate, program: ProxyProgram, certifica
         gate.target.proxy, str(gate.target.version), edge, frozenset(promises.features), promises.reasons,
         base=_base(route), hop=HOPS[options.protocol], origins=tuple(str(server.address) for server in options.servers),
         forwarded=frozenset(deployment.trust.forwarded.fields), grpc_path=_grpc_path(site, route),
-        proxy_protocol={"off": 0, "v1": 1, "v2": 2}[options.proxy_protocol.send],
+        proxy_protocol=VERSIONS[options.proxy_protocol.send],
         body_limit=None if route.policies.limits.request_body.is_unlimited else route.policies.limits.request_body.bytes,
         response_timeout=route.policies.timeouts.response_head.seconds, prefix=_prefix(site),
         redirect=_redirect(deployment, site, name),
@@ -97,13 +98,20 @@ def _base(route: ResolvedRoute) -> str:
 
 def _edge(listener: ResolvedListener, name: str, certificates: Certificates) -> Edge:
     address = listener.addresses[0]
-    return Edge(name, address.port, listener.tls is not None, certificates.ca, connect_to=address.host or "127.0.0.1")
+    return Edge(name, address.port, listener.tls is not None, certificates.ca, connect_to=address.host or "127.0.0.1",
+                proxy_protocol=_announced(listener))  # fmt: skip
+
+
+def _announced(listener: ResolvedListener) -> int:
+    """Return the version of the PROXY header that the listener wants, 0 for none."""
+    wants = listener.options.proxy_protocol
+    return VERSIONS[wants.accept] if wants else 0
 
 
 def _redirect(deployment: Deployment, site: ResolvedSite, name: str) -> Edge | None:
     for listener in deployment.listeners:
         if listener.redirect_port is not None:
-            return Edge(name, listener.addresses[0].port, tls=False)
+            return Edge(name, listener.addresses[0].port, tls=False, proxy_protocol=_announced(listener))
     return None
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from proxyconf.spec.addresses import ListenAddress, ServerAddress
 from proxyconf.spec.appserver import AppServer
 from proxyconf.spec.deployment import Deployment, ResolvedRoute, resolved
-from proxyconf.spec.listeners import Certificate, Listener, Tls
+from proxyconf.spec.listeners import Certificate, Listener, ProxyProtocolIn, Tls
 from proxyconf.spec.policies import Policies
 from proxyconf.spec.root import Spec
 from proxyconf.spec.targets import Target
@@ -87,6 +87,8 @@ class Relocation:
                 found |= {"certificates": (files,), "issuer": None, "acme": None}
             case Listener():
                 found |= {"public_port": None, "acme_webroot": None}
+            case ProxyProtocolIn():  # the balancer in front is the run itself
+                found |= {"trusted": (*model.trusted, "127.0.0.0/8")}
             case AppServer():  # both follow from the upstreams, which are on this machine now
                 found |= {"bind": (), "trust": ()}
             case Target():

@@ -113,6 +113,23 @@ def test_a_users_own_application_gets_the_probes_that_need_no_origin() -> None:
     assert skipped.observed.startswith("no probe origin behind the proxy")
 
 
+CHAIN = """
+listeners:
+  https: {address: ":443", tls: {issuer: internal}, proxy_protocol: {accept: v2, from: [10.0.0.0/8]}}
+upstreams: {app: {servers: ["10.0.0.7:8000"], proxy_protocol: {send: v2, i_accept: per-client-connections}}}
+sites: [{hostnames: [shop.example], upstream: app}]
+"""
+
+
+def test_the_client_is_known_behind_a_chain_of_two_proxy_headers() -> None:
+    names = ["edge-http2", "edge-http1", "client-address", "proxy-header", "spoofing", "hop-by-hop"]
+    report = verify_site(file_of(CHAIN), "caddy", Run(), chosen(names), Told())
+    assert failed(report) == {}
+    assert passed(report) == set(names)
+    (said,) = [result.facts for result in report.results if result.probe.id == "proxy-header"]
+    assert [said[address]["source"] for address in ("127.0.0.2", "127.0.0.3")] == ["127.0.0.2", "127.0.0.3"]
+
+
 TRUSTING = ("appserver.toml", 'trust = ["127.0.0.1", "::1"]')
 
 

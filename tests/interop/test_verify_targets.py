@@ -29,7 +29,7 @@ def test_every_claim_holds_on_a_right_configuration(target: Target, tmp_path: Pa
 ERASING = "\trequest_header -X-Forwarded-*\n\trequest_header -Forwarded\n\trequest_header -X-Real-IP\n"
 APPENDING = "X-Forwarded-For $proxy_add_x_forwarded_for"
 # Edits of a right configuration, with the probes that each must fail; those of one run do not touch each other.
-SPOILED = {
+SPOILED: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
     "caddy-messages": {
         (ERASING, ""): ("spoofing",),
         ("flush_interval -1", "response_buffers 1MiB"): ("events",),

@@ -16,7 +16,7 @@ SECONDS = 10
 async def http_version_by_curl(edge: Edge, path: str) -> str | None:
     """Return the HTTP version that curl agrees on, or its complaint; None where there is no curl that speaks HTTP/2."""
     program = shutil.which("curl")
-    if program is None or not await asyncio.to_thread(_speaks_http2, program):
+    if program is None or edge.proxy_protocol or not await asyncio.to_thread(_speaks_http2, program):
         return None
     trust = ["--cacert", str(edge.ca)] if edge.ca else [] if edge.verify else ["--insecure"]
     command = [

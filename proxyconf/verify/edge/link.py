@@ -7,9 +7,12 @@ import ssl
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from proxyconf.verify import proxy_header
+
 __all__ = ["Edge", "EdgeError", "Link"]
 
 CONNECT_SECONDS = 10.0
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class EdgeError(Exception):
@@ -45,6 +48,7 @@ class Edge:
     verify: bool = True
     connect_to: str = "127.0.0.1"
     source: str | None = None  # the client's own address
+    proxy_protocol: int = 0  # a PROXY header of this version names the client, as a balancer in front would
 
     @property
     def scheme(self) -> str:
@@ -80,15 +84,26 @@ class Edge:
 
     async def connect(self, *alpn: str) -> Link:
         """Connect and offer `alpn`; raises `EdgeError`."""
-        context = self._context(alpn) if self.tls else None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                reader, writer = await asyncio.open_connection(
-                    self.connect_to, self.port, ssl=context, server_hostname=self.hostname if self.tls else None,
-                    local_addr=(self.source, 0) if self.source else None,
-                )  # fmt: skip
+                reader, writer = await (self._announced(alpn) if self.proxy_protocol else self._direct(alpn))
         except TimeoutError as error:
             raise EdgeError(f"no connection to {self.connect_to}:{self.port} within {CONNECT_SECONDS:g} s") from error
         except OSError as error:
             raise EdgeError(f"no connection to {self.connect_to}:{self.port}: {error}") from error
         return Link(reader, writer, writer.get_extra_info("ssl_object"))
+
+    async def _direct(self, alpn: tuple[str, ...]) -> Streams:
+        return await asyncio.open_connection(
+            self.connect_to, self.port, ssl=self._context(alpn) if self.tls else None,
+            server_hostname=self.hostname if self.tls else None, local_addr=(self.source, 0) if self.source else None,
+        )  # fmt: skip
+
+    async def _announced(self, alpn: tuple[str, ...]) -> Streams:
+        """Connect as the balancer, and say who the client is before anything else."""
+        reader, writer = await asyncio.open_connection(self.connect_to, self.port)
+        local, remote = writer.get_extra_info("sockname"), writer.get_extra_info("peername")
+        writer.write(proxy_header.write(self.proxy_protocol, (self.source or local[0], local[1]), remote[:2]))
+        if self.tls:
+            await writer.start_tls(self._context(alpn), server_hostname=self.hostname)
+        return reader, writer

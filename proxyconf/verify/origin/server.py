@@ -7,8 +7,8 @@ import socket
 import ssl
 from typing import Any
 
+from proxyconf.verify import proxy_header
 from proxyconf.verify.address import Address
-from proxyconf.verify.origin import proxy_header
 from proxyconf.verify.origin.http1 import Http1Connection
 from proxyconf.verify.origin.http2 import Http2Connection
 from proxyconf.verify.origin.journal import Journal

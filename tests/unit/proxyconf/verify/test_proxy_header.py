@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxyconf.verify.origin.proxy_header import SIGNATURE, ProxyHeaderError, may_begin, read
+from proxyconf.verify.proxy_header import SIGNATURE, ProxyHeaderError, may_begin, read, write
 
 V1 = b"PROXY TCP4 127.0.0.2 127.0.0.1 40000 443\r\n"
 
@@ -47,6 +47,16 @@ def test_a_header_in_two_pieces_is_the_same(at: int) -> None:
         piece = whole[: min(at, len(whole) - 1)]
         assert may_begin(piece)
         assert len(piece) < 6 or read(piece) is None
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_is_written_is_read_back(version: int) -> None:
+    header = write(version, ("127.0.0.2", 40000), ("127.0.0.1", 443))
+    assert version == 2 or header == V1
+    found = read(header + b"rest")
+    assert found is not None
+    said, length = found
+    assert (said["version"], said["source"], said["source_port"], length) == (version, "127.0.0.2", 40000, len(header))
 
 
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n", b"PRI * HTTP/2.0\r\n\r\n", b"\x16\x03\x01", b"PROXYX", b"\r\n\r\nGET"])

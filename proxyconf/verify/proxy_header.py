@@ -9,7 +9,7 @@ import ipaddress
 import struct
 from typing import Any
 
-__all__ = ["LINE", "SIGNATURE", "ProxyHeaderError", "may_begin", "read"]
+__all__ = ["LINE", "SIGNATURE", "ProxyHeaderError", "may_begin", "read", "write"]
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 LINE = b"PROXY "
@@ -50,6 +50,15 @@ def read(data: bytes) -> tuple[dict[str, Any], int] | None:
         said |= {"destination": destination, "destination_port": ports[1]}
     said["tlvs"] = _tlvs(body[at:]) if size else {}
     return said, 16 + length
+
+
+def write(version: int, source: tuple[str, int], destination: tuple[str, int]) -> bytes:
+    """Return the header of a connection over IPv4."""
+    if version == 1:
+        return f"PROXY TCP4 {source[0]} {destination[0]} {source[1]} {destination[1]}\r\n".encode()
+    addresses = b"".join(ipaddress.IPv4Address(host).packed for host, _ in (source, destination))
+    body = addresses + struct.pack("!HH", source[1], destination[1])
+    return SIGNATURE + struct.pack("!BBH", 0x21, 0x11, len(body)) + body
 
 
 def _tlvs(data: bytes) -> dict[str, str]:
