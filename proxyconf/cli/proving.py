@@ -31,11 +31,14 @@ def verify(
     output: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="Write JSON, JUnit and HTML reports, configuration and logs here.")
     ] = None,
+    list_: Annotated[bool, Parameter(name="--list", negative="", help="List the probes and what each expects.")] = False,
     set_: Set = (),
 ) -> int:
     """Run the real proxy on this machine, or look at a running one, and prove what it does."""
     from proxyconf.cli import verify as verifying
 
+    if list_:
+        return verifying.listing()
     if (site is None) == (url is None):
         raise Stop(USAGE, "proxyconf: verify takes a site file or --url, one of the two")
     wanted = verifying.Wanted(target, server, app_, site_name, probe, output)

@@ -23,7 +23,7 @@ from proxyconf.verify.promises import NothingToAsk
 from proxyconf.verify.report.text import TextReport
 from proxyconf.verify.servers import ORIGIN, SERVERS, Behind, Refused
 
-__all__ = ["Trust", "Wanted", "outside", "site"]
+__all__ = ["Trust", "Wanted", "listing", "outside", "site"]
 
 
 INTERRUPTED = 130
@@ -72,6 +72,14 @@ def site(file: SiteFile, wanted: Wanted) -> int:
             raise Stop(INTERRUPTED, "proxyconf: interrupted; what was started has been ended") from error
         text.table(reports[-1])
     return _done(reports, wanted)
+
+
+def listing() -> int:
+    """Print the probes: id, claim, what is expected, what is needed."""
+    for probe in verbs.chosen(()):
+        needs = ", ".join(sorted(probe.needs))
+        show(f"{probe.id:<20}  {probe.title}\n{'':<22}{probe.expects} [needs: {needs}]\n")
+    return OK
 
 
 def outside(url: str, wanted: Wanted, trust: Trust) -> int:
