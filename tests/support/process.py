@@ -163,6 +163,8 @@ class Server:
             self.connect(1.0).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:
+            pass  # it was in the kernel's queue when the listener was closed
         return False
 
     def signal(self, number: int = signal.SIGTERM) -> None:
