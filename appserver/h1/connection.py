@@ -62,7 +62,7 @@ class Connection(Wire):
         self._deadline = Deadline(timeouts)
         self._drain_idle: float = timeouts.drain_idle
         self._max_requests: int = options.max_requests
-        self._max_discard: int = limits.discard
+        self._max_discard: int = limits.discard if timeouts.discard > 0 else 0
         self._state: int = IDLE
         self._head = HeadReader(limits, peer)
         self._body = BodyReader(ChunkReader(limits))
@@ -171,6 +171,8 @@ class Connection(Wire):
         # Not if what came with the head was refused, or answered.
         if self._receiver is receiver:
             receiver.start()
+            if self._draining and self._receiver is receiver:
+                receiver.on_drain()
         return at
 
     def _read_body(self, data: bytes, at: int) -> int:
@@ -246,7 +248,9 @@ class Connection(Wire):
     def update_reading(self) -> None:
         """Read the socket, or let the peer wait."""
         if self._state < CLOSING and not self._eof:
-            self.pause_reading(self.exceeds_credit() or len(self._rest) > WAITING)
+            # Not before the rest of a line that is cut: that has to come.
+            behind = self._state == ANSWERING or self._proceeding
+            self.pause_reading(self.exceeds_credit() or (behind and len(self._rest) > WAITING))
 
     # Called by the stream
 
@@ -256,14 +260,13 @@ class Connection(Wire):
             self._head.is_persistent
             and not self._draining
             and (not self._max_requests or self._served < self._max_requests)
-            and self._body.left <= self._max_discard
+            and (self._state != BODY or self._body.left <= self._max_discard > 0)
         )
 
     def response_complete(self, persistent: bool) -> None:
         """The response is whole: go on with the next request, or close."""
         whole = self._state == ANSWERING
-        self._stream = None
-        self._receiver = None
+        self._stream = self._receiver = None
         self.clear_owed()
         if not persistent or not (whole or self._max_discard):
             self._close(not whole)
@@ -305,15 +308,13 @@ class Connection(Wire):
     def _close_tunnel(self) -> None:
         if self._stream is not None:
             self._stream.lose()
-        self._stream = None
-        self._receiver = None
+        self._stream = self._receiver = None
         self._close(False)
 
     def aborted(self, abruptly: bool) -> None:
         """Close without the end of the response."""
         whole = self._state == ANSWERING
-        self._stream = None
-        self._receiver = None
+        self._stream = self._receiver = None
         if abruptly:
             self._move(CLOSES)
             self.reset_transport()
@@ -325,8 +326,7 @@ class Connection(Wire):
     def _lose(self) -> None:
         stream = self._stream
         receiver = self._receiver
-        self._stream = None
-        self._receiver = None
+        self._stream = self._receiver = None
         if stream is not None:
             stream.lose()
         if receiver is not None:
@@ -341,8 +341,7 @@ class Connection(Wire):
     def _cut(self, status: int) -> None:
         stream = self._stream
         receiver = self._receiver
-        self._stream = None
-        self._receiver = None
+        self._stream = self._receiver = None
         self._head.is_persistent = False
         if stream is not None:
             stream.lose()

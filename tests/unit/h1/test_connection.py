@@ -59,6 +59,14 @@ class TestTurns:
         assert talk.heard == OK * served
         assert (served - 1) % 200 == 0
 
+    @pytest.mark.parametrize("end", [b"\r\n\r\n", b" HTTP/1.1\r\nHost: a\r\n\r\n"])
+    def test_a_line_longer_than_that_is_read_to_its_end(self, end: bytes) -> None:
+        """The socket must not wait for the request that this line is a part of."""
+        begin = b"GET /" if b"HTTP" in end else GET[:-2] + b"x: "
+        talk = Talk(limits=Limits(1_000_000, 100, 1_000_000, 2_000_000, 0)).say(begin + b"a" * 70_000)
+        assert not talk.transport.reading_paused
+        assert talk.say(end).heard == OK
+
     def test_the_last_of_max_requests_closes(self) -> None:
         talk = Talk(max_requests=2).say(GET * 3)
         assert talk.heard == OK + OK_CLOSE

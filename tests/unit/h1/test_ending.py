@@ -46,9 +46,12 @@ class TestEarlyAnswers:
         assert b"connection: close" not in short.heard
         assert b"connection: close" in long.heard
 
-    def test_nothing_is_read_on_where_nothing_is_to_be_discarded(self) -> None:
-        talk = Talk(at_once, limits=Limits(8_190, 100, 16_384, 65_536, 0, 0)).say(CHUNKED)
-        assert talk.heard == OK
+    @pytest.mark.parametrize("head", [CHUNKED, post(9)])
+    @pytest.mark.parametrize(("limit", "seconds"), [(0, 5.0), (65_536, 0.0)])
+    def test_nothing_is_read_on_where_nothing_is_to_be_discarded(self, head: bytes, limit: int, seconds: float) -> None:
+        """And the head says that the connection closes, however the body is framed."""
+        talk = Talk(at_once, limits=Limits(8_190, 100, 16_384, 65_536, 0, limit), discard=seconds).say(head)
+        assert talk.heard == OK_CLOSE
         assert talk.transport.half_closed
 
     def test_a_rest_that_does_not_come_is_not_waited_for(self) -> None:
@@ -229,6 +232,14 @@ class TestStop:
         talk.connection.drain()
         talk.connection.drain()
         assert talk.calls[0].drained == 1
+
+    def test_so_does_a_request_that_comes_after_it(self) -> None:
+        talk = Talk(never).say(GET)
+        talk.calls[0].answer()
+        talk.turn()
+        talk.connection.drain()
+        talk.say(GET)
+        assert [call.drained for call in talk.calls] == [0, 1]
 
     def test_before_its_first_request_it_waits_for_it(self) -> None:
         """The front hands over together with the first bytes."""
