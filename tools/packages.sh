@@ -34,6 +34,8 @@ for purpose in "$@"; do
         need nghttp2-client command -v h2load
         need curl command -v curl
         need git command -v git
+        # Other releases of Debian in a folder, for the proxies that the proofs run on; only root can enter them.
+        [ "$(id -u)" -ne 0 ] || need debootstrap command -v debootstrap
         ;;
     h2spec) need golang-go command -v go ;;
     bench)

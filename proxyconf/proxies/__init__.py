@@ -1,1 +1,1 @@
-"""One module per proxy; a module that is here is a proxy that can be rendered."""
+"""One package per proxy; a package that is here is a proxy that can be rendered."""

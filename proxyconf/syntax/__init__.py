@@ -1,1 +1,1 @@
-"""Printers: trees of directives to text. They know no proxy and no site."""
+"""One quoting rule per syntax, and the template environment that applies it to every value. No proxy, no site."""

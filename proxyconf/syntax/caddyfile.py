@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 
-from proxyconf.syntax.braces import Dialect, Unquotable
+from proxyconf.syntax.words import Raw, Syntax, Unquotable
 
-__all__ = ["CADDYFILE", "quote"]
+__all__ = ["CADDYFILE", "joined", "multiline", "quote"]
 
 _PLAIN = re.compile(r"[A-Za-z0-9/.:*+%_-][A-Za-z0-9/.:*+%_=@,-]*", re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -23,13 +23,34 @@ _BACKSLASH_TRAP = re.compile(r'\\(["\\]|$)')
 
 def quote(text: str) -> str:
     """Return one word of a Caddyfile that Caddy reads as `text`, or raise `Unquotable`."""
+    return text if _PLAIN.fullmatch(text) else _quoted(_escaped(text))
+
+
+def joined(*parts: str) -> Raw:
+    """Return one word made of texts and of `Raw` placeholders."""
+    if all(isinstance(part, Raw) or _PLAIN.fullmatch(part) for part in parts):
+        return Raw("".join(parts))
+    return Raw(_quoted("".join(part if isinstance(part, Raw) else _escaped(part) for part in parts)))
+
+
+def multiline(text: str) -> Raw:
+    """Return a text with line breaks as one word: a heredoc, which leaves out its own indentation."""
+    lines = text.split("\n")
+    if len(lines) == 1:
+        return Raw(quote(text))
+    mark = next(f"END{at or ''}" for at in range(len(lines) + 1) if all(f"END{at or ''}" not in line for line in lines))
+    return Raw("\n".join([f"<<{mark}", *(_escaped(line.replace("\t", " ")) for line in lines), mark]))
+
+
+def _escaped(text: str) -> str:
     if _CONTROL.search(text):
         raise Unquotable("a control character cannot be written in a Caddyfile")
     if "{$" in text:
         raise Unquotable("'{$' is replaced by the environment wherever it stands in a Caddyfile; use a text without it")
-    if _PLAIN.fullmatch(text):
-        return text
-    escaped = _BRACE.sub(r"\\\g<0>", text)
+    return _BRACE.sub(r"\\\g<0>", text)
+
+
+def _quoted(escaped: str) -> str:
     if "`" not in escaped:
         return f"`{escaped}`"
     if _BACKSLASH_TRAP.search(escaped):
@@ -39,4 +60,4 @@ def quote(text: str) -> str:
     return '"' + escaped.replace('"', '\\"') + '"'
 
 
-CADDYFILE = Dialect(quote)
+CADDYFILE = Syntax("Caddyfile", quote)

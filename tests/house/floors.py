@@ -1,4 +1,4 @@
-"""The floors of `appserver` and a walk over every import that breaks them."""
+"""The floors of `appserver` and of `proxyconf`, and a walk over every import that breaks them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["FLOORS", "imports_of", "violations"]
+__all__ = ["FLOORS", "PROXYCONF_FLOORS", "imports_of", "violations"]
 
 # From the ground up. A module imports from lower floors and its own package, never sideways or up.
 FLOORS: tuple[frozenset[str], ...] = (
@@ -21,6 +21,20 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
 )
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
+# proxyconf's own, likewise; `document` and `spec` are ground for everything above.
+PROXYCONF_FLOORS: tuple[frozenset[str], ...] = (
+    frozenset({"document"}),
+    frozenset({"spec", "output", "programs"}),
+    frozenset({"facts", "syntax"}),
+    frozenset({"proxies", "backend"}),
+    frozenset({"verify"}),
+    frozenset({"verbs"}),
+    frozenset({"cli"}),
+    frozenset({"__main__"}),
+)
+PROXYCONF_LEVEL = {name: level for level, names in enumerate(PROXYCONF_FLOORS) for name in names}
+# What every proxy's package may import of `proxies`; the packages themselves are siblings.
+PROXIES_COMMON = frozenset({"contract"})
 # A request names the peer it came from: the one word that is made of another.
 MAY_NAME = frozenset({("contract", "accepted")})
 MAY_NAME_CONFIG = frozenset({"config", "worker", "supervisor", "cli", "__main__"})
@@ -125,14 +139,45 @@ def _appserver_rule(module: str, target: str) -> str:
 
 
 def _proxyconf_rule(module: str, target: str) -> str:
-    if target.split(".")[0] != "appserver" or target.startswith("appserver.config"):
+    package = target.split(".")[0]
+    if package == "appserver":
+        # The configuration, and the one error that reading it raises.
+        if target.startswith("appserver.config") or target == "appserver.errors.ConfigError":
+            return ""
+        if _is_word_of_root(_component(target)):
+            return ""
+        return f"imports {target}: proxyconf may know appserver.config only"
+    if package != "proxyconf":
         return ""
-    return "" if _is_word_of_root(_component(target)) else f"imports {target}: proxyconf may know appserver.config only"
+    here, there = _component(module), _component(target)
+    if not there or (here == there != "proxies"):
+        return ""
+    if here == there:
+        return _siblings(module, target)
+    if there not in PROXYCONF_LEVEL:
+        return "" if _is_word_of_root(there) else f"imports {target}: {there} is on no floor (tests/house/floors.py)"
+    if not here:
+        return f"imports {target}: the package itself imports none of its modules"
+    if here not in PROXYCONF_LEVEL:
+        return f"imports {target}: {here} is on no floor (tests/house/floors.py)"
+    if PROXYCONF_LEVEL[there] == PROXYCONF_LEVEL[here]:
+        return f"imports {target}: {here} and {there} are siblings on floor {PROXYCONF_LEVEL[here]}"
+    if PROXYCONF_LEVEL[there] > PROXYCONF_LEVEL[here]:
+        return f"imports {target}: {here} is on floor {PROXYCONF_LEVEL[here]}, {there} above it on {PROXYCONF_LEVEL[there]}"
+    return ""
+
+
+def _siblings(module: str, target: str) -> str:
+    """Judge an import within `proxies`: no proxy's package knows another's, none knows who knows them all."""
+    mine, its = ([*name.split("."), "", ""][2] for name in (module, target))
+    if mine == "registry" or not its or its == mine or its in PROXIES_COMMON:
+        return ""
+    return f"imports {target}: proxies.{mine} may import proxies.{' and proxies.'.join(sorted(PROXIES_COMMON))} only"
 
 
 def _component(name: str) -> str:
     parts = name.split(".")
-    return parts[1] if parts[0] == "appserver" and len(parts) > 1 else ""
+    return parts[1] if parts[0] in ("appserver", "proxyconf") and len(parts) > 1 else ""
 
 
 def _is_word_of_root(name: str) -> bool:

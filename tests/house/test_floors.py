@@ -34,7 +34,9 @@ def test_a_clean_tree_passes(tmp_path: Path) -> None:
             "appserver/h2/kernel/session.pyx": "from appserver.contract cimport Stream\nfrom .stream cimport Outbox\n",
             "appserver/worker/worker.py": "from appserver.config.options import Config\nimport appserver.h2.pure\n",
             "appserver/cli.py": "from appserver import __version__\nfrom appserver.worker import worker\n",
-            "proxyconf/backend.py": "from appserver.config import sources\n",
+            "proxyconf/backend/appserver.py": "from appserver.config import sources\nfrom proxyconf.facts import table\n",
+            "proxyconf/proxies/caddy/edge.py": "from proxyconf.proxies.contract import Proxy\nfrom proxyconf.syntax import words\n",
+            "proxyconf/proxies/registry.py": "from proxyconf.proxies.caddy import PROXY\nfrom proxyconf import proxies\n",
         },
     )
     assert violations(clean) == []
@@ -59,7 +61,12 @@ def test_a_clean_tree_passes(tmp_path: Path) -> None:
         ("appserver/misc.py", "from appserver import errors", "misc is on no floor"),
         ("appserver/cli.py", "from appserver import misc", "misc is on no floor"),
         ("appserver/__init__.py", "from appserver.worker import serve", "imports none of its modules"),
-        ("proxyconf/backend.py", "def f():\n    from appserver.net import address", "appserver.config only"),
+        ("proxyconf/backend/a.py", "def f():\n    from appserver.net import address", "appserver.config only"),
+        ("proxyconf/backend/a.py", "from proxyconf.proxies import contract", "backend and proxies are siblings on floor 3"),
+        ("proxyconf/spec/a.py", "from proxyconf.facts.table import table", "spec is on floor 1, facts above it on 2"),
+        ("proxyconf/proxies/caddy/a.py", "from proxyconf.proxies.nginx.plan import Plan", "may import proxies.contract only"),
+        ("proxyconf/proxies/contract.py", "from proxyconf.proxies.registry import proxy", "may import proxies.contract only"),
+        ("proxyconf/misc.py", "from proxyconf.document import yaml", "misc is on no floor"),
     ],
 )  # fmt: skip
 def test_a_broken_floor_is_named_with_its_place(tmp_path: Path, path: str, code: str, complaint: str) -> None:

@@ -20,6 +20,7 @@ LAZY_IMPORTS: dict[str, str] = {
     "appserver/apps/loader.py": "difflib, for a mistake only",
     "appserver/cli.py": "each action brings what it alone needs: --help and a mistake do not pay for asyncio",
     "appserver/config/layer.py": "difflib, for a mistake only",
+    "proxyconf/cli/proving.py": "verify: its clients and certificates, which no other command pays for",
     "appserver/config/sources.py": "tomllib, where a file is read",
 }
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from proxyconf.native import ProgramMissing, find_program
+from proxyconf.programs.run import ProgramMissing, find_program
+from proxyconf.verify.address import free_port
 from tests.interop.test_clients import missing, program, run
 from tests.live.conftest import FAULTS, LOOPS
 from tests.support.early import ANSWER
 from tests.support.process import ENGINES, Server, demand, until
-from tools.demo.stack import free_port
 
 CLIENTS = Path(__file__).parent / "clients"
 APP = "tests.support.early:app"

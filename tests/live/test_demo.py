@@ -1,86 +1,73 @@
-"""The demo holds on the stack as rendered, and its rows fail on a stack that is spoiled."""
+"""`make demo` is a thin caller of `proxyconf verify`: its exit codes, and the stack that it leaves up for you."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tools.demo.__main__ import attempt
-from tools.demo.rows import ROWS
-from tools.demo.stack import Stack
+from proxyconf.proxies.registry import names
+from tests.support.process import ROOT
 
-BY_NAME = {row.prove.__name__: row for row in ROWS}
-Spoil = Callable[[Path], None]
-
-
-def edit(name: str, old: str, new: str) -> Spoil:
-    """Replace a line of a rendered file; it must be there."""
-
-    def spoil(directory: Path) -> None:
-        path = directory / name
-        text = path.read_text(encoding="utf-8")
-        assert old in text, f"{old!r} is no longer rendered"
-        path.write_text(text.replace(old, new), encoding="utf-8")
-
-    return spoil
-
-
-def both(first: Spoil, second: Spoil) -> Spoil:
-    def spoil(directory: Path) -> None:
-        first(directory)
-        second(directory)
-
-    return spoil
-
-
-HTTP1_HOP = both(
-    edit("appserver.toml", "http1 = false", "http1 = true"),
-    edit("Caddyfile", "versions h2c", "versions 1.1"),
-)
-BUFFERED = edit("Caddyfile", "flush_interval -1", "response_buffers 1MiB")
-TRUST_ALL = edit("appserver.toml", 'trust = ["127.0.0.1", "::1"]', 'trust = ["*"]')
-TRUST_NONE = edit("appserver.toml", 'trust = ["127.0.0.1", "::1"]', "trust = []")
-NO_PATIENCE = edit("appserver.toml", "graceful = 10.0", "graceful = 0.0")
+SECONDS = 60
 
 
 @contextmanager
-def running(directory: Path, spoil: Spoil) -> Iterator[Stack]:
-    stack = Stack(directory, "appserver")
+def demo(tmp_path: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the demo."""
+    command = [sys.executable, "-m", "tools.demo", "--directory", str(tmp_path / "out"), *options]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        stack.render()
-        spoil(directory)
-        stack.start_server()
-        stack.start_caddy()
-        yield stack
+        yield process
     finally:
-        stack.stop()
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(SECONDS)
 
 
-def outcomes(directory: Path, spoil: Spoil, names: tuple[str, ...]) -> dict[str, tuple[bool, str]]:
-    with running(directory, spoil) as stack:
-        tried = [(name, asyncio.run(attempt(BY_NAME[name], stack))) for name in names]
-    return {name: (outcome.holds, outcome.observed) for name, outcome in tried}
+@pytest.mark.slow
+def test_the_demo_holds_and_leaves_the_stack_up(tmp_path: Path) -> None:
+    with demo(tmp_path, "--keep") as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        while "Ctrl-C stops it." not in (lines or [""])[-1]:
+            line = process.stdout.readline()
+            assert line, (lines, process.stderr and process.stderr.read())
+            lines.append(line)
+        out = "".join(lines)
+        curl = re.search(r"^  (curl --cacert \S+ --resolve \S+ https://\S+/scope)$", out, re.MULTILINE)
+        assert curl is not None
+        said = subprocess.run(curl[1].split(), capture_output=True, text=True, check=True).stdout
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=SECONDS)
+    assert '"http_version": "2"' in said
+    assert '"client": [' in said
+    assert process.returncode == 0
+    assert re.search(r"^caddy \S+: \d+ passed, 0 failed, \d+ skipped\.$", out, re.MULTILINE)
+    assert {"junit.xml", "report.html"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
-def test_every_row_holds_on_the_stack_as_rendered(tmp_path: Path) -> None:
-    found = outcomes(tmp_path, lambda directory: None, tuple(BY_NAME))
-    assert {name: observed for name, (holds, observed) in found.items() if not holds} == {}
+def test_an_unknown_proxy_is_a_mistake(tmp_path: Path) -> None:
+    with demo(tmp_path, "--proxy", "squid") as process:
+        _, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 2
+    assert "invalid choice: 'squid'" in err
+    assert all(name in err for name in names())
 
 
-@pytest.mark.parametrize(
-    ("spoil", "names"),
-    [
-        pytest.param(HTTP1_HOP, ("hop", "multiplexing"), id="an HTTP/1.1 hop"),
-        pytest.param(BUFFERED, ("event_stream",), id="a buffering proxy"),
-        pytest.param(TRUST_ALL, ("forged_past_proxy",), id="everybody trusted"),
-        pytest.param(TRUST_NONE, ("client_address",), id="nobody trusted"),
-        pytest.param(NO_PATIENCE, ("graceful_stop",), id="no time to finish"),
-    ],
-)
-def test_a_row_fails_on_a_spoiled_stack(tmp_path: Path, spoil: Spoil, names: tuple[str, ...]) -> None:
-    found = outcomes(tmp_path, spoil, names)
-    assert {name: observed for name, (holds, observed) in found.items() if holds} == {}
+def test_an_interrupted_demo_says_so(tmp_path: Path) -> None:
+    with demo(tmp_path) as process:
+        assert process.stdout is not None
+        while "serves https://" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=SECONDS)
+    assert (process.returncode, out.splitlines()[-1]) == (130, "==> stopped")
+    assert not os.path.exists(tmp_path / "out/report.html")

@@ -1,1 +1,1 @@
-"""`make demo`: a real proxy before the app server, proved from the outside by a real HTTP/2 client."""
+"""`make demo`: a real proxy before the app server, proved by the probes of `proxyconf verify`."""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxyconf.syntax.braces import Blank, Block, Comment, Directive, Raw, Unquotable
-from proxyconf.syntax.caddyfile import CADDYFILE, quote
+from proxyconf.syntax.caddyfile import joined, multiline, quote
+from proxyconf.syntax.words import Raw, Unquotable
 
 NASTY = st.text(st.sampled_from([*"ab/ \\\"'`{}$#<@,;()[]%&|=*:~!", "é", "\u00a0", "\u3000", "🙂"]), max_size=12)
 
@@ -79,9 +79,16 @@ def test_what_cannot_be_written_is_refused(text: str) -> None:
         quote(text)
 
 
-def test_a_tree_is_printed() -> None:
-    tree = (
-        Block((), (Directive("admin", (Raw("off"),)),)), Blank(),
-        Block(("https://a:1", "b c"), (Comment("why"), Directive("empty"), Block((Raw("in ner"),), ()))),
-    )  # fmt: skip
-    assert CADDYFILE.print(tree) == ("{\n\tadmin off\n}\n\nhttps://a:1 `b c` {\n\t# why\n\tempty\n\tin ner {\n\t}\n}\n")
+@given(NASTY | st.text(max_size=20))
+def test_a_text_joined_with_a_placeholder_is_one_word(text: str) -> None:
+    try:
+        word = joined(text, Raw("{uri}"))
+    except Unquotable:
+        return
+    assert word.endswith(("{uri}", "{uri}`", '{uri}"'))
+    assert read_back(word.replace("{uri}", "URI")) == f"{text}URI"
+
+
+def test_a_text_with_line_breaks_is_a_heredoc() -> None:
+    assert multiline("one") == "one"
+    assert multiline("a {b}\nEND\n") == "<<END1\na \\{b\\}\nEND\n\nEND1"

@@ -1,0 +1,1 @@
+"""The app server's end of the hop, from the same site."""

@@ -1,0 +1,47 @@
+"""Exit codes, and how results and complaints are printed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from proxyconf.document.findings import Finding, Level
+from proxyconf.spec.read import SiteFile
+
+__all__ = ["FINDINGS", "MISSING", "OK", "REFUSED", "UNVERIFIED", "USAGE", "Stop", "complain", "show", "show_findings", "verdict"]
+
+OK, FINDINGS, USAGE, REFUSED, UNVERIFIED, MISSING = range(6)
+
+
+class Stop(Exception):
+    """The command ends here, with this exit code and these lines on stderr."""
+
+    def __init__(self, code: int, *lines: str) -> None:
+        """Keep both."""
+        super().__init__("\n".join(lines))
+        self.code, self.lines = code, lines
+
+
+def show(*texts: str) -> None:
+    """Print results on stdout."""
+    for text in texts:
+        sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def complain(*lines: str) -> None:
+    """Print lines on stderr."""
+    for line in lines:
+        sys.stderr.write(f"{line}\n")
+
+
+def show_findings(file: SiteFile, findings: Iterable[Finding]) -> None:
+    """Print findings on stderr, each with its place."""
+    complain(*file.lines(findings))
+
+
+def verdict(findings: Iterable[Finding]) -> int:
+    """Return the exit code that findings come to."""
+    codes = {Level.ERROR: USAGE, Level.REFUSED: REFUSED, Level.WARNING: FINDINGS, Level.NOTE: OK}
+    levels = {finding.level for finding in findings}
+    return next((codes[level] for level in Level if level in levels), OK)

@@ -1,0 +1,57 @@
+"""`proxyconf`: runs a command, and makes of every mistake of a user one clear line."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+
+from cyclopts import CycloptsError
+
+from proxyconf.cli import checking, editing, knowledge, pairing, proving, rendering
+from proxyconf.cli.app import app
+from proxyconf.cli.console import MISSING, OK, UNVERIFIED, USAGE, Stop, complain
+from proxyconf.document.findings import SiteError
+from proxyconf.output.files import FileError
+from proxyconf.programs.run import ProgramFault, ProgramMissing
+from proxyconf.syntax.templates import TemplateFault
+from proxyconf.verbs.explain import NotKnown
+from proxyconf.verbs.template import NoTemplates
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = (editing, checking, rendering, pairing, proving, knowledge)
+"""The modules whose commands are registered with `app`."""
+
+
+def _command(arguments: Sequence[str]) -> int:
+    """Run a command; every mistake of a user becomes a `Stop`."""
+    try:
+        command, bound, _ = app.parse_args(list(arguments), exit_on_error=False, print_error=False)
+        return command(*bound.args, **bound.kwargs) or OK
+    except CycloptsError as error:
+        raise Stop(USAGE, f"proxyconf: {' '.join(str(error).split())} Try 'proxyconf --help'.") from error
+    except SiteError as error:
+        raise Stop(USAGE, *error.lines) from error
+    except (FileError, TemplateFault, NoTemplates, NotKnown) as error:
+        raise Stop(USAGE, f"proxyconf: {error}") from error
+    except ProgramMissing as error:
+        raise Stop(MISSING, f"proxyconf: {error}") from error
+    except ProgramFault as error:
+        raise Stop(UNVERIFIED, f"proxyconf: {error}") from error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return _command(sys.argv[1:] if arguments is None else arguments)
+    except Stop as stop:
+        complain(*stop.lines)
+        return stop.code
+    except BrokenPipeError:
+        # The reader of our output is gone (| head); leave nothing to be flushed at exit.
+        sys.stderr.close()
+        return OK

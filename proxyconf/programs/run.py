@@ -1,0 +1,99 @@
+"""Finding an installed program, running it for a moment, and reading what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+
+__all__ = ["ProgramFault", "ProgramMissing", "check", "find_program", "said", "version"]
+
+_SECONDS = 60
+_ESCAPES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class ProgramMissing(Exception):
+    """A program that is needed is not installed."""
+
+
+class ProgramFault(Exception):
+    """A program said no, or nothing that can be understood."""
+
+
+def find_program(name: str) -> str:
+    """Return the path of a program: on PATH, or beside the Python that runs (a virtual environment)."""
+    beside = FilePath(sys.executable).parent / name
+    found = shutil.which(name) or shutil.which(str(beside))
+    if found is None:
+        raise ProgramMissing(f"{name} is not installed: not on PATH, nor at {beside}")
+    return found
+
+
+def _run(
+    command: tuple[str, ...], folder: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    program = find_program(command[0])
+    try:
+        return subprocess.run(
+            [program, *command[1:]], cwd=folder, capture_output=True, check=False, timeout=_SECONDS,
+            stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})},
+        )  # fmt: skip
+    except OSError as error:
+        raise ProgramFault(f"{program} cannot be run: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise ProgramFault(f"{' '.join(command)} did not end within {_SECONDS} s") from error
+
+
+def version(command: tuple[str, ...]) -> str:
+    """Return the version that a program names, wherever it prints it."""
+    done = _run(command, os.curdir)
+    text = (done.stdout + b"\n" + done.stderr).decode("utf-8", "replace")
+    match = re.search(r"([0-9]+\.[0-9]+(?:\.[0-9]+)?)", text)
+    if done.returncode or match is None:
+        raise ProgramFault(f"{' '.join(command)} names no version; give one in 'targets'")
+    return match.group(1)
+
+
+def check(command: tuple[str, ...], files: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    """Let a program check files, or raise `ProgramFault` with what it said."""
+    with tempfile.TemporaryDirectory(prefix="proxyconf-") as folder:
+        for name, text in files.items():
+            path = FilePath(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        # A check may create what the proxy would: a CA, a cache. Not in the user's home.
+        home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), folder)
+        here = tuple(word.replace("{folder}", folder) for word in command)
+        done = _run(here, folder, {**home, **environment})
+    if done.returncode:
+        words = said(done.stderr, done.stdout).replace(f"{folder}/", "")
+        shown = " ".join(word.replace("{folder}/", "") for word in command)
+        raise ProgramFault(f"'{shown}' says: {words or f'exit {done.returncode}'}")
+
+
+# What a program says besides the fault: that there was one.
+_SUMMARY = re.compile(r"test (is|failed)|configuration file .* test|Fatal errors found|Error\(s\) found", re.IGNORECASE)
+
+
+def said(stderr: bytes, stdout: bytes = b"") -> str:
+    """Return what a program said last about what is wrong; of a JSON log line, its message."""
+    for stream in (stderr, stdout):
+        lines = [line for line in stream.decode("utf-8", "replace").strip().splitlines() if line.strip()]
+        telling = [line for line in lines if not _SUMMARY.search(line)] or lines
+        if telling:
+            return _ESCAPES.sub(" ", _message(telling[-1].strip()))
+    return ""
+
+
+def _message(line: str) -> str:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line
+    return str(entry["msg"]) if isinstance(entry, dict) and "msg" in entry else line

@@ -1,0 +1,5 @@
+"""Caddy: a site as a Caddyfile."""
+
+from proxyconf.proxies.caddy.proxy import PROXY
+
+__all__ = ["PROXY"]

@@ -1,0 +1,136 @@
+"""What a proxy's package provides, and how a site is rendered through it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Generic, TypeVar
+
+from jinja2 import PackageLoader
+from pydantic import BaseModel
+
+from proxyconf.document.findings import Finding, Path, Rule
+from proxyconf.facts.gate import Gate
+from proxyconf.facts.needs import judge, policy_findings
+from proxyconf.facts.table import capabilities
+from proxyconf.facts.target import Target
+from proxyconf.output.bundle import Bundle
+from proxyconf.spec.addresses import ServerAddress
+from proxyconf.spec.deployment import Deployment
+from proxyconf.syntax.templates import Templates
+from proxyconf.syntax.words import Syntax, Unquotable
+
+__all__ = ["Program", "Proxy", "TemplatedProxy", "render"]
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """How the real program is called; `{folder}` stands for the folder that holds the rendered files."""
+
+    version: tuple[str, ...]
+    """Prints its version."""
+    check: tuple[str, ...]
+    """Checks the files; empty: the program has no such command, and `starts` says how it is tried instead."""
+    run: tuple[str, ...]
+    """Serves in the foreground."""
+    reload: tuple[str, ...] = ()
+    """Makes a running one read its files again; empty: it does so by itself or cannot. `{pid}` is the running
+    program's, `{admin}` the path of its control socket."""
+    stop: str = "SIGTERM"
+    """The signal of a graceful stop; empty: there is none."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What it needs in its environment besides."""
+
+
+class Proxy(ABC, Generic[P]):
+    """One proxy. *Python decides*: `plan` takes every decision; *what is written shows*: `files` only prints it."""
+
+    name: str
+    """The package's, the table's and the command line's."""
+    program: Program
+
+    def judge(self, deployment: Deployment, gate: Gate) -> None:
+        """Refuse or note what only this proxy is particular about; the table was asked before."""
+
+    @abstractmethod
+    def plan(self, deployment: Deployment, gate: Gate) -> P:
+        """Return what the files are to say, in this proxy's own words; nothing in it is refused any more."""
+
+    @abstractmethod
+    def files(self, plan: P, replaced: Mapping[str, str]) -> dict[str, str]:
+        """Return the text of each file; `replaced` holds a user's own templates by name."""
+
+    def unquotable(self, text: str) -> str:
+        """Return why a user's text cannot be written in this proxy's files; empty if it can."""
+        return ""
+
+
+class TemplatedProxy(Proxy[P]):
+    """A proxy whose files are printed by Jinja2 templates in its package."""
+
+    syntax: Syntax
+    templates: Mapping[str, str]
+    """The template's name by the file's."""
+
+    def files(self, plan: P, replaced: Mapping[str, str]) -> dict[str, str]:
+        """Print the plan by the templates."""
+        templates = self.own if not replaced else self._load(replaced)
+        return {file: templates.render(template, plan) for file, template in self.templates.items()}
+
+    @cached_property
+    def own(self) -> Templates:
+        """The templates of the package, compiled once."""
+        return self._load({})
+
+    def _load(self, replaced: Mapping[str, str]) -> Templates:
+        return Templates(self.syntax, PackageLoader(type(self).__module__.rpartition(".")[0]), replaced)
+
+    def unquotable(self, text: str) -> str:
+        """Try a text on the syntax's quoting."""
+        try:
+            self.syntax.quote(text)
+        except Unquotable as error:
+            return str(error)
+        return ""
+
+
+def render(proxy: Proxy[P], deployment: Deployment, target: Target, replaced: Mapping[str, str] | None = None) -> Bundle:
+    """Return the files for a target; what it cannot do is in the findings and never left out silently."""
+    gate = Gate(target, deployment.spec.policy)
+    gate.findings += policy_findings(deployment)
+    for path, text in _texts(deployment.spec.model_copy(update={"appserver": None, "raw": {}}), ()):
+        if reason := proxy.unquotable(text):
+            gate.refuse(path, reason, Rule.UNQUOTABLE)
+    judge(deployment, gate)
+    proxy.judge(deployment, gate)
+    title = f"{target.proxy} {target.version}"
+    degraded = tuple(f"{name} ({capabilities()[name].lost})" for name in gate.degraded)
+    if gate.refused:
+        return Bundle(title, {}, tuple(gate.findings), degraded)
+    plan = proxy.plan(deployment, gate)
+    try:
+        files = proxy.files(plan, replaced or {})
+    except Unquotable as error:
+        gate.findings.append(Finding(Rule.UNQUOTABLE, (), str(error)))
+        files = {}
+    return Bundle(title, files, tuple(gate.findings), degraded)
+
+
+def _texts(value: object, path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every text of a site, so that a refusal has a place; bodies of answers are each proxy's own matter."""
+    if isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            if name not in ("body", "data"):
+                yield from _texts(getattr(value, name), (*path, type(value).model_fields[name].alias or name))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(item, (*path, key))
+    elif isinstance(value, tuple):
+        for at, item in enumerate(value):
+            yield from _texts(item, (*path, at))
+    elif isinstance(value, str | ServerAddress):
+        yield path, str(value)

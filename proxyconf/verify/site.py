@@ -1,0 +1,130 @@
+"""A site file as a stack on this machine: rendered for one proxy, moved to loopback, with something behind it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from proxyconf.backend.presets import PRESETS
+from proxyconf.facts.gate import Gate
+from proxyconf.facts.table import Version
+from proxyconf.facts.target import Target
+from proxyconf.programs.run import find_program, version
+from proxyconf.proxies.contract import Program as ProxyProgram
+from proxyconf.proxies.contract import Proxy, render
+from proxyconf.proxies.registry import proxy
+from proxyconf.spec.deployment import Deployment
+from proxyconf.spec.read import SiteFile
+from proxyconf.spec.root import Spec
+from proxyconf.verify import certificates, promises
+from proxyconf.verify.address import Address
+from proxyconf.verify.program import Program
+from proxyconf.verify.promises import ANY_NAME
+from proxyconf.verify.relocate import Relocation
+from proxyconf.verify.servers import Behind, Refused, configured, origin_program, server_program, with_server
+from proxyconf.verify.stack import LocalStack
+from proxyconf.verify.subject import Feature, Subject
+
+__all__ = ["Prepared", "prepared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that one run needs."""
+
+    subject: Subject
+    stack: LocalStack
+    files: tuple[Path, ...]  # what was rendered
+    notes: tuple[str, ...]  # what is otherwise than in the site file
+
+
+def prepared(file: SiteFile, name: str, folder: Path, behind: Behind, hostname: str = "") -> Prepared:
+    """Render a site for an installed proxy into `folder`, which has a short name: sockets go there too.
+
+    Raises `Refused`, `NothingToAsk`, `ProgramMissing`, `ProgramFault`.
+    """
+    made = certificates.make(folder, [*_names(file.spec), ANY_NAME])
+    moved = Relocation(made, folder)
+    deployment = moved.deployment(with_server(file.spec, behind))
+    kind = proxy(name)
+    target = _installed(kind, deployment.spec, folder)
+    bundle = render(kind, deployment, target)
+    if bundle.refused:
+        raise Refused(f"{target.proxy} {target.version}", bundle.findings)
+    control = folder / "control.sock"
+    files = dict(bundle.stamped(file.document.digest).files)
+    if behind.is_origin:
+        server = origin_program([Address(str(address)) for address in moved.servers.values()], control, folder)
+    else:
+        found, more = configured(deployment, target)
+        server, files = server_program(behind, found, control, folder), {**files, **more}
+    written = _write(folder, files)
+    subject = promises.subject(deployment, Gate(target, deployment.spec.policy), kind.program, made, hostname)
+    program = _program(kind.program, name, deployment, folder, target)
+    stack = LocalStack(program, server, control if behind.answers_probes else None)
+    return Prepared(_looked_at(subject, behind), stack, written, (*_version_note(file, name, target), *moved.scaled))
+
+
+def _names(spec: Spec) -> list[str]:
+    return sorted({name for site in spec.sites for name in site.hostnames if name != "any"})
+
+
+def _installed(kind: Proxy[Any], spec: Spec, folder: Path) -> Target:
+    """Return the target for the program that is here, with a control interface where it can have one."""
+    found = replace(Target.of(kind.name, spec), version=Version.parse(version(kind.program.version)))
+    can = Gate(found).can("admin_unix")
+    return replace(found, admin=f"unix:{folder / 'admin.sock'}" if can else "off")
+
+
+def _version_note(file: SiteFile, name: str, target: Target) -> list[str]:
+    wanted = next((one.version for one in file.spec.targets if one.proxy == name), None)
+    if wanted in (None, "auto") or Version.parse(str(wanted)) == target.version:
+        return []
+    return [f"the file asks for {name} {wanted}; {target.version} is what is installed"]
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    folder.chmod(0o755)  # some proxies read, and connect to sockets, as a user of their own
+    return tuple(folder / name for name in files)
+
+
+def _program(how: ProxyProgram, name: str, deployment: Deployment, folder: Path, target: Target) -> Program:
+    admin = target.admin.removeprefix("unix:")
+
+    def command(words: tuple[str, ...]) -> tuple[str, ...]:
+        filled = [word.replace("{folder}", str(folder)).replace("{admin}", admin) for word in words]
+        return (find_program(filled[0]), *filled[1:])
+
+    home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), str(folder))
+    ready = tuple(Address(str(address)) for listener in deployment.listeners for address in listener.addresses)
+    return Program(
+        name, command(how.run), folder, ready, {**home, **how.environment}, reload=_reload(how.reload, command),
+        stop=signal.Signals[how.stop or "SIGTERM"], stop_seconds=deployment.drain.seconds + 15,
+    )  # fmt: skip
+
+
+def _reload(words: tuple[str, ...], command: Callable[[tuple[str, ...]], tuple[str, ...]]) -> signal.Signals | tuple[str, ...] | None:
+    """Read `kill -HUP {pid}` as the signal it is; anything else is a command."""
+    if not words:
+        return None
+    if words[0] == "kill" and words[-1] == "{pid}":
+        return signal.Signals[f"SIG{words[1].lstrip('-')}"]
+    return command(words)
+
+
+def _looked_at(subject: Subject, behind: Behind) -> Subject:
+    """Add what there is to look with."""
+    features = {Feature.STACK}
+    if not any(origin.startswith("unix:") for origin in subject.origins):
+        features.add(Feature.TCP_HOP)
+    if behind.answers_probes:
+        features |= {Feature.ORIGIN, Feature.RAW_ORIGIN if behind.is_origin else Feature.APP_SERVER}
+    believes = frozenset[str]() if behind.is_origin else PRESETS[behind.server].believes
+    return replace(subject, features=subject.features | features, believes=believes)
