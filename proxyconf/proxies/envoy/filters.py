@@ -22,6 +22,8 @@ _LIBRARIES = {
 }  # fmt: skip
 # Envoy compares content types as they stand; `text/*` is written out.
 _TEXTS = ("text/html", "text/css", "text/plain", "text/javascript", "text/xml", "text/csv", "text/markdown", "text/event-stream")
+# A question about a WebSocket is no WebSocket, and it has no body.
+_OF_ONE_HOP = ("connection", "upgrade", "te", "transfer-encoding", "expect")
 _MAX_CLIENTS = 10_000
 _UNLIMITED = 1_000_000_000
 
@@ -111,7 +113,9 @@ class Filters:
         if copied:
             service["authorization_response"] = {"allowed_upstream_headers": {"patterns": copied}}
         every = {"patterns": [{"safe_regex": {"regex": ".*"}}]}
-        said = self._one_of("auth", http_filter("ext_authz", "ExtAuthz", http_service=service, allowed_headers=every))
+        hops = {"patterns": [{"exact": name} for name in _OF_ONE_HOP]}
+        asked = http_filter("ext_authz", "ExtAuthz", http_service=service, allowed_headers=every, disallowed_headers=hops)
+        said = self._one_of("auth", asked)
         if copied:
             # What the service says nothing of must not be the client's own word.
             erased = {"request_mutations": [{"remove": name.lower()} for name in auth.copy_headers]}

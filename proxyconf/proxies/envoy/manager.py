@@ -37,7 +37,8 @@ def manager(
         "codec_type": codec,
         **(_believing(deployment) if trusted else {"use_remote_address": True}),
         "skip_xff_append": True,
-        "scheme_header_transformation": {"scheme_to_overwrite": listener.scheme},
+        # Pinned, whatever a client writes. To overwrite it is to overwrite X-Forwarded-Proto, which may be a trusted proxy's.
+        "scheme_header_transformation": {"match_upstream": True} if trusted else {"scheme_to_overwrite": listener.scheme},
         **_request_id(deployment, trusted=trusted),
         "normalize_path": True,
         "merge_slashes": True,
