@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from proxyconf.facts.gate import Gate
 from proxyconf.proxies.envoy.clusters import Clusters
 from proxyconf.proxies.envoy.replies import pages_filter
-from proxyconf.proxies.envoy.tree import Tree, cidrs, duration, http_filter, typed
+from proxyconf.proxies.envoy.tree import Tree, cidrs, duration, extension, http_filter, typed
 from proxyconf.spec.deployment import Forward, ResolvedRoute, ResolvedUpstream
 from proxyconf.spec.policies import Compression, Cors, ForwardAuth, RateLimit
 from proxyconf.spec.upstreams import Sticky
+from proxyconf.syntax.yamlcpp import Shared
 
 __all__ = ["Filters"]
 
 # In which order a request passes them; a response passes them the other way round.
 _ORDER = ("maintenance", "allow", "cors", "rate_limit", "erase_copies", "auth", "buffer", "compress", "pages", "sticky")
-_LIBRARIES = {
-    "gzip": ("gzip.compressor.v3.Gzip", {}), "br": ("brotli.compressor.v3.Brotli", {}), "zstd": ("zstd.compressor.v3.Zstd", {}),
-}  # fmt: skip
+_LIBRARIES = {"gzip": "gzip.compressor.v3.Gzip", "br": "brotli.compressor.v3.Brotli", "zstd": "zstd.compressor.v3.Zstd"}
 # Envoy compares content types as they stand; `text/*` is written out.
 _TEXTS = ("text/html", "text/css", "text/plain", "text/javascript", "text/xml", "text/csv", "text/markdown", "text/event-stream")
 # A question about a WebSocket is no WebSocket, and it has no body.
@@ -38,10 +38,10 @@ class Filters:
     """Filters that the site file brings along."""
     _made: dict[str, list[Tree]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def chain(self) -> list[Tree]:
         """All of them in their order."""
-        return [*(one for step in _ORDER for one in self._made.get(step, [])), *self.extra]
+        return [*(Shared(one) for step in _ORDER for one in self._made.get(step, [])), *self.extra]
 
     def of_route(self, route: ResolvedRoute) -> Tree:
         """Return what a route says to the filters."""
@@ -97,7 +97,7 @@ class Filters:
 
     def _rate_limit(self, route: ResolvedRoute) -> Tree:
         limit = route.policies.rate_limit
-        if not self.gate.can("rate_limit") or "routes" not in route.where("rate_limit"):
+        if not self.gate.can("rate_limit") or "routes" not in route.policy_paths.get("rate_limit", ()):
             return {}
         name = self._limit_filter()
         return {name: typed("config.route.v3.FilterConfig", disabled=True) if limit is None else _limit(limit)}
@@ -129,10 +129,7 @@ class Filters:
         kinds = [kind for written in compression.types for kind in (_TEXTS if written == "text/*" else (written,))]
         able = [one for one in compression.encodings if self.gate.can(f"compression_{one}")]
         for encoding in able:
-            message, fields = _LIBRARIES[encoding]
-            library = {
-                "name": encoding, "typed_config": typed(f"extensions.compression.{message}", **fields),
-            }  # fmt: skip
+            library = extension(encoding, f"compression.{_LIBRARIES[encoding]}")
             common = {"min_content_length": compression.min_length.bytes, "content_type": list(dict.fromkeys(kinds))}
             options: Tree = {"response_direction_config": {"common_config": common}, "compressor_library": library}
             if encoding == able[0] and len(able) > 1:
@@ -144,10 +141,7 @@ class Filters:
         cookie: Tree = {"name": sticky.cookie.name, "path": "/"}
         if sticky.cookie.secure:
             cookie["attributes"] = [{"name": "Secure"}]
-        state = {
-            "name": "envoy.http.stateful_session.cookie",
-            "typed_config": typed("extensions.http.stateful_session.cookie.v3.CookieBasedSessionState", cookie=cookie),
-        }
+        state = extension("envoy.http.stateful_session.cookie", "http.stateful_session.cookie.v3.CookieBasedSessionState", cookie=cookie)
         return self._one_of("sticky", http_filter("stateful_session", "StatefulSession", session_state=state))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from proxyconf.facts.gate import Gate
 from proxyconf.proxies.envoy.tree import OVERWRITE, Tree, escaped, header, http_filter
 from proxyconf.spec.deployment import Deployment, ResolvedListener, ResolvedRoute, ResolvedSite, ServeFiles
 from proxyconf.spec.routes import RedirectTo
@@ -52,7 +51,7 @@ def of_requests(route: ResolvedRoute, prefix: str) -> tuple[list[Tree], list[str
     return added, [name.lower() for name in policy.remove]
 
 
-def of_site(deployment: Deployment, site: ResolvedSite, gate: Gate) -> Iterator[Tree]:
+def of_site(site: ResolvedSite) -> Iterator[Tree]:
     """Yield the fields of all responses of a site."""
     hsts = site.hsts
     secured = [listener for listener in site.listeners if listener.tls]

@@ -93,7 +93,8 @@ def _forward(route: ResolvedRoute, action: Forward, gate: Gate) -> None:
     body = policies.limits.request_body
     if policies.buffering.request == "on":
         if body.is_unlimited or body.bytes > _LARGEST_BUFFER:
-            gate.refuse((*route.where("buffering"), "request"), "Envoy collects bodies in memory, at most 4GiB - 1; write request_body: 16MiB")
+            message = "Envoy collects bodies in memory and needs a bound below 4GiB; write limits: {request_body: 16MiB}"
+            gate.refuse((*route.where("buffering"), "request"), message)
     elif "request_body" in said and not body.is_unlimited:
         gate.note(
             (*route.where("limits"), "request_body"),

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from proxyconf.facts.gate import Gate
 from proxyconf.proxies.envoy.clusters import Clusters
 from proxyconf.proxies.envoy.filters import Filters
-from proxyconf.proxies.envoy.headers import header
-from proxyconf.proxies.envoy.manager import manager
+from proxyconf.proxies.envoy.manager import Codec, Parts, manager
+from proxyconf.proxies.envoy.replies import local_replies
 from proxyconf.proxies.envoy.routes import SiteRoutes, anything, unknown
-from proxyconf.proxies.envoy.tree import Tree, cidrs, extension, http_filter, typed
+from proxyconf.proxies.envoy.tree import Tree, cidrs, extension, header, http_filter, typed
 from proxyconf.spec.addresses import ListenAddress
 from proxyconf.spec.deployment import Deployment, ResolvedListener
 from proxyconf.spec.listeners import Tls
@@ -27,11 +27,9 @@ _OLD = (
     *_INTERMEDIATE, "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA", "ECDHE-RSA-AES256-SHA",
     "AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA",
 )  # fmt: skip
-_PROFILES: dict[str, Tree] = {
-    "modern": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
-    "intermediate": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3", "cipher_suites": list(_INTERMEDIATE)},
-    "old": {"tls_minimum_protocol_version": "TLSv1_0", "tls_maximum_protocol_version": "TLSv1_3", "cipher_suites": list(_OLD)},
-}
+_PROFILES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "modern": ("TLSv1_3", ()), "intermediate": ("TLSv1_2", _INTERMEDIATE), "old": ("TLSv1_0", _OLD),
+}  # fmt: skip
 _BUFFER = 32_768
 _PAGE_BYTES = 1_048_576
 
@@ -44,6 +42,8 @@ class Listeners:
         self._deployment, self._gate, self._filters = deployment, gate, filters
         self._sites = [SiteRoutes(deployment, number, gate, clusters, filters) for number in range(len(deployment.sites))]
         self._hosts = [Shared(site.host()) for site in self._sites]
+        self._replies = Shared(local_replies(deployment))
+        self._routes: dict[tuple[str, bool], Tree] = {}
 
     def made(self) -> Iterator[Tree]:
         """Yield them."""
@@ -62,7 +62,7 @@ class Listeners:
             others = "V1" if balancer.accept == "v2" else "V2"
             kind = "filters.listener.proxy_protocol.v3.ProxyProtocol"
             made["listener_filters"] = [extension("envoy.filters.listener.proxy_protocol", kind, disallowed_versions=[others])]
-        codec = "AUTO" if listener.options.speaks("h2") else "HTTP1"
+        codec: Codec = "AUTO" if listener.options.speaks("h2") else "HTTP1"
         made["filter_chains"] = list(self._chains(listener, codec))
         return made
 
@@ -77,38 +77,48 @@ class Listeners:
         made["filter_chains"] = list(self._chains(listener, "HTTP3"))
         return made
 
-    def _chains(self, listener: ResolvedListener, codec: str) -> Iterator[Tree]:
+    def _chains(self, listener: ResolvedListener, codec: Codec) -> Iterator[Tree]:
         """Yield a chain for peers that are trusted proxies, and one for all others.
 
         Who a peer is, is decided by its address before it has said a word.
         """
         networks = self._deployment.trusted_networks
         balancer = listener.options.proxy_protocol
-        gate = {"direct_source_prefix_ranges": cidrs(balancer.trusted)} if balancer and balancer.accept != "off" and balancer.trusted else {}
+        gated = balancer is not None and balancer.accept != "off" and balancer.trusted
+        gate = {"direct_source_prefix_ranges": cidrs(balancer.trusted)} if balancer and gated else {}
         everybody = {"0.0.0.0/0", "::/0"} <= set(networks)
         if networks:
             yield self._chain(listener, codec, gate if everybody else {**gate, "source_prefix_ranges": cidrs(networks)}, trusted=True)
         if not everybody:
             yield self._chain(listener, codec, gate, trusted=False)
 
-    def _chain(self, listener: ResolvedListener, codec: str, match: Tree, *, trusted: bool) -> Tree:
+    def _chain(self, listener: ResolvedListener, codec: Codec, match: Tree, *, trusted: bool) -> Tree:
         made: Tree = {"filter_chain_match": match} if match else {}
         made["name"] = "trusted" if trusted else "clients"
         if listener.tls is not None:
             made["transport_socket"] = _tls_socket(listener, listener.tls, quic=codec == "HTTP3")
             made["transport_socket_connect_timeout"] = "10s"
         routes = self._route_config(listener, trusted=trusted)
-        made["filters"] = [manager(self._deployment, listener, self._gate, routes, self._filters, codec, trusted=trusted)]
+        parts = Parts(routes, self._filters.chain, self._replies)
+        made["filters"] = [manager(self._deployment, listener, self._gate, parts, codec, trusted=trusted)]
         return made
 
     def _route_config(self, listener: ResolvedListener, *, trusted: bool) -> Tree:
+        """Return the routes of a listener; only a redirect to TLS makes a difference between peers."""
+        key = (listener.name, trusted and listener.redirect_port is not None)
+        if key not in self._routes:
+            self._routes[key] = Shared(self._make_routes(listener, trusted=trusted))
+        return self._routes[key]
+
+    def _make_routes(self, listener: ResolvedListener, *, trusted: bool) -> Tree:
         hosts: list[Tree] = []
         for number, site in enumerate(self._deployment.sites):
             if listener in site.listeners:
                 scheme = "https" if listener.redirect_port else listener.scheme
                 aliases = self._sites[number].aliases(scheme, listener.redirect_port or listener.public_port)
                 hosts += [aliases] if aliases else []
-                hosts.append(_redirecting(listener, self._hosts[number], trusted=trusted) if listener.redirect_port else self._hosts[number])
+                host = self._hosts[number]
+                hosts.append(_redirecting(listener, host, trusted=trusted) if listener.redirect_port else host)
         if not any(site.is_any for site in self._deployment.on(listener)):
             hosts.append(unknown())
         made: Tree = {"name": listener.name, "ignore_port_in_host_matching": True, "max_direct_response_body_size_bytes": _PAGE_BYTES}
@@ -142,7 +152,10 @@ def _addresses(addresses: tuple[ListenAddress, ...]) -> list[Tree]:
 
 
 def _tls_socket(listener: ResolvedListener, tls: Tls, *, quic: bool) -> Tree:
-    common: Tree = {"tls_params": dict(_PROFILES["modern" if quic else tls.profile])}
+    oldest, ciphers = _PROFILES["modern" if quic else tls.profile]
+    common: Tree = {"tls_params": {"tls_minimum_protocol_version": oldest, "tls_maximum_protocol_version": "TLSv1_3"}}
+    if ciphers:
+        common["tls_params"]["cipher_suites"] = list(ciphers)
     if not quic:
         common["alpn_protocols"] = [word for word, name in (("h2", "h2"), ("http/1.1", "http1")) if name in listener.options.protocols]
     common["tls_certificates"] = [

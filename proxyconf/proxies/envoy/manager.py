@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from proxyconf.facts.gate import Gate
-from proxyconf.proxies.envoy.filters import Filters
 from proxyconf.proxies.envoy.headers import sanitizing
-from proxyconf.proxies.envoy.replies import access_log, local_replies
+from proxyconf.proxies.envoy.replies import access_log
 from proxyconf.proxies.envoy.tree import Tree, cidrs, duration, extension, http_filter
 from proxyconf.spec.deployment import Deployment, ResolvedListener
 from proxyconf.spec.policies import Policies
 
-__all__ = ["manager", "policies_of"]
+__all__ = ["Codec", "Parts", "manager", "policies_of"]
 
 Codec = Literal["AUTO", "HTTP1", "HTTP3"]
 _CLIENT_FIELDS = {"cf-connecting-ip": "cf-connecting-ip", "x-real-ip": "x-real-ip"}
@@ -26,8 +26,17 @@ def policies_of(deployment: Deployment, listener: ResolvedListener) -> Policies:
     return routes[0].policies if routes else deployment.sites[0].policies
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the managers of a listener have in common."""
+
+    routes: Tree
+    filters: list[Tree]
+    replies: Tree
+
+
 def manager(
-    deployment: Deployment, listener: ResolvedListener, gate: Gate, routes: Tree, filters: Filters, codec: Codec, *, trusted: bool
+    deployment: Deployment, listener: ResolvedListener, gate: Gate, parts: Parts, codec: Codec, *, trusted: bool
 ) -> Tree:
     """Return the filter that is a listener's connection manager, for peers that are trusted proxies or for all others."""
     policies = policies_of(deployment, listener)
@@ -59,12 +68,11 @@ def manager(
         made["proxy_100_continue"] = True
     if deployment.spec.logging is not None:
         made["access_log"] = access_log(deployment, deployment.spec.logging)
-    replies = local_replies(deployment)
-    if replies:
-        made["local_reply_config"] = replies
-    made["route_config"] = routes
+    if parts.replies:
+        made["local_reply_config"] = parts.replies
+    made["route_config"] = parts.routes
     router = http_filter("router", "Router", suppress_envoy_headers=True)
-    made["http_filters"] = [sanitizing(deployment, listener, trusted=trusted), *filters.chain, router]
+    made["http_filters"] = [sanitizing(deployment, listener, trusted=trusted), *parts.filters, router]
     name = "envoy.filters.network.http_connection_manager"
     return extension(name, "filters.network.http_connection_manager.v3.HttpConnectionManager", **made)
 

@@ -13,9 +13,10 @@ from proxyconf.proxies.envoy.clusters import Clusters, Kind
 from proxyconf.proxies.envoy.filters import Filters
 from proxyconf.proxies.envoy.raw import raw_routes
 from proxyconf.proxies.envoy.replies import content_type, route_name
-from proxyconf.proxies.envoy.tree import Tree, duration, exact, header
-from proxyconf.spec.deployment import Deployment, Forward, ResolvedRoute, ResolvedSite, ResolvedUpstream, ServeFiles
+from proxyconf.proxies.envoy.tree import Tree, duration, escaped, exact, extension, header
+from proxyconf.spec.deployment import Deployment, Forward, ResolvedRoute, ResolvedUpstream, ServeFiles
 from proxyconf.spec.routes import Match, PathMatch, RedirectTo, Respond
+from proxyconf.syntax.yamlcpp import Shared
 
 __all__ = ["SiteRoutes", "anything", "unknown"]
 
@@ -25,6 +26,7 @@ _HASHES = {
     "host": {"header": {"header_name": ":authority"}},
 }  # fmt: skip
 _WEBSOCKET = {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}}
+_OTHER_HOST = extension("envoy.retry_host_predicates.previous_hosts", "retry.host.previous_hosts.v3.PreviousHostsPredicate")
 _LONGEST = 2**63 - 1
 # What all routes of a site say alike is said once, by the site.
 _COMMON = (
@@ -60,12 +62,13 @@ class SiteRoutes:
         if len(limits) == 1 and not (limit := limits.pop()).is_unlimited:
             made.insert(0, _too_large({"name": route_name(self._number, 0), "match": {"prefix": "/"}}, limit.bytes))
         common = _hoisted(made)
-        common["response_headers_to_add"] = [*headers.of_site(self._deployment, site, self._gate), *common.get("response_headers_to_add", [])]
+        common["response_headers_to_add"] = [*headers.of_site(site), *common.get("response_headers_to_add", [])]
         shared = self._filters.of_site(site.policies.rate_limit)
         common["typed_per_filter_config"] = {**shared, **common.get("typed_per_filter_config", {})}
         deeper = [guard for name in names for guard in _deeper(name)]
         said = {key: common[key] for key in _COMMON if common.get(key)}
-        return {"name": f"site{self._number}", "domains": list(names) or ["*"], "routes": [*deeper, *raw_routes(self._deployment, site), *made], **said}
+        routes = [*deeper, *raw_routes(self._deployment, site), *made]
+        return {"name": f"site{self._number}", "domains": list(names) or ["*"], "routes": list(map(Shared, routes)), **said}
 
     def aliases(self, scheme: str, port: int) -> Tree | None:
         """Return the virtual host of the names that lead to the canonical one."""
@@ -94,7 +97,7 @@ class SiteRoutes:
         elif isinstance(action, Respond):
             text, kind_of_text = action.text
             answer: Tree = {"status": action.status, **({"body": {"inline_string": text}} if text else {})}
-            kind = [header("content-type", headers.escaped(kind_of_text))] if text else []
+            kind = [header("content-type", escaped(kind_of_text))] if text else []
             yield {**base, "direct_response": answer, **_with(said, kind)}
         elif isinstance(action, RedirectTo):
             if action.keep_rest:
@@ -111,7 +114,7 @@ class SiteRoutes:
         if isinstance(action, Forward) and action.replace_prefix is not None:
             told = action.tell_prefix or "prefix" in self._deployment.trust.forwarded.fields
             prefix = route.match.path.value.removesuffix("/") if told else ""
-        to_app, not_to_app = headers.of_requests(route, prefix)
+        to_app, not_to_app = headers.of_requests(route, prefix) if isinstance(action, Forward) else ([], [])
         to_client, not_to_client = headers.of_responses(route)
         values = (to_app, not_to_app, to_client, not_to_client, self._filters.of_route(route))
         return {key: value for key, value in zip(_COMMON, values, strict=True) if value}
@@ -122,7 +125,8 @@ class SiteRoutes:
         if len(limits) > 1 and not policies.limits.request_body.is_unlimited:
             yield _too_large(base, policies.limits.request_body.bytes)
         if action.may_be_websocket and not upstream.options.is_grpc:
-            yield {**_and(base, {} if action.websocket else _WEBSOCKET), "route": self._hop(route, upstream, "http1", websocket=True), **said}
+            hop = self._hop(route, upstream, "http1", websocket=True)
+            yield {**_and(base, {} if action.websocket else _WEBSOCKET), "route": hop, **said}
         if not action.websocket:
             yield {**base, "route": self._hop(route, upstream, self._clusters.kind(upstream)), **said}
 
@@ -154,10 +158,7 @@ class SiteRoutes:
             policy["retry_on"] = ",".join(asked.on if asked else ("connect-failure", "refused-stream"))
             policy["num_retries"] = asked.attempts if asked else 1
             if several:
-                predicate = "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
-                policy["retry_host_predicate"] = [
-                    {"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": {"@type": f"type.googleapis.com/envoy.{predicate}"}}
-                ]
+                policy["retry_host_predicate"] = [_OTHER_HOST]
                 policy["host_selection_retry_max_attempts"] = 5
         if not head.is_off:
             policy["per_try_timeout"] = duration(head)
@@ -238,9 +239,29 @@ def _hoisted(routes: list[Tree]) -> Tree:
     common: Tree = {}
     speaking = [route for route in routes if route.get("direct_response", {}).get("status") != 413]
     for key in _COMMON:
-        values = [route.get(key) for route in speaking]
-        if values and values[0] and all(value == values[0] for value in values):
-            common[key] = values[0]
-            for route in speaking:
+        # Fields of requests matter only where requests go on.
+        concerned = [route for route in speaking if "route" in route] if key.startswith("request") else speaking
+        if not concerned or not all(key in route for route in concerned):
+            continue
+        alike = [one for one in concerned[0][key] if all(_says(route[key], one, concerned[0][key]) for route in concerned)]
+        if not alike:
+            continue
+        first = concerned[0][key]
+        common[key] = {one: first[one] for one in alike} if isinstance(first, dict) else alike
+        for route in concerned:
+            rest = _without(route[key], alike)
+            if rest:
+                route[key] = rest
+            else:
                 del route[key]
     return common
+
+
+def _says(said: Tree | list[Any], one: Any, like: Tree | list[Any]) -> bool:
+    return said.get(one) == like[one] if isinstance(said, dict) else one in said
+
+
+def _without(said: Tree | list[Any], alike: list[Any]) -> Tree | list[Any]:
+    if isinstance(said, dict):
+        return {key: value for key, value in said.items() if key not in alike}
+    return [one for one in said if one not in alike]
