@@ -34,6 +34,8 @@ from tests.interop.hop import (
 )
 from tests.interop.test_proxies import TRUSTING
 
+UNFINISHED = "targets: [{proxy: envoy, modules: [work_in_progress]}]"
+
 
 @proves("forwarded_set", proxies=("envoy",))
 def test_clients_give_envoy_no_orders(on: Installed, stacks: Stacks) -> None:
@@ -215,3 +217,76 @@ def test_raw_pieces_are_checked() -> None:
     made = render(proxy("envoy"), file.deployment, Target.of("envoy", file.spec))
     refused = [finding.path for finding in made.findings if finding.level is Level.REFUSED and finding.path[0] == "raw"]
     assert refused == [("raw", "envoy", key) for key in ("clusters", "http", "listeners", "bootstrap")] + [("raw", "envoy", "server", "a.example")]
+
+
+@proves("respond", proxies=("envoy",))
+def test_nobody_leaves_the_folder(on: Installed, stacks: Stacks, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.txt").write_text("in")
+    (tmp_path / "in/index.html").write_text("index")
+    (tmp_path / "out.txt").write_text("out")
+    route = f"  routes:\n  - {{path: /f/, static: {{root: '{tmp_path}/in'}}}}\n"
+    shop = stacks.get(on, f"{UNFINISHED}{SITE}  headers: {{response: {{set: {{X-Own: '1'}}}}}}\n  hsts: {{max_age: 1y}}\n{route}")
+    found = shop.ask("/f/a.txt")
+    assert (found.text, found.headers["x-own"], found.headers["strict-transport-security"]) == ("in", "1", "max-age=31536000")
+    assert shop.ask("/f/").text == "index"
+    assert shop.ask("/f/a.txt", headers=[("range", "bytes=1-1")]).text == "n"
+    out = ("../out.txt", "%2e%2e/out.txt", "..%2fout.txt", "%252e%252e/out.txt", "a/..//../out.txt", "..%5cout.txt", "%2fetc/passwd")
+    for path in out:
+        # By hand: a client would take the dots away itself.
+        with shop.connection() as client:
+            client.sendall(f"GET /f/{path} HTTP/1.1\r\nHost: shop.test:{shop.port}\r\nConnection: close\r\n\r\n".encode())
+            said = b"".join(iter(lambda: client.recv(65536), b""))
+        assert said[9:12] in (b"400", b"404", b"200"), path
+        assert b"\r\n\r\nout" not in said
+        assert b"root:" not in said
+    assert shop.ask("/f/a.txt", method="POST").status_code == 405
+
+
+@proves("compression_gzip", proxies=("envoy",))
+def test_a_content_type_with_parameters_is_compressed(on: Installed, stacks: Stacks) -> None:
+    routes = "  routes:\n  - {file: /t, respond: {body: '" + "x" * 2000 + "', content_type: 'text/html; charset=utf-8'}}\n"
+    routes += "  - {file: /j, respond: {body: '" + "x" * 2000 + "', content_type: 'application/json; charset=utf-8'}}\n"
+    shop = stacks.get(on, f"{SITE}  compression: {{types: ['text/*', application/json]}}\n{routes}")
+    assert [shop.ask(path).headers.get("content-encoding") for path in ("/t", "/j")] == ["gzip", "gzip"]
+
+
+@proves("respond", proxies=("envoy",))
+def test_files_have_their_fields(on: Installed, stacks: Stacks, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static/a b.js").write_text("js")
+    (tmp_path / "x.bin").write_text("bin")
+    routes = (
+        f"  - {{path: /static, static: {{root: '{tmp_path}', strip_prefix: false, cache_control: immutable}}}}\n"
+        f"  - {{path: /m/, static: {{root: '{tmp_path}', attachment: true}}}}\n"
+    )
+    shop = stacks.get(on, f"{UNFINISHED}{SITE}  routes:\n{routes}")
+    script, other = shop.ask("/static/a%20b.js"), shop.ask("/m/x.bin")
+    assert (script.text, script.headers["content-type"]) == ("js", "text/javascript; charset=utf-8")
+    assert script.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert (other.text, other.headers["content-type"], other.headers["content-disposition"]) == ("bin", "application/octet-stream", "attachment")
+    assert [shop.ask(path).status_code for path in ("/m/none", "/static/none", "/staticx")] == [404, 404, 200]
+
+
+@proves("https_redirect", proxies=("envoy",))
+def test_challenges_of_another_acme_client(on: Installed, app: Origin, tmp_path: Path) -> None:
+    challenges = tmp_path / "www/.well-known/acme-challenge"
+    challenges.mkdir(parents=True)
+    (challenges / "token").write_text("answer")
+    site = UNFINISHED + SITE.replace("redirect: https", f"redirect: https, acme_webroot: '{tmp_path}/www'")
+    with stack(on, tmp_path, app.address, site) as shop:
+        assert shop.ask_cleartext("/.well-known/acme-challenge/token").text == "answer"
+        assert shop.ask_cleartext("/.well-known/acme-challenge/none").status_code == 404
+        assert shop.ask_cleartext("/.well-known/other").status_code == 308
+
+
+@proves("error_pages", proxies=("envoy",))
+def test_a_page_for_the_apps_errors(on: Installed, stacks: Stacks, tmp_path: Path) -> None:
+    (tmp_path / "5 xx.html").write_text("<h1>broken</h1>")
+    errors = f"errors: {{pages: [{{statuses: [500, 502], file: '{tmp_path}/5 xx.html'}}], from: any}}"
+    shop = stacks.get(on, f"{UNFINISHED}{SITE}  {errors}\n")
+    page = shop.ask("/?status=500")
+    assert (page.status_code, page.text, page.headers["content-type"]) == (500, "<h1>broken</h1>", "text/html; charset=utf-8")
+    assert shop.ask("/?status=418").json()["path"] == "/"

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from proxyconf.facts.gate import Gate
-from proxyconf.proxies.envoy.tree import Tree, duration, typed
+from proxyconf.proxies.envoy.tree import Tree, duration, extension, typed
 from proxyconf.spec.addresses import ServerAddress
 from proxyconf.spec.deployment import Deployment, Forward, ResolvedUpstream, ServeFiles
 from proxyconf.spec.units import Duration
+from proxyconf.spec.upstreams import Upstream
 
 __all__ = ["ADMIN", "Clusters", "Kind", "address"]
 
@@ -63,16 +64,11 @@ class Clusters:
         named = any(not (server.address.is_unix or server.address.is_ip) for server in options.servers)
         cluster: Tree = {
             "name": name,
-            "type": "STRICT_DNS" if named else "STATIC",
+            **(_looked_up(options) if named else {"type": "STATIC"}),
             "connect_timeout": duration(_NO_CONNECT_TIMEOUT if connect.is_off else connect),
             "lb_policy": _POLICIES[options.load_balancing.policy],
             "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
         }
-        if named:
-            # A name of this machine or of a container has IPv4 first; Envoy would ask for IPv6 and take that alone.
-            cluster["dns_lookup_family"] = "V4_PREFERRED"
-            if options.resolve is not None:
-                cluster["dns_refresh_rate"] = duration(options.resolve)
         cluster["per_connection_buffer_limit_bytes"] = 32_768
         cluster["circuit_breakers"] = self._bounds(upstream)
         cluster["typed_extension_protocol_options"] = {
@@ -128,6 +124,15 @@ class Clusters:
                 if answers == upstream and site.hostnames and not site.hostnames[0].startswith("*."):
                     return site.canonical or site.hostnames[0]
         return "localhost"
+
+
+def _looked_up(options: Upstream) -> Tree:
+    """Return how names become addresses: all that a name has, looked up again and again."""
+    # A name of this machine or of a container has IPv4 first; Envoy would ask for IPv6 and take that alone.
+    asked: Tree = {"dns_lookup_family": "V4_PREFERRED"}
+    if options.resolve is not None:
+        asked["dns_refresh_rate"] = duration(options.resolve)
+    return {"cluster_type": extension("envoy.clusters.dns", "clusters.dns.v3.DnsCluster", **asked)}
 
 
 def _endpoint(where: Tree, weight: int) -> Tree:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
+from urllib.parse import unquote
 
 from proxyconf.facts.gate import Gate
 from proxyconf.proxies.envoy.clusters import Clusters
-from proxyconf.proxies.envoy.replies import pages_filter
+from proxyconf.proxies.envoy.replies import CONTENT_TYPES, pages_filter
 from proxyconf.proxies.envoy.tree import Tree, cidrs, duration, extension, http_filter, typed
-from proxyconf.spec.deployment import Forward, ResolvedRoute, ResolvedUpstream
+from proxyconf.spec.deployment import Forward, ResolvedRoute, ResolvedUpstream, ServeFiles
 from proxyconf.spec.policies import Compression, Cors, ForwardAuth, RateLimit
+from proxyconf.spec.routes import PathMatch, Static
 from proxyconf.spec.upstreams import Sticky
 from proxyconf.syntax.yamlcpp import Shared
 
 __all__ = ["Filters"]
 
 # In which order a request passes them; a response passes them the other way round.
-_ORDER = ("maintenance", "allow", "cors", "rate_limit", "erase_copies", "auth", "buffer", "compress", "pages", "sticky")
+_ORDER = ("fields", "maintenance", "allow", "cors", "rate_limit", "auth", "buffer", "compress", "pages", "files", "sticky")
 _LIBRARIES = {"gzip": "gzip.compressor.v3.Gzip", "br": "brotli.compressor.v3.Brotli", "zstd": "zstd.compressor.v3.Zstd"}
-# Envoy compares content types as they stand; `text/*` is written out.
 _TEXTS = ("text/html", "text/css", "text/plain", "text/javascript", "text/xml", "text/csv", "text/markdown", "text/event-stream")
 # A question about a WebSocket is no WebSocket, and it has no body.
 _OF_ONE_HOP = ("connection", "upgrade", "te", "transfer-encoding", "expect")
@@ -38,13 +38,12 @@ class Filters:
     """Filters that the site file brings along."""
     _made: dict[str, list[Tree]] = field(default_factory=dict)
 
-    @cached_property
     def chain(self) -> list[Tree]:
-        """All of them in their order."""
-        return [*(Shared(one) for step in _ORDER for one in self._made.get(step, [])), *self.extra]
+        """Return all of them in their order."""
+        return [*(one for step in _ORDER for one in self._made.get(step, [])), *self.extra]
 
-    def of_route(self, route: ResolvedRoute) -> Tree:
-        """Return what a route says to the filters."""
+    def of_route(self, route: ResolvedRoute, answered: list[Tree]) -> Tree:
+        """Return what a route says to the filters; `answered` is what becomes of the fields of files."""
         policies, said = route.policies, dict[str, Any]()
         down = policies.maintenance
         if down is not None and down.exempt:
@@ -67,7 +66,45 @@ class Filters:
             said[self._plain("pages", "custom_response", "CustomResponse")] = pages_filter(policies.errors)
         if isinstance(route.action, Forward) and route.action.upstream.options.sticky is not None:
             said.update(self._sticky(route.action.upstream.options.sticky))
-        return said
+        if isinstance(route.action, ServeFiles):
+            said.update(self._files(route.match.path, route.action.files))
+        return {**self._fields(route, answered), **said}
+
+    def _fields(self, route: ResolvedRoute, answered: list[Tree]) -> Tree:
+        """Return the fields that are no matter of the router: of requests before a service is asked, of files."""
+        auth = route.policies.auth
+        mutations: Tree = {}
+        if auth is not None and auth.forward is not None and auth.forward.copy_headers:
+            # What the service says nothing of must not be the client's own word.
+            mutations["request_mutations"] = [{"remove": name.lower()} for name in auth.forward.copy_headers]
+        if answered:
+            mutations["response_mutations"] = answered
+        if not mutations:
+            return {}
+        name = self._plain("fields", "header_mutation", "HeaderMutation", mutations={})
+        return {name: typed("extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute", mutations=mutations)}
+
+    def of_folder(self, path: str, folder: str) -> Tree:
+        """Return what a route says of which whole paths are looked for in a folder."""
+        return self._files(PathMatch(value=path), Static(root=folder, strip_prefix=False))
+
+    def _files(self, path: PathMatch, files: Static) -> Tree:
+        if files.root is None:
+            return {}  # one file is read at start, and is the route's own answer
+        asked = unquote(path.value) if path.type != "regex" else "/"
+        if path.type == "prefix" and files.strip_prefix:
+            below = f"{files.root}/" if asked.endswith("/") else files.root
+        else:
+            below = f"{files.root}{asked}"
+        name = self._plain("files", "file_server", "FileServerConfig", manager_config={"thread_pool": {}})
+        return {name: typed(
+            "extensions.filters.http.file_server.v3.FileServerConfig",
+            manager_config={"thread_pool": {}},
+            path_mappings=[{"request_path_prefix": asked, "file_path_prefix": below}],
+            content_types=CONTENT_TYPES,
+            default_content_type="application/octet-stream",
+            directory_behaviors=[{"default_file": "index.html"}],
+        )}  # fmt: skip
 
     def of_site(self, limit: RateLimit | None) -> Tree:
         """Return what a site says to the filters for all of its routes: a bound that they share."""
@@ -76,10 +113,10 @@ class Filters:
     def _plain(self, step: str, name: str, message: str, **fields: Any) -> str:
         """Add a filter that does nothing until a route says what."""
         made = http_filter(name, message, **fields)
-        made["name"] = f"{made['name']}.{step}" if step in ("maintenance", "allow", "erase_copies") else made["name"]
+        made["name"] = f"{made['name']}.{step}" if step in ("maintenance", "allow", "fields") else made["name"]
         if fields:
             made["disabled"] = True
-        self._made.setdefault(step, [made])
+        self._made.setdefault(step, [Shared(made)])
         return str(made["name"])
 
     def _one_of(self, step: str, made: Tree) -> Tree:
@@ -88,7 +125,7 @@ class Filters:
         known = self._made.setdefault(step, [])
         found = next((one for one in known if one["typed_config"] == made["typed_config"]), None)
         if found is None:
-            found = {"name": f"{name}.{len(known)}", "disabled": True, **made}
+            found = Shared({"name": f"{name}.{len(known)}", "disabled": True, **made})
             known.append(found)
         return {found["name"]: typed("config.route.v3.FilterConfig", config={})}
 
@@ -116,21 +153,14 @@ class Filters:
         hops = {"patterns": [{"exact": name} for name in _OF_ONE_HOP]}
         asked = http_filter("ext_authz", "ExtAuthz", http_service=service, allowed_headers=every, disallowed_headers=hops)
         said = self._one_of("auth", asked)
-        if copied:
-            # What the service says nothing of must not be the client's own word.
-            erased = {"request_mutations": [{"remove": name.lower()} for name in auth.copy_headers]}
-            said[self._plain("erase_copies", "header_mutation", "HeaderMutation", mutations={})] = typed(
-                "extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute", mutations=erased
-            )
         return said
 
     def _compression(self, compression: Compression) -> Tree:
         said: Tree = {}
-        kinds = [kind for written in compression.types for kind in (_TEXTS if written == "text/*" else (written,))]
         able = [one for one in compression.encodings if self.gate.can(f"compression_{one}")]
         for encoding in able:
             library = extension(encoding, f"compression.{_LIBRARIES[encoding]}")
-            common = {"min_content_length": compression.min_length.bytes, "content_type": list(dict.fromkeys(kinds))}
+            common = {"min_content_length": compression.min_length.bytes, **_content_types(compression.types, self.gate)}
             options: Tree = {"response_direction_config": {"common_config": common}, "compressor_library": library}
             if encoding == able[0] and len(able) > 1:
                 options["choose_first"] = True
@@ -143,6 +173,14 @@ class Filters:
             cookie["attributes"] = [{"name": "Secure"}]
         state = extension("envoy.http.stateful_session.cookie", "http.stateful_session.cookie.v3.CookieBasedSessionState", cookie=cookie)
         return self._one_of("sticky", http_filter("stateful_session", "StatefulSession", session_state=state))
+
+
+def _content_types(types: tuple[str, ...], gate: Gate) -> Tree:
+    """Return which content types are compressed: compared as they stand before 1.40, which can match."""
+    if gate.version.numbers < (1, 40, 0):
+        kinds = [kind for written in types for kind in (_TEXTS if written == "text/*" else (written,))]
+        return {"content_type": list(dict.fromkeys(kinds))}
+    return {"content_type_matcher": [{"prefix": kind[:-1]} if kind.endswith("/*") else {"exact": kind} for kind in types]}
 
 
 def _clients(networks: tuple[str, ...]) -> Tree:

@@ -9,7 +9,7 @@ from proxyconf.proxies.envoy.clusters import Clusters
 from proxyconf.proxies.envoy.filters import Filters
 from proxyconf.proxies.envoy.manager import Codec, Parts, manager
 from proxyconf.proxies.envoy.replies import local_replies
-from proxyconf.proxies.envoy.routes import SiteRoutes, anything, unknown
+from proxyconf.proxies.envoy.routes import NO_SUCH_FILE, SiteRoutes, anything, unknown
 from proxyconf.proxies.envoy.tree import Tree, cidrs, extension, header, http_filter, typed
 from proxyconf.spec.addresses import ListenAddress
 from proxyconf.spec.deployment import Deployment, ResolvedListener
@@ -99,7 +99,7 @@ class Listeners:
             made["transport_socket"] = _tls_socket(listener, listener.tls, quic=codec == "HTTP3")
             made["transport_socket_connect_timeout"] = "10s"
         routes = self._route_config(listener, trusted=trusted)
-        parts = Parts(routes, self._filters.chain, self._replies)
+        parts = Parts(routes, self._filters.chain(), self._replies)
         made["filters"] = [manager(self._deployment, listener, self._gate, parts, codec, trusted=trusted)]
         return made
 
@@ -117,14 +117,24 @@ class Listeners:
                 scheme = "https" if listener.redirect_port else listener.scheme
                 aliases = self._sites[number].aliases(scheme, listener.redirect_port or listener.public_port)
                 hosts += [aliases] if aliases else []
-                host = self._hosts[number]
-                hosts.append(_redirecting(listener, host, trusted=trusted) if listener.redirect_port else host)
+                host: Tree = self._hosts[number]
+                host = _redirecting(listener, host, trusted=trusted) if listener.redirect_port else host
+                hosts.append(self._with_challenges(listener, host))
         if not any(site.is_any for site in self._deployment.on(listener)):
             hosts.append(unknown())
         made: Tree = {"name": listener.name, "ignore_port_in_host_matching": True, "max_direct_response_body_size_bytes": _PAGE_BYTES}
         if listener.options.speaks("h3") and self._gate.can("http3_edge"):
             made["response_headers_to_add"] = [header("alt-svc", f'h3=":{listener.public_port}"; ma=86400')]
         return {**made, "virtual_hosts": hosts}
+
+    def _with_challenges(self, listener: ResolvedListener, host: Tree) -> Tree:
+        """Return a virtual host that answers what a CA asks another ACME client."""
+        webroot = listener.options.acme_webroot
+        if webroot is None:
+            return host
+        path = "/.well-known/acme-challenge/"
+        said = {"typed_per_filter_config": self._filters.of_folder(path, webroot)}
+        return {**host, "routes": [{"match": {"prefix": path}, **NO_SUCH_FILE, **said}, *host["routes"]]}
 
 
 def _redirecting(listener: ResolvedListener, host: Tree, *, trusted: bool) -> Tree:

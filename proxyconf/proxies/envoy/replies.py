@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from mimetypes import MimeTypes
 
 from proxyconf.proxies.envoy.headers import CLIENT
 from proxyconf.proxies.envoy.tree import Tree, extension, header, typed
 from proxyconf.spec.deployment import Deployment
 from proxyconf.spec.observe import Logging
 from proxyconf.spec.policies import ErrorPage, Errors, Maintenance
+from proxyconf.syntax.yamlcpp import Shared
 
-__all__ = ["access_log", "content_type", "local_replies", "pages_filter", "route_name"]
+__all__ = ["CONTENT_TYPES", "access_log", "content_type", "local_replies", "pages_filter", "route_name"]
 
-_TYPES = MimeTypes()  # Python's own table, not this machine's: the same file everywhere
+_TEXTS = {
+    "css": "css", "csv": "csv", "htm": "html", "html": "html", "js": "javascript", "md": "markdown", "mjs": "javascript", "txt": "plain",
+}  # fmt: skip
+_OTHERS = {
+    "avif": "image/avif", "gif": "image/gif", "gz": "application/gzip", "ico": "image/x-icon", "jpeg": "image/jpeg", "jpg": "image/jpeg",
+    "json": "application/json", "map": "application/json", "mp3": "audio/mpeg", "mp4": "video/mp4", "ogg": "audio/ogg", "otf": "font/otf",
+    "pdf": "application/pdf", "png": "image/png", "svg": "image/svg+xml", "ttf": "font/ttf", "wasm": "application/wasm",
+    "wav": "audio/wav", "webm": "video/webm", "webmanifest": "application/manifest+json", "webp": "image/webp", "woff": "font/woff",
+    "woff2": "font/woff2", "xml": "application/xml", "zip": "application/zip",
+}  # fmt: skip
+CONTENT_TYPES = Shared({**{suffix: f"text/{kind}; charset=utf-8" for suffix, kind in _TEXTS.items()}, **_OTHERS})
+"""Content types by suffix: ours and not this machine's, so that the same is written everywhere."""
 _FIELDS = {
     "time": "%START_TIME%", "client_ip": CLIENT, "method": "%REQ(:METHOD)%", "host": "%REQ(:AUTHORITY)%", "path": "%REQ(:PATH)%",
     "status": "%RESPONSE_CODE%", "bytes": "%BYTES_SENT%", "duration": "%DURATION%", "protocol": "%PROTOCOL%",
@@ -34,8 +45,7 @@ def route_name(site: int, route: int) -> str:
 
 def content_type(file: str) -> str:
     """Return the content type of a file by its name."""
-    kind = _TYPES.guess_type(file)[0] or "application/octet-stream"
-    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+    return str(CONTENT_TYPES.get(file.rpartition(".")[2].lower(), "application/octet-stream"))
 
 
 def _condition(expression: str) -> Tree:

@@ -18,7 +18,7 @@ from proxyconf.spec.deployment import Deployment, Forward, ResolvedRoute, Resolv
 from proxyconf.spec.routes import Match, PathMatch, RedirectTo, Respond
 from proxyconf.syntax.yamlcpp import Shared
 
-__all__ = ["SiteRoutes", "anything", "unknown"]
+__all__ = ["NO_SUCH_FILE", "SiteRoutes", "anything", "unknown"]
 
 _REDIRECTS = {301: "MOVED_PERMANENTLY", 302: "FOUND", 303: "SEE_OTHER", 307: "TEMPORARY_REDIRECT", 308: "PERMANENT_REDIRECT"}
 _HASHES = {
@@ -27,6 +27,7 @@ _HASHES = {
 }  # fmt: skip
 _WEBSOCKET = {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}}
 _OTHER_HOST = extension("envoy.retry_host_predicates.previous_hosts", "retry.host.previous_hosts.v3.PreviousHostsPredicate")
+NO_SUCH_FILE: Tree = {"direct_response": {"status": 404}}
 _LONGEST = 2**63 - 1
 # What all routes of a site say alike is said once, by the site.
 _COMMON = (
@@ -91,6 +92,8 @@ class SiteRoutes:
             yield {**base, "direct_response": {"status": 503, **body}, **_with(said, kind)}
         elif isinstance(action, Forward):
             yield from self._forward(route, action, base, said)
+        elif isinstance(action, ServeFiles) and action.files.root is not None:
+            yield {**base, **NO_SUCH_FILE, **said}
         elif isinstance(action, ServeFiles) and action.files.file is not None:
             kind = [header("content-type", content_type(action.files.file))]
             yield {**base, "direct_response": {"status": 200, "body": {"filename": action.files.file}}, **_with(said, kind)}
@@ -116,7 +119,13 @@ class SiteRoutes:
             prefix = route.match.path.value.removesuffix("/") if told else ""
         to_app, not_to_app = headers.of_requests(route, prefix) if isinstance(action, Forward) else ([], [])
         to_client, not_to_client = headers.of_responses(route)
-        values = (to_app, not_to_app, to_client, not_to_client, self._filters.of_route(route))
+        answered: list[Tree] = []
+        if isinstance(action, ServeFiles) and action.files.root is not None:
+            # Files never come to the router, which adds the fields of all other responses.
+            answered = [{"remove": name} for name in not_to_client]
+            answered += [{"append": one} for one in (*headers.of_site(self._site), *to_client)]
+            to_client, not_to_client = [], []
+        values = (to_app, not_to_app, to_client, not_to_client, self._filters.of_route(route, answered))
         return {key: value for key, value in zip(_COMMON, values, strict=True) if value}
 
     def _forward(self, route: ResolvedRoute, action: Forward, base: Tree, said: Tree) -> Iterator[Tree]:
@@ -237,7 +246,7 @@ def _with(said: Tree, more: list[Tree]) -> Tree:
 def _hoisted(routes: list[Tree]) -> Tree:
     """Take what all routes say alike out of them; those that only keep out say nothing."""
     common: Tree = {}
-    speaking = [route for route in routes if route.get("direct_response", {}).get("status") != 413]
+    speaking = [route for route in routes if route.get("direct_response", {}).get("status") not in (404, 413)]
     for key in _COMMON:
         # Fields of requests matter only where requests go on.
         concerned = [route for route in speaking if "route" in route] if key.startswith("request") else speaking

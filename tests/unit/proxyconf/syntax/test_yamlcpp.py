@@ -15,12 +15,13 @@ from proxyconf.syntax.yamlcpp import Shared, dump, is_plain
 _BOOLEANS = {word.lower() for word in ("y", "n", "yes", "no", "true", "false", "on", "off")}
 
 
-def envoys(node: yaml.Node) -> Any:
+def envoys(node: yaml.Node | None) -> Any:
     """Return what Envoy makes of a node: null, bool and int by yaml-cpp's conversions if it is plain, else text."""
     if isinstance(node, yaml.MappingNode):
         return {str(key.value): envoys(value) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
         return [envoys(item) for item in node.value]
+    assert isinstance(node, yaml.ScalarNode)
     text = str(node.value)
     if node.style is not None:
         return text
@@ -35,7 +36,7 @@ def envoys(node: yaml.Node) -> Any:
     return text
 
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=30) | st.from_regex(r"[yYnNoO0-9.xeE+~:-]{0,6}", fullmatch=True)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=30) | st.from_regex(r"[yYnNoO0-9.xeE+~:-]{0,6}", fullmatch=True)
 TREES = st.recursive(
     st.booleans() | st.integers(0, 2**63 - 1) | TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
