@@ -8,6 +8,7 @@ of them. A key stands before `:` and is quoted by the same rule.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -25,6 +26,7 @@ _PLAIN = re.compile(
 _WORDS = frozenset({"y", "n", "yes", "no", "true", "false", "on", "off", "null"})
 
 
+@lru_cache(maxsize=4096)  # the same words stand in every site
 def is_plain(text: str) -> bool:
     """Whether a text is read as itself without quotes."""
     return _PLAIN.fullmatch(text) is not None and text.lower() not in _WORDS
