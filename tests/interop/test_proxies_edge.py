@@ -246,7 +246,8 @@ def listener() -> Iterator[tuple[str, list[bytes]]]:
                 with connection:
                     connection.settimeout(1)
                     head = b""
-                    while len(head) < 40 and (piece := connection.recv(200)):
+                    # The PROXY header may come alone.
+                    while b"HTTP/2.0" not in head and (piece := connection.recv(200)):
                         head += piece
                     begun.append(head)
 

@@ -55,6 +55,8 @@ def manager(
         "server_header_transformation": "PASS_THROUGH",
         "max_request_headers_kb": -(-policies.limits.request_headers.bytes // 1024),
         "request_headers_timeout": "10s",
+        # An idle connection is told that it ends, and so much later it does; 5s are Envoy's own.
+        "drain_timeout": "1s",
         "common_http_protocol_options": {
             "idle_timeout": duration(idle),
             "headers_with_underscores_action": "DROP_HEADER",
