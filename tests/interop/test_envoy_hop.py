@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import struct
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from proxyconf.document.findings import Level
 from proxyconf.facts.target import Target
@@ -20,6 +22,7 @@ from proxyconf.proxies.contract import render
 from proxyconf.proxies.registry import proxy
 from proxyconf.spec.read import load
 from tests.interop.hop import (
+    REPOSITORY,
     SITE,
     Installed,
     Origin,
@@ -57,6 +60,37 @@ def test_a_chain_of_trusted_proxies_is_walked_from_the_right(on: Installed, stac
     site = f'trust: {{trusted_proxies: ["127.0.0.9", "10.0.0.0/8"]}}{SITE}'
     answer = stacks.get(on, site).ask(headers=[("x-forwarded-for", "7.7.7.7, 192.0.2.7, 10.1.1.1")], local="127.0.0.9")
     assert fields_of(answer, "x-forwarded-for") == {"x-forwarded-for": ["192.0.2.7"]}
+
+
+@proves("forwarded_rfc7239", "trusted_proxies", proxies=("envoy",))
+def test_forwarded_names_an_ipv6_client_in_brackets(on: Installed, stacks: Stacks) -> None:
+    site = f'trust: {{trusted_proxies: ["127.0.0.9"], forwarded: {{dialect: rfc7239}}}}{SITE}'
+    shop = stacks.get(on, site)
+    answer = shop.ask(headers=[("x-forwarded-for", "2001:db8::7"), ("forwarded", "for=7.7.7.7")], local="127.0.0.9")
+    assert fields_of(answer, "forwarded") == {"forwarded": [f'for="[2001:db8::7]:0";proto=https;host="shop.test:{shop.port}"']}
+
+
+@proves("forwarded_set", proxies=("envoy",))
+def test_an_upgrade_to_h2c_goes_nowhere(on: Installed, stacks: Stacks) -> None:
+    asks = [("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "AAMAAABkAAQAAP__")]
+    answer = stacks.get(on).ask(headers=asks, http2=False)
+    assert answer.status_code == 200
+    assert fields_of(answer, "upgrade", "http2-settings", "connection") == {}
+
+
+@proves("http3_edge", "trusted_proxies", proxies=("envoy",))
+def test_http3_clients_are_no_trusted_proxies(on: Installed, stacks: Stacks) -> None:
+    curl = REPOSITORY / "build/proxies/curl/forky/bin/curl"
+    if not curl.exists():
+        pytest.skip("a curl with HTTP/3: python -m tools.proxies curl")
+    shop = stacks.get(on, TRUSTING.replace("    tls:", "    protocols: [h3, h2, http1]\n    tls:"))
+    said = {}
+    for local in ("127.0.0.1", "127.0.0.9"):
+        command = [str(curl), "--http3-only", "-sS", "--max-time", "10", "--cacert", str(shop.folder / "cert.pem"), "--interface", local,
+                   "--resolve", f"shop.test:{shop.port}:127.0.0.1", "-H", "X-Forwarded-For: 192.0.2.7", f"https://shop.test:{shop.port}/"]  # fmt: skip
+        fields = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["fields"]
+        said[local] = [value for name, value in fields if name == "x-forwarded-for"]
+    assert said == {"127.0.0.1": ["127.0.0.1"], "127.0.0.9": ["192.0.2.7"]}
 
 
 @proves("trusted_proxies", "proxy_protocol_in", proxies=("envoy",))

@@ -29,7 +29,8 @@ def sanitizing(deployment: Deployment, listener: ResolvedListener, *, trusted: b
     by_forwarded = forwarded.dialect == "rfc7239"
     said = [names[key] for key in forwarded.fields if key in names and not (by_forwarded and key in ("for", "proto", "host"))]
     if by_forwarded:
-        said.append(("forwarded", f'for="{CLIENT}";proto={scheme};host="{host}"'))
+        # With the port, since only so an IPv6 address has its brackets (RFC 7239, section 6).
+        said.append(("forwarded", f'for="%DOWNSTREAM_REMOTE_ADDRESS%";proto={scheme};host="{host}"'))
     mutations: list[Tree] = []
     if trusted:
         # What is believed is carried around the erasing under another name, which no client can use.
