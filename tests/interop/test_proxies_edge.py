@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import struct
@@ -192,7 +193,9 @@ def test_the_client_named_by_forwarded(on: Installed, stacks: Stacks) -> None:
     answer = shop.ask(headers=[("forwarded", "for=7.7.7.7"), ("x-forwarded-for", "7.7.7.7")])
     [said] = fields_of(answer, "forwarded")["forwarded"]
     pairs = dict(pair.split("=", 1) for pair in said.replace('"', "").split(";"))
-    assert pairs == {"for": "127.0.0.1", "proto": "https", "host": f"shop.test:{shop.port}"}
+    node = pairs.pop("for")
+    assert re.fullmatch(r"127\.0\.0\.1(:[0-9]+)?", node)
+    assert pairs == {"proto": "https", "host": f"shop.test:{shop.port}"}
     assert fields_of(answer, "x-forwarded") == {}
 
 
@@ -254,7 +257,8 @@ def listener() -> Iterator[tuple[str, list[bytes]]]:
                 with connection:
                     connection.settimeout(1)
                     head = b""
-                    while len(head) < 40 and (piece := connection.recv(200)):
+                    # The PROXY header may come alone.
+                    while b"HTTP/2.0" not in head and (piece := connection.recv(200)):
                         head += piece
                     begun.append(head)
 
@@ -328,7 +332,7 @@ def test_the_access_log_that_everybody_has(on: Installed, stacks: Stacks) -> Non
     shop = stacks.get(on, f"logging: {{format: combined}}{SITE}")
     shop.ask("/loud", headers=[("user-agent", "me")])
     log = shop.folder / "proxy.log"
-    until(lambda: '"GET /loud HTTP/2.0" 200' in log.read_text(), "the line")
+    until(lambda: re.search(r'"GET /loud HTTP/2(\.0)?" 200 ', log.read_text()) is not None, "the line")
 
 
 @proves("metrics")

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["sites"]
+__all__ = ["TEXTS", "sites"]
 
 NAMES = [f"{word}.example.org" for word in ("shop", "www", "api", "static", "a.b")] + ["*.wild.example.org"]
 PATHS = ["/", "/a", "/a/", "/a/b/", "/static/", "/x%20y/", "/z.txt", "/~u/", "/p(q)/", "/$v/", "/q'r"]

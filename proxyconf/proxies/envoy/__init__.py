@@ -1,0 +1,5 @@
+"""Envoy."""
+
+from proxyconf.proxies.envoy.proxy import PROXY
+
+__all__ = ["PROXY"]
