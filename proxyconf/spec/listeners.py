@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic import model_validator as validates
 
-from proxyconf.spec.fields import Addresses, Exclusive, FilePath, Many, Model, Network, PortNumber, Text
+from proxyconf.spec.fields import Addresses, Exclusive, FilePath, Hostname, Many, Model, Network, PortNumber, Text, many
 
 __all__ = ["Acme", "Certificate", "ClientAuth", "Listener", "ProxyProtocolIn", "Tls", "named_listeners"]
 
@@ -19,6 +19,8 @@ class Certificate(Model):
     """The certificate, followed by its chain."""
     key: FilePath
     """The private key."""
+    hostnames: Annotated[Many[Hostname], many(Hostname)] = ()
+    """Which names it is for, where there are several: some proxies have to be told."""
 
 
 class Acme(Model):

@@ -18,6 +18,7 @@ __all__ = [
     "regex",
     "token",
     "url_path",
+    "user_name",
 ]
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -122,6 +123,14 @@ def method(value: object) -> str:
     text = _text(value, "a method")
     if not re.fullmatch(r"[A-Z]{3,20}", text, re.ASCII):
         raise ValueError("a method is written in capitals, such as GET")
+    return text
+
+
+def user_name(value: object) -> str:
+    """Read the name of a user of the machine."""
+    text = _text(value, "a user")
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", text, re.ASCII):
+        raise ValueError("a user's name holds small letters, digits, '_' and '-', such as www-data")
     return text
 
 

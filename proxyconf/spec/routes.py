@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -47,6 +48,8 @@ class PathMatch(Model):
 
     def covers(self, other: PathMatch) -> bool | None:
         """Whether every path of `other` is one of these; None if nobody can tell."""
+        if self.type == "regex" and other.type == "exact":
+            return re.match(self.value, other.value) is not None
         if self.type == "regex" or other.type == "regex":
             if self.type == "prefix" and self.value == "/":
                 return True

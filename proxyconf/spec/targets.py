@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from proxyconf.spec.fields import Control, Identifier, Many, Model, Version
+from proxyconf.spec.fields import Control, Identifier, Many, Model, UserName, Version
 
 __all__ = ["Policy", "Target"]
 
@@ -18,6 +18,8 @@ class Target(Model):
     """Its version, in quotes; `auto` asks the installed program. Default: the newest that was tried."""
     modules: Many[Identifier] = ()
     """What this build has beyond the usual one, such as `brotli` for nginx."""
+    user: UserName | None = None
+    """The user that its workers run as. Default: the program's own."""
     admin: Control = "off"
     """Where the proxy's own control interface listens: `off`, or `unix:/PATH`."""
 

@@ -40,7 +40,7 @@ from proxyconf.proxies.registry import names, proxy
 from proxyconf.spec.read import load
 
 __all__ = [
-    "DEADLINE", "PROVED", "SITE", "Installed", "Origin", "Stack", "Stacks", "certificate", "fields_of", "free_port", "installed", "listens",
+    "DEADLINE", "PROVED", "REPOSITORY", "SITE", "Installed", "Origin", "Stack", "Stacks", "certificate", "fields_of", "free_port", "installed", "listens",
     "origin", "proves", "rendered", "stack", "until",
 ]  # fmt: skip
 
@@ -126,6 +126,8 @@ class Origin:
     """An application behind a proxy, and what it saw. Paths choose what it does; any other is echoed as JSON."""
 
     address: str
+    instead: Callable[..., Any] | None = None
+    """Another application in its place."""
     seen: list[dict[str, Any]] = field(default_factory=list)
     resets: int = 0
     at_once: int = 0
@@ -134,11 +136,14 @@ class Origin:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             return
+        if self.instead is not None:
+            await self.instead(scope, receive, send)
+            return
         self.seen.append(scope)
         if scope["type"] == "websocket":
             await self._echo(receive, send)
             return
-        action = {"/hang": self._hang, "/hints": self._hints, "/events": self._events}.get(scope["path"], self._answer)
+        action = {"/hang": self._hang, "/hints": self._hints, "/events": self._events, "/trailers": self._trailers}.get(scope["path"], self._answer)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -169,6 +174,11 @@ class Origin:
         while (await receive())["type"] != "http.disconnect":
             pass
 
+    async def _trailers(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [], "trailers": True})
+        await send({"type": "http.response.body", "body": b"body"})
+        await send({"type": "http.response.trailers", "headers": [(b"x-checksum", b"abc")]})
+
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         size, more = 0, True
         while more:
@@ -190,9 +200,9 @@ class Origin:
 
 
 @contextmanager
-def origin(bind: str) -> Iterator[Origin]:
-    """Serve an Origin by hypercorn in a thread of its own."""
-    app, stop, loop = Origin(bind), asyncio.Event(), asyncio.new_event_loop()
+def origin(bind: str, instead: Callable[..., Any] | None = None) -> Iterator[Origin]:
+    """Serve an Origin, or another application, by hypercorn in a thread of its own."""
+    app, stop, loop = Origin(bind, instead), asyncio.Event(), asyncio.new_event_loop()
     config = Config()
     config.bind, config.errorlog, config.graceful_timeout = [bind], None, 0.2
     thread = threading.Thread(
@@ -207,7 +217,8 @@ def origin(bind: str) -> Iterator[Origin]:
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(DEADLINE)
-        loop.close()
+        if not thread.is_alive():
+            loop.close()
 
 
 @dataclass
@@ -291,9 +302,13 @@ sites:
 
 def rendered(on: Installed, running: Stack, app: str, site: str) -> Bundle:
     """Render a site for the version that is installed."""
+    # Where the hop cannot be h2c the same is asked of HTTP/1.1.
+    if not on.can("h2c_upstream"):
+        site = site.replace("protocol: h2c", "protocol: http1")
     values = {"HTTP": running.http_port, "HTTPS": running.port, "DIR": running.folder, "APP": app}
     file = load("site.yaml", site.encode(), {name: str(value) for name, value in values.items()})
-    target = replace(Target.of(on.proxy, file.spec), version=on.version)
+    # Started as root, a proxy gives its workers to another user, who may not read what the test writes.
+    target = replace(Target.of(on.proxy, file.spec), version=on.version, user="root" if os.geteuid() == 0 else "")
     return render(proxy(on.proxy), file.deployment, target)
 
 

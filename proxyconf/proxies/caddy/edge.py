@@ -76,7 +76,7 @@ def _server(deployment: Deployment, listener: ResolvedListener, gate: Gate) -> S
     return Server(
         address="",
         protocols=Raw(" ".join(short for long, short in spoken if long in wanted)),
-        balancers=balancer.trusted if balancer and balancer.accept != "off" else (),
+        balancers=tuple(map(_prefix, balancer.trusted)) if balancer and balancer.accept != "off" else (),
         trusted=deployment.trusted_networks,
         client_ip_headers=(Raw(field),) if field else (),
         max_header_size=raw(policies.limits.request_headers),
@@ -84,6 +84,11 @@ def _server(deployment: Deployment, listener: ResolvedListener, gate: Gate) -> S
         body_idle=raw(idle) if gate.can("stream_idle") and not idle.is_off else NOTHING,
         extra=_lines(deployment.raw("caddy", "servers")),
     )
+
+
+def _prefix(text: str) -> str:
+    """Return an address as the network of it alone."""
+    return text if "/" in text else f"{text}/{128 if ':' in text else 32}"
 
 
 def _blocks(deployment: Deployment, gate: Gate) -> Iterator[Block]:
@@ -105,7 +110,7 @@ def _blocks(deployment: Deployment, gate: Gate) -> Iterator[Block]:
 def _metrics(listen: ListenAddress) -> Block:
     bind = (listen.host,) if listen.host else ()
     return Block(
-        (f"http://:{listen.port}",), bind, None, (), (), (), (), (), True, (), (Raw("metrics /metrics"),), NOTHING
+        (f"http://:{listen.port}",), bind, None, (), (), (), (), (), (), True, (), (Raw("metrics /metrics"),), NOTHING
     )
 
 
@@ -113,7 +118,7 @@ def _block(
     listener: ResolvedListener, names: tuple[str, ...], handles: tuple[Handle, ...], comment: str = ""
 ) -> Block:
     addresses, bind = _addresses(listener, names)
-    return Block(addresses, bind, _tls(listener), (), (), (), (), handles, len(handles) == 1, (), (), Raw(comment))
+    return Block(addresses, bind, _tls(listener), (), (), (), (), (), handles, len(handles) == 1, (), (), Raw(comment))
 
 
 def _addresses(listener: ResolvedListener, names: tuple[str, ...]) -> tuple[Words, Words]:
@@ -138,8 +143,9 @@ def _tls(listener: ResolvedListener) -> Tls | None:
         lines.append((Raw("protocols tls1.3"),))
     auth = tls.client_auth
     mode = {"none": "", "optional": "verify_if_given", "require": "require_and_verify"}[auth.mode]
-    pairs = tuple((pair.cert, pair.key) for pair in tls.certificates)
-    return Tls(pairs, tls.source == "internal", tuple(lines), auth.ca or "", Raw(mode))
+    pairs: list[Words] = [(pair.cert, pair.key) for pair in tls.certificates]
+    pairs += [(Raw("internal"),)] if tls.source == "internal" else []
+    return Tls(tuple(pairs[:-1]), pairs[-1] if pairs else (), tuple(lines), auth.ca or "", Raw(mode))
 
 
 def _site(
@@ -154,19 +160,30 @@ def _site(
         yield _block(listener, site.aliases, (Handle(redirect=(target, Raw("308"))),))
         names = (site.canonical,)
     made = routes(deployment, site, gate)
+    kept, named = _kept_name(deployment)
     handles = (*before, *made.handles)
     addresses, bind = _addresses(listener, names)
     proxied = any(handle.proxies or handle.auth for handle in handles)
     flat = len(handles) == 1 and not handles[0].matcher and handles[0].auth is None
     yield Block(
-        addresses, bind, _tls(listener), _log(deployment), tuple(_vars(deployment, proxied)),
-        (*matchers, *made.matchers), tuple(_prepare(deployment, gate)) if proxied else (), handles, flat,
+        addresses, bind, _tls(listener), _log(deployment), tuple(_vars(deployment, proxied)), named,
+        (*matchers, *kept, *made.matchers), tuple(_prepare(deployment, gate)) if proxied else (), handles, flat,
         tuple(_pages(site)), _lines(deployment.raw_of_site("caddy", site)), NOTHING,
     )  # fmt: skip
 
 
 def _port(port: int, scheme: str) -> str:
     return "" if (scheme, port) in (("https", 443), ("http", 80)) else f":{port}"
+
+
+def _kept_name(deployment: Deployment) -> tuple[tuple[Matcher, ...], tuple[Words, ...]]:
+    """Return what keeps the name that a trusted proxy gave a request."""
+    request_id = deployment.trust.request_id
+    if request_id is None or not request_id.accept_from_trusted or not deployment.trusted_networks:
+        return (), ()
+    field = Raw(f"header {request_id.header} *")
+    named = matcher("named", (Raw("remote_ip"), *deployment.trusted_networks), (field,))
+    return (named,), ((named.name, Raw(f"request_id {{header.{request_id.header}}}")),)
 
 
 def _vars(deployment: Deployment, proxied: bool) -> Iterator[Words]:

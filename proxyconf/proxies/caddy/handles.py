@@ -116,6 +116,7 @@ class _Route:
             handle = replace(
                 handle, encode=encodings, encode_types=compression.types, encode_min=raw(compression.min_length.bytes)
             )
+        handle = self._with_auth(handle)
         match self._route.action:
             case Forward() as forward:
                 return self._forward(handle, forward)
@@ -156,7 +157,6 @@ class _Route:
             yield Raw(f">{self._deployment.trust.request_id.header}"), Raw("{vars.request_id}")
 
     def _forward(self, handle: Handle, forward: Forward) -> Handle:
-        handle = self._with_auth(handle)
         stem = self._route.match.path.value.removesuffix("/")
         prefix = stem if forward.tell_prefix or "prefix" in self._deployment.trust.forwarded.fields else ""
         if forward.replace_prefix is not None:
@@ -198,7 +198,9 @@ class _Route:
         if auth is None or auth.forward is None or upstream is None:
             return handle
         asks = reverse_proxy(self._deployment, self._route, upstream, self._gate)
-        fields = tuple(header_up(self._deployment.trust, Policies.model_construct(), ""))
+        # What asks for a WebSocket is asked about by a plain request.
+        plain = ((Raw("header_up"), Raw("-Upgrade")), (Raw("header_up"), Raw("-Connection")))
+        fields = (*header_up(self._deployment.trust, Policies.model_construct(), ""), *plain)
         asks = replace(asks, lines=fields, transport=transport(upstream.options, self._policies))
         copied = tuple(raw(name) for name in auth.forward.copy_headers)
         return replace(handle, auth=asks, auth_uri=auth.forward.path, auth_copy=copied)
@@ -218,7 +220,7 @@ class _Route:
             stem = self._route.match.path.value.removesuffix("/")
             strip = stem if files.strip_prefix and self._route.match.path.type == "prefix" else ""
             served = Files(NOTHING, str(files.root), "", strip, precompressed)
-        handle = replace(self._with_auth(handle), headers=headers, files=served)
+        handle = replace(handle, headers=headers, files=served)
         if action.fallback is None:
             return handle
         there = self._made.name(f"{self._name}_file", (Raw("file"), Raw("{path}")))

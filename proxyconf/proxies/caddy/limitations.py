@@ -14,8 +14,6 @@ _PER_LISTENER = (("limits", "request_headers"), ("timeouts", "client_idle"), ("t
 
 def judge(deployment: Deployment, gate: Gate) -> None:
     """Find all that Caddy cannot do for reasons of its own."""
-    if gate.target.admin != "off":
-        gate.needs("admin_unix", (*gate.target.path, "admin"))
     _sockets(deployment, gate)
     for listener in deployment.listeners:
         _listener_values(deployment, listener, gate)

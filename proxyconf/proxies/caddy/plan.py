@@ -90,8 +90,10 @@ class Handle:
 class Tls:
     """How a site is encrypted."""
 
-    certificates: tuple[Words, ...]
-    internal: bool
+    first: tuple[Words, ...]
+    """Certificates but the last, one `tls` each."""
+    last: Words
+    """The last one, or `internal`; options stand behind it."""
     lines: tuple[Words, ...]
     client_ca: str
     client_mode: Raw
@@ -107,6 +109,8 @@ class Block:
     log: Words
     """`output` and `format`; empty: Caddy's own."""
     vars: tuple[Words, ...]
+    vars_if: tuple[Words, ...]
+    """The same for the requests of a matcher."""
     matchers: tuple[Matcher, ...]
     prepare: tuple[Words, ...]
     """What is done with request fields before anything else."""

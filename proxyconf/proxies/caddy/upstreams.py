@@ -31,7 +31,7 @@ def reverse_proxy(
         *header_up(deployment.trust, policies, prefix),
         *_balance(options, gate),
         *_health(options, gate),
-        *_buffers(policies),
+        *_buffers(policies, options),
         *(((Raw("stream_close_delay"), raw(deployment.drain)),) if websocket else ()),
     )
     lines += tuple((Raw("header_down"), Raw(f"-{name}")) for name in policies.headers.response.remove)
@@ -104,12 +104,14 @@ def _health(options: Upstream, gate: Gate) -> Iterator[Words]:
         yield Raw("unhealthy_status"), Raw("5xx")
 
 
-def _buffers(policies: Policies) -> Iterator[Words]:
+def _buffers(policies: Policies, options: Upstream) -> Iterator[Words]:
     if policies.buffering.request == "on":
         yield Raw("request_buffers"), Raw("unlimited")
     if policies.buffering.response == "on":
         yield Raw("response_buffers"), Raw("unlimited")
-    else:
+    elif not options.is_grpc:
+        # Not for gRPC: Caddy flushes what has no length by itself, and a flush beside an answer without a body
+        # tears its head from its end, which gRPC's clients take for a broken stream.
         yield Raw("flush_interval"), Raw("-1")
 
 

@@ -1,0 +1,129 @@
+"""What only nginx is particular about; the table is asked before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from proxyconf.document.findings import Path
+from proxyconf.facts.gate import Gate
+from proxyconf.spec.deployment import Deployment, ResolvedListener, ResolvedRoute, ResolvedSite, ServeFiles
+from proxyconf.spec.routes import RedirectTo
+
+__all__ = ["SECTIONS", "certificate_of", "judge"]
+
+SECTIONS = ("main", "events", "http")
+MAX_CONDITIONAL = 40
+
+
+def judge(deployment: Deployment, gate: Gate) -> None:
+    """Find all that nginx cannot do for reasons of its own."""
+    for path, text in _literals(deployment):
+        if "$" in text:
+            gate.refuse(path, "nginx reads '$' in this path as a variable; use another path")
+    for listener in deployment.listeners:
+        for site in deployment.on(listener):
+            _certificate(listener, site, gate)
+        _per_listener(deployment, listener, gate)
+    for upstream in deployment.upstreams:
+        if upstream.options.sticky is not None and upstream.options.load_balancing.policy == "hash":
+            gate.refuse((*upstream.path, "sticky"), "nginx has a cookie or a hash, not both; remove one")
+        for at, server in enumerate(upstream.options.servers):
+            if server.address.is_unix and server.address.path.endswith(":"):
+                gate.refuse((*upstream.path, "servers", at), "nginx reads a ':' at the end of a socket's path as its own; use another path")
+    for site in deployment.sites:
+        _site(site, gate)
+    raw = deployment.spec.raw.get("nginx")
+    for section in raw.sections if raw else ():
+        if section not in SECTIONS:
+            gate.refuse(("raw", "nginx", section), f"nginx.conf has no place for it; places: {', '.join(SECTIONS)}, server")
+
+
+def _literals(deployment: Deployment) -> Iterator[tuple[Path, str]]:
+    for listener in deployment.listeners:
+        if listener.tls is None:
+            continue
+        for at, pair in enumerate(listener.tls.certificates):
+            for key in ("cert", "key"):
+                yield (*listener.path, "tls", "certificates", at, key), getattr(pair, key)
+        yield (*listener.path, "tls", "client_auth", "ca"), listener.tls.client_auth.ca or ""
+    for upstream in deployment.upstreams:
+        for at, server in enumerate(upstream.options.servers):
+            yield (*upstream.path, "servers", at), server.address.path
+
+
+def certificate_of(listener: ResolvedListener, site: ResolvedSite | None) -> int | None:
+    """Return which certificate of a listener is for a site; None if nobody can tell."""
+    assert listener.tls is not None
+    pairs = listener.tls.certificates
+    if len(pairs) == 1 or site is None:
+        return 0
+    for at, pair in enumerate(pairs):
+        names = set(pair.hostnames)
+        if names and all(name in names or f"*.{name.partition('.')[2]}" in names for name in site.hostnames):
+            return at
+    return None
+
+
+def _certificate(listener: ResolvedListener, site: ResolvedSite, gate: Gate) -> None:
+    if listener.tls is None or listener.tls.source != "files":
+        return
+    if certificate_of(listener, site) is None:
+        gate.refuse(
+            (*listener.path, "tls", "certificates"),
+            f"nginx has to be told which certificate is for {', '.join(site.hostnames) or 'any'}; add hostnames: [...] to each",
+        )
+
+
+def _per_listener(deployment: Deployment, listener: ResolvedListener, gate: Gate) -> None:
+    """nginx reads a request's head before it knows the site, with the first server's bounds."""
+    routes = [route for site in deployment.on(listener) for route in site.routes]
+    for route in routes[1:]:
+        wanted, given = (one.policies.limits.request_headers for one in (route, routes[0]))
+        if wanted != given:
+            gate.refuse(
+                (*route.where("limits"), "request_headers"),
+                f"nginx has one 'request_headers' for all sites of a listener: here {wanted}, in the first {given}; make them equal",
+            )
+
+
+def _site(site: ResolvedSite, gate: Gate) -> None:
+    conditional = [route for route in site.routes if not route.match.is_unconditional]
+    if len(conditional) > MAX_CONDITIONAL:
+        gate.refuse((*site.path, "routes"), f"at most {MAX_CONDITIONAL} routes by method, field or parameter; split the site")
+    regexes = [at for at, route in enumerate(site.routes) if route.match.path.type == "regex"]
+    for at, route in enumerate(site.routes):
+        _route(route, gate)
+        between = any(other < at for other in regexes) and any(other > at for other in regexes)
+        if between and route.match.path.type == "prefix" and route.match.path.value != "/":
+            gate.refuse(
+                route.path, "nginx tries regular expressions together; put this route above or below all of them"
+            )
+
+
+def _route(route: ResolvedRoute, gate: Gate) -> None:
+    match, action = route.match, route.action
+    if not match.is_unconditional and match.path.type == "regex":
+        gate.refuse(route.path, "for nginx a route is by regular expression or by method, field or parameter, not both")
+    for name in match.query:
+        if not re.fullmatch(r"[A-Za-z0-9_]+", name, re.ASCII):
+            gate.refuse((*route.path, "match", "query", name), "nginx knows parameters of letters, digits and '_' only")
+    timeouts = route.policies.timeouts
+    said = timeouts.model_fields_set
+    asked = [key for key in ("request", "backend_request") if key in said]
+    if asked and "stream_idle" in said and timeouts.response_head != timeouts.stream_idle:
+        gate.refuse(
+            (*route.where("timeouts"), "stream_idle"),
+            f"nginx has one bound for the wait for a response and for silence within it: here {timeouts.stream_idle},"
+            f" in '{asked[0]}' {timeouts.response_head}; write one of them",
+        )
+    limit = route.policies.rate_limit
+    if limit is not None and limit.rate.period == "h" and limit.rate.requests % 60:
+        gate.refuse((*route.where("rate_limit"), "rate"), "nginx counts per second or minute; write N/m or N/s")
+    if isinstance(action, ServeFiles) and action.fallback and action.files.strip_prefix and match.path.value != "/":
+        gate.refuse(
+            (*route.path, "static", "strip_prefix"),
+            "nginx looks for the file and asks the app by the same path; write strip_prefix: false",
+        )
+    if isinstance(action, RedirectTo) and action.keep_rest and match.path.type != "prefix":
+        gate.refuse((*route.path, "redirect", "keep_rest"), "what follows a prefix is kept; match by path:")

@@ -1,0 +1,128 @@
+"""What every proxy does with several servers, and with servers that fail."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.hop import SITE, Installed, Origin, Stack, free_port, origin, proves, stack, until
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[tuple[Origin, Origin]]:
+    """Return two applications."""
+    with ExitStack() as exits:
+        first, second = (exits.enter_context(origin(f"127.0.0.1:{free_port()}")) for _ in range(2))
+        yield first, second
+
+
+def two(pair: tuple[Origin, Origin], options: str, servers: str = '"{0}", "{1}"') -> str:
+    """Return the site with two servers and options of their upstream."""
+    listed = servers.format(*(app.address for app in pair))
+    return SITE.replace('servers: ["${APP}"]', f"servers: [{listed}], {options}")
+
+
+def counted(shop: Stack, times: int = 24, **more: Any) -> Counter[str]:
+    """Return how often each server answered."""
+    return Counter(shop.ask("/", **more).json()["by"] for _ in range(times))
+
+
+@pytest.mark.parametrize("policy", ["round_robin", "least_conn", "random"])
+@proves("h2c_upstream")
+def test_requests_are_spread(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path, policy: str) -> None:
+    if policy != "round_robin" and not on.can(f"lb_{policy}"):
+        return  # then it is refused, by the table
+    with stack(on, tmp_path, "", two(pair, f"load_balancing: {policy}")) as shop:
+        found = counted(shop, 40)
+    assert len(found) == 2
+
+
+@proves("lb_least_conn")
+def test_the_server_with_the_fewest_requests(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path) -> None:
+    with stack(on, tmp_path, "", two(pair, "load_balancing: least_conn")) as shop:
+        assert sum(counted(shop, 10).values()) == 10
+
+
+@proves("lb_random")
+def test_by_chance(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path) -> None:
+    with stack(on, tmp_path, "", two(pair, "load_balancing: random")) as shop:
+        assert len(counted(shop, 60)) == 2
+
+
+@proves("lb_hash")
+def test_the_same_key_goes_to_the_same_server(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path) -> None:
+    with stack(on, tmp_path, "", two(pair, "load_balancing: {hash: {key: client_ip}}")) as shop:
+        by = [counted(shop, 6, local=f"127.0.0.{number}") for number in range(2, 14)]
+    assert all(len(found) == 1 for found in by)
+    assert len({next(iter(found)) for found in by}) == 2
+
+
+@proves("weights")
+def test_weights(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path) -> None:
+    servers = '{{address: "{0}", weight: 3}}, "{1}"'
+    with stack(on, tmp_path, "", two(pair, "load_balancing: round_robin", servers)) as shop:
+        found = counted(shop, 40)
+    assert found[pair[0].address] == pytest.approx(30, abs=4)
+
+
+@proves("sticky_cookie")
+def test_a_client_stays_with_its_server(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path) -> None:
+    with stack(on, tmp_path, "", two(pair, "sticky: {cookie: {name: srv}}")) as shop:
+        first = shop.ask()
+        assert "srv" in first.cookies
+        assert "secure" in first.headers["set-cookie"].lower()
+        kept = counted(shop, 8, headers=[("cookie", f"srv={first.cookies['srv']}")])
+    assert kept == {first.json()["by"]: 8}
+
+
+@proves("health_check_http")
+def test_a_server_that_answers_badly_is_left_out(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path) -> None:
+    check = "health_check: {path: /healthz, interval: 200ms, timeout: 1s, healthy_threshold: 1, unhealthy_threshold: 1}"
+
+    async def ill(scope: dict[str, object], receive: object, send: object) -> None:
+        if scope["type"] != "http":
+            return
+        status = 500 if scope["path"] == "/healthz" else 200
+        await send({"type": "http.response.start", "status": status, "headers": []})  # type: ignore[operator]  # ASGI
+        await send({"type": "http.response.body", "body": b'{"by": "ill"}'})  # type: ignore[operator]  # ASGI
+
+    with (
+        origin(f"127.0.0.1:{free_port()}", ill) as broken,
+        stack(on, tmp_path, "", two((pair[0], broken), check)) as shop,
+    ):
+        until(lambda: set(counted(shop, 6)) == {pair[0].address}, "the ill server's exclusion")
+
+
+@proves("health_check_tcp")
+def test_a_server_that_takes_no_connection_is_left_out(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path) -> None:
+    check = "health_check: {tcp: true, interval: 200ms, timeout: 1s, healthy_threshold: 1, unhealthy_threshold: 1}"
+    servers = f'"{{0}}", "127.0.0.1:{free_port()}"'
+    with stack(on, tmp_path, "", two(pair, check, servers)) as shop:
+        until(lambda: [shop.ask().status_code for _ in range(6)] == [200] * 6, "the dead server's exclusion")
+
+
+@proves("outlier_detection")
+def test_a_failing_server_is_left_out_for_a_while(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path) -> None:
+    servers = f'"{{0}}", "127.0.0.1:{free_port()}"'
+    options = "outlier_detection: {consecutive_5xx: 1, ejection_time: 1h}"
+    with stack(on, tmp_path, "", two(pair, options, servers)) as shop:
+        statuses = [shop.ask().status_code for _ in range(20)]
+    assert statuses[-10:] == [200] * 10
+
+
+@proves("retries")
+def test_what_was_not_sent_is_tried_at_another_server(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path) -> None:
+    servers = f'"{{0}}", "127.0.0.1:{free_port()}"'
+    with stack(on, tmp_path, "", two(pair, "retries: {attempts: 2}", servers)) as shop:
+        assert [shop.ask(method="POST", content=b"x").status_code for _ in range(12)] == [200] * 12
+
+
+@proves("max_connections", "h2c_upstream")
+def test_connections_are_bounded_and_requests_still_answered(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path) -> None:
+    with stack(on, tmp_path, "", two(pair, "connections: {max: 8}")) as shop:
+        assert sum(counted(shop, 10).values()) == 10
