@@ -9,7 +9,7 @@ from dataclasses import replace
 from proxyconf.facts.gate import Gate
 from proxyconf.proxies.haproxy import policies as policy
 from proxyconf.proxies.haproxy.plan import Backend, Words
-from proxyconf.proxies.haproxy.servers import balance, checks, servers, timeouts
+from proxyconf.proxies.haproxy.servers import balance, checks, refused_is_seen, servers, timeouts
 from proxyconf.proxies.haproxy.words import line, lines_of, time
 from proxyconf.spec.deployment import Deployment, Forward, ResolvedRoute, ResolvedSite, ResolvedUpstream
 from proxyconf.spec.routes import PathMatch, RedirectTo, Respond
@@ -51,12 +51,16 @@ class Backends:
     def _treatment(self, site: ResolvedSite, route: ResolvedRoute) -> Backend:
         policies = route.policies
         extra = f"{self._deployment.raw('haproxy', 'backend')}\n{self._deployment.raw_of_site('haproxy', site)}".strip("\n")
+        forwards = isinstance(route.action, Forward)
         return Backend(
             NAMELESS,
-            options=tuple(policy.options(policies, self._gate)),
+            options=(*policy.counters(policies, self._gate), *(policy.options(policies, self._gate) if forwards else ())),
             acls=tuple(policy.acls(policies)),
-            rules=tuple(policy.rules(route, self._bufsize, self._gate)),
-            responses=tuple(policy.responses(policies)) if isinstance(route.action, Forward) else (),
+            rules=(
+                *policy.admission(policies, self._gate),
+                *(policy.passed_on(route, self._bufsize) if forwards else ()),
+            ),
+            responses=tuple(policy.responses(policies)) if forwards else (),
             answers=tuple(policy.answers(site, policies)),
             extra=lines_of(extra),
         )
@@ -66,11 +70,14 @@ class Backends:
 
     def _forward(self, site: ResolvedSite, route: ResolvedRoute, upstream: ResolvedUpstream, backend: Backend) -> Raw:
         body_time: Duration = route.policies.timeouts.stream_idle
-        options = (*balance(upstream.options), *timeouts(route.policies.timeouts, self._gate), *backend.options)
+        options = (*balance(upstream.options, self._gate), *timeouts(route.policies.timeouts, self._gate), *backend.options)
         responses = backend.responses
         if self._gate.can("response_head_timeout") and body_time != route.policies.timeouts.response_head:
             responses = (*responses, line("set-timeout server", time(body_time)))
-        return self._add(upstream.name, replace(backend, options=options, responses=responses), upstream, site)
+        rules = backend.rules
+        if not refused_is_seen(upstream.options, self._gate):
+            rules = (*rules, line("disable-l7-retry unless { method GET HEAD OPTIONS }"))
+        return self._add(upstream.name, replace(backend, options=options, rules=rules, responses=responses), upstream, site)
 
     def _add(
         self, stem: str, backend: Backend, upstream: ResolvedUpstream | None = None, site: ResolvedSite | None = None

@@ -13,7 +13,7 @@ from proxyconf.spec.deployment import Deployment, ResolvedListener
 from proxyconf.spec.listeners import Certificate, Tls
 from proxyconf.syntax.words import Raw
 
-__all__ = ["STORE_SINCE", "binds", "in_one_file", "profile", "store"]
+__all__ = ["STORE_SINCE", "binds", "in_one_file", "places", "profile", "store"]
 
 STORE_SINCE = Version.parse("3.0.0")
 """The first version that takes a key from a file of any name."""
@@ -63,20 +63,19 @@ def store(deployment: Deployment) -> Lines:
 
 def binds(deployment: Deployment, listener: ResolvedListener, gate: Gate) -> Iterator[Words]:
     """Yield a listener's lines, one for each address; a second one for HTTP/3."""
-    for address in listener.addresses:
-        where = _where(address)
+    for where in (where for address in listener.addresses for where in places(address)):
         if listener.tls is None:
             yield line(where)
             continue
         tls = tuple(_tls(deployment, listener.tls))
         yield line(f"{where} ssl", *tls, Raw(f"alpn {_alpn(listener)}"))
         if listener.options.speaks("h3") and gate.can("http3_edge"):
-            family = "quic6@" if ":" in address.host or not address.host else "quic4@"
-            yield line(f"{family}{where} ssl", *tls, Raw("alpn h3"))
+            yield line(f"{'quic6' if '[' in where else 'quic4'}@{where} ssl", *tls, Raw("alpn h3"))
 
 
-def _where(address: ListenAddress) -> str:
-    return f"[::]:{address.port} v4v6" if not address.host else str(address)
+def places(address: ListenAddress) -> tuple[str, ...]:
+    """Return where to bind; on a socket of both kinds an IPv4 client would be named ::ffff:192.0.2.7."""
+    return (f":{address.port}", f"[::]:{address.port} v6only") if not address.host else (str(address),)
 
 
 def _alpn(listener: ResolvedListener) -> str:

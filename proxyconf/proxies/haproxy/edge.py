@@ -23,6 +23,8 @@ _SMALLEST_HEAD = 15_360
 _REWRITE = 1024  # tune.maxrewrite: what is kept free in a buffer for fields that are added
 _GLITCHES_SINCE = Version.parse("3.0.0")
 _RESETS_SINCE = Version.parse("3.2.0")
+# Before, a request that lost its Upgrade field could no longer be sent over HTTP/2: 502.
+_UPGRADE_REMOVED_SINCE = Version.parse("3.2.0")
 
 
 def plan(deployment: Deployment, gate: Gate) -> Plan:
@@ -51,6 +53,9 @@ def _globals(deployment: Deployment, head: int, gate: Gate) -> Iterator[Words]:
     yield line("log stdout format raw daemon" + ("" if deployment.spec.logging else " notice"))
     yield line("default-path config")
     yield line("hard-stop-after", time(deployment.drain))
+    if gate.target.user:
+        yield line("user", gate.target.user)
+        yield line("group", gate.target.user)
     if gate.target.admin != "off":
         yield line("stats socket", gate.target.admin.removeprefix("unix:"), Raw("mode 600 level admin"))
     yield line(f"tune.bufsize {head + _REWRITE}")
@@ -91,7 +96,7 @@ def _resolvers(deployment: Deployment) -> Iterator[Words]:
 def _frontend(deployment: Deployment, listener: ResolvedListener, backends: Backends, gate: Gate) -> Frontend:
     sites = deployment.on(listener) or deployment.sites
     routing = Routing(sites, backends)
-    rules = tuple(_rules(deployment, listener, routing))
+    rules = tuple(_rules(deployment, listener, routing, gate))
     only_redirects = listener.redirect_port is not None and not deployment.trust.trusted_proxies
     uses, default = ((), Raw("")) if only_redirects else routing.uses()
     return Frontend(
@@ -126,7 +131,7 @@ def _acls(deployment: Deployment, listener: ResolvedListener) -> Lines:
     found: Lines = tuple(believed_acls(deployment))
     if balancer is not None and balancer.accept != "off":
         found += acls("from_balancer", "src", balancer.trusted)
-    return (*found, line("websocket req.hdr(upgrade) -i -m str websocket"))
+    return (*found, line("websocket req.fhdr(upgrade) -i -m str websocket"))
 
 
 def _connections(listener: ResolvedListener) -> Iterator[Words]:
@@ -136,7 +141,7 @@ def _connections(listener: ResolvedListener) -> Iterator[Words]:
         yield line("expect-proxy layer4 if from_balancer")
 
 
-def _rules(deployment: Deployment, listener: ResolvedListener, routing: Routing) -> Iterator[Words]:
+def _rules(deployment: Deployment, listener: ResolvedListener, routing: Routing, gate: Gate) -> Iterator[Words]:
     yield line("set-var(txn.host) req.hdr(host),regsub(:[0-9]+$,,),lower")
     yield from remembered(deployment.spec.logging)
     if not routing.takes_any_host:
@@ -150,8 +155,13 @@ def _rules(deployment: Deployment, listener: ResolvedListener, routing: Routing)
     for site, alias in routing.aliases():
         port = _port(listener.public_port, listener.scheme)
         yield line(f"redirect prefix %[var(txn.proto)]://{site.canonical}{port} code 308 if {alias}")
-    # Only a WebSocket may leave HTTP; "Upgrade: h2c" would open a tunnel past these rules.
-    yield line("del-header upgrade unless websocket")
+    # Only a WebSocket may leave HTTP: "Upgrade: h2c" would open a tunnel past these rules.
+    yield line("deny deny_status 400 if { req.fhdr_cnt(upgrade) gt 1 }")
+    if gate.version >= _UPGRADE_REMOVED_SINCE or not any(upstream.options.is_http2 for upstream in deployment.upstreams):
+        yield line("del-header upgrade unless websocket")
+        yield line("del-header connection unless websocket")
+    else:
+        yield line("deny deny_status 400 if { req.hdr(upgrade) -m found } !websocket")
     yield line("del-header http2-settings")
     yield from request_id(deployment.trust)
     yield from said_to_the_app(deployment, listener)

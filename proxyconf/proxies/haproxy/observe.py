@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from proxyconf.proxies.haproxy.binds import places
 from proxyconf.proxies.haproxy.plan import Frontend, Words
 from proxyconf.proxies.haproxy.words import line
 from proxyconf.spec.addresses import ListenAddress
@@ -61,9 +62,8 @@ def log_format(logging: Logging | None) -> Iterator[Words]:
 
 def metrics(listen: ListenAddress) -> Frontend:
     """Return the frontend that Prometheus reads."""
-    where = str(listen) if listen.host else f"[::]:{listen.port} v4v6"
     service = line("use-service prometheus-exporter if { path /metrics }")
     return Frontend(
-        Raw("metrics"), (line(where),), (line("no log"), line("timeout client 10s")), (), (),
+        Raw("metrics"), tuple(line(where) for where in places(listen)), (line("no log"), line("timeout client 10s")), (), (),
         (service, line("deny deny_status 404")), (), (), Raw(""),
     )  # fmt: skip

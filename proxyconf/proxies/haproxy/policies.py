@@ -14,7 +14,7 @@ from proxyconf.spec.sites import Hsts
 from proxyconf.syntax.haproxy import formatted
 from proxyconf.syntax.words import Raw
 
-__all__ = ["MIN_LENGTH_SINCE", "acls", "answers", "options", "responses", "rules"]
+__all__ = ["MIN_LENGTH_SINCE", "acls", "admission", "answers", "counters", "options", "passed_on", "responses"]
 
 MIN_LENGTH_SINCE = "3.2.0"
 _TYPES = {".json": "application/json", ".txt": "text/plain; charset=utf-8"}
@@ -30,10 +30,15 @@ def acls(policies: Policies) -> Iterator[Words]:
         yield from acl("cors_origin", "req.hdr(origin) -m str", policies.cors.origins)
 
 
-def options(policies: Policies, gate: Gate) -> Iterator[Words]:
-    """Yield the options of the backend: compression, error pages, the table of a rate limit."""
+def counters(policies: Policies, gate: Gate) -> Iterator[Words]:
+    """Yield the table of a rate limit."""
     if policies.rate_limit is not None and gate.can("rate_limit"):
-        yield line(f"stick-table type ipv6 size 100k expire {_window(policies.rate_limit)}s store gpc0_rate({_window(policies.rate_limit)}s)")
+        seconds = _window(policies.rate_limit)
+        yield line(f"stick-table type ipv6 size 100k expire {seconds}s store gpc0_rate({seconds}s)")
+
+
+def options(policies: Policies, gate: Gate) -> Iterator[Words]:
+    """Yield the options of a backend with servers: compression and error pages."""
     compression = policies.compression
     if compression is not None and "gzip" in compression.encodings:
         yield line("compression algo gzip")
@@ -47,9 +52,8 @@ def options(policies: Policies, gate: Gate) -> Iterator[Words]:
                 yield line(f"http-error status {status} content-type", _type(page.file), Raw("file"), page.file)
 
 
-def rules(route: ResolvedRoute, bufsize: int, gate: Gate) -> Iterator[Words]:
-    """Yield what keeps requests away, then what is done with their fields."""
-    policies = route.policies
+def admission(policies: Policies, gate: Gate) -> Iterator[Words]:
+    """Yield what keeps requests away, whatever would answer them."""
     if policies.log == "off" and gate.can("log_off"):
         yield line("set-log-level silent")
     if policies.allow:
@@ -58,9 +62,14 @@ def rules(route: ResolvedRoute, bufsize: int, gate: Gate) -> Iterator[Words]:
         yield _maintenance(policies.maintenance)
     if policies.rate_limit is not None and gate.can("rate_limit"):
         yield from _rate(policies.rate_limit)
-    yield from _limits(policies, bufsize)
     if policies.cors is not None:
         yield from _preflight(policies.cors)
+
+
+def passed_on(route: ResolvedRoute, bufsize: int) -> Iterator[Words]:
+    """Yield what bounds the requests that go to a server, and what is done with their fields."""
+    policies = route.policies
+    yield from _limits(policies, bufsize)
     if isinstance(route.action, Forward) and not route.action.may_be_websocket:
         yield line("deny deny_status 403 if { req.hdr(upgrade) -m found }")
     request = policies.headers.request
@@ -115,7 +124,8 @@ def responses(policies: Policies) -> Iterator[Words]:
     if policies.errors is not None and policies.errors.source == "any":
         for page in policies.errors.pages:
             for status in page.statuses:
-                yield line(f"return status {status} content-type", _type(page.file), Raw("file"), page.file, Raw(f"if {{ status {status} }}"))
+                page_of = (_type(page.file), Raw("file"), page.file)
+                yield line(f"return status {status} content-type", *page_of, Raw(f"if {{ status {status} }}"))
 
 
 def answers(site: ResolvedSite, policies: Policies) -> Iterator[Words]:

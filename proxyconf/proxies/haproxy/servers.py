@@ -13,7 +13,7 @@ from proxyconf.spec.policies import Timeouts
 from proxyconf.spec.upstreams import Upstream
 from proxyconf.syntax.words import Raw
 
-__all__ = ["balance", "checks", "servers", "timeouts"]
+__all__ = ["balance", "checks", "refused_is_seen", "servers", "timeouts"]
 
 _BALANCE = {"round_robin": "roundrobin", "least_conn": "leastconn", "random": "random"}
 _HASHES = {"client_ip": "hash src", "path": "hash path", "host": "hash req.hdr(host)"}
@@ -21,7 +21,7 @@ _PURGES = 8
 """Each round closes half of the idle connections: after eight there is none of 255."""
 
 
-def balance(options: Upstream) -> Iterator[Words]:
+def balance(options: Upstream, gate: Gate) -> Iterator[Words]:
     """Yield how requests are spread, and what is tried again."""
     policy = options.load_balancing
     if len(options.servers) > 1:
@@ -39,7 +39,12 @@ def balance(options: Upstream) -> Iterator[Words]:
     yield line(f"retries {attempts}")
     if len(options.servers) > 1:
         yield line("option redispatch 1")
-    yield line("retry-on conn-failure")
+    yield line("retry-on conn-failure" if refused_is_seen(options, gate) else "retry-on conn-failure empty-response")
+
+
+def refused_is_seen(options: Upstream, gate: Gate) -> bool:
+    """Whether HAProxy knows that a server refused a connection; else what it repeats may have been sent before."""
+    return len(options.servers) == 1 or not options.is_http2 or gate.can("retries")
 
 
 def timeouts(policy: Timeouts, gate: Gate) -> Iterator[Words]:
