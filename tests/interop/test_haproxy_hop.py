@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -14,13 +15,28 @@ from pathlib import Path
 import h2.config
 import h2.connection
 import h2.events
+import httpx
 import pytest
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
+from proxyconf.facts.table import Version
 from tests.interop import hop
 from tests.interop.hop import (
-    DEADLINE, SITE, Installed, Origin, Stack, Stacks, certificate, fields_of, free_port, listens, origin, proves, stack, until,
+    DEADLINE,
+    SITE,
+    Installed,
+    Origin,
+    Stack,
+    Stacks,
+    certificate,
+    fields_of,
+    free_port,
+    listens,
+    origin,
+    proves,
+    stack,
+    until,
 )  # fmt: skip
 from tests.interop.test_proxies import echo
 
@@ -65,7 +81,7 @@ def test_websocket_of_an_http2_client(on: Installed, stacks: Stacks, protocol: s
         while not status:
             for event in connection.receive_data(client.recv(65536)):
                 if isinstance(event, h2.events.ResponseReceived):
-                    status = dict(event.headers)[":status"]
+                    status = next(str(value) for name, value in event.headers if name == ":status")
             client.sendall(connection.data_to_send())
     assert status == "200"
 
@@ -110,7 +126,7 @@ def recorder() -> Iterator[tuple[str, list[dict[str, str]]]]:
             while piece := connection.recv(65536):
                 for event in http.receive_data(piece):
                     if isinstance(event, h2.events.RequestReceived):
-                        seen.append(dict(event.headers))
+                        seen.append({str(name): str(value) for name, value in event.headers})
                         http.send_headers(event.stream_id, [(":status", "200")], end_stream=True)
                 connection.sendall(http.data_to_send())
 
@@ -313,6 +329,28 @@ def test_admin_on_a_unix_socket(on: Installed, app: Origin, tmp_path: Path) -> N
         client.sendall(b"show servers state\n")
         client.settimeout(DEADLINE)
         assert re.search(rb"\d app \d s1 127.0.0.1", client.recv(65536))
+
+
+@pytest.mark.parametrize("http2", [True, False])
+@proves("request_body_limit", proxies=ONLY)
+def test_a_body_of_unknown_length_is_bounded(on: Installed, stacks: Stacks, http2: bool) -> None:
+    shop = stacks.get(on, f"{SITE}  limits: {{request_body: 20KiB}}\n")
+
+    def pieces(size: int) -> Iterator[bytes]:
+        yield b"x" * 1000
+        time.sleep(0.1)  # the head alone comes first, or HAProxy would know the whole
+        yield b"x" * (size - 1000)
+
+    assert shop.ask(method="POST", content=pieces(20 * 1024), http2=http2).json()["size"] == 20 * 1024
+    for method, size in (("POST", 20 * 1024 + 2), ("GET", 20 * 1024 + 2), ("POST", 30_000)):
+        try:
+            status = shop.ask(method=method, content=pieces(size), http2=http2).status_code
+        except httpx.RemoteProtocolError:
+            # 2.6 ends an HTTP/1.1 connection without its 413.
+            assert (http2, on.version < Version.parse("3.0")) == (False, True)
+            status = 413
+        assert status == 413
+    assert shop.ask(method="POST", content=b"x" * (20 * 1024 + 1), http2=http2).status_code == 413
 
 
 @proves("request_header_limit", proxies=ONLY)

@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +32,10 @@ INSTALLED = installed("haproxy") or [pytest.param(None, marks=pytest.mark.skip(r
 everywhere = pytest.mark.parametrize("on", INSTALLED, ids=str)
 
 
-def said(on: Installed, folder: Path, text: str) -> str:
+def said(on: Installed, folder: Path, files: Mapping[str, str]) -> str:
     """Let HAProxy check a configuration and return what it complains about; warnings count."""
-    (folder / "haproxy.cfg").write_text(text)
+    for file, text in files.items():
+        (folder / file).write_text(text)
     command = on.command(proxy("haproxy").program.check, folder)
     done = subprocess.run([*command, "-dW"], cwd=folder, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stderr
@@ -74,8 +75,8 @@ def test_haproxy_accepts_every_golden(golden: Path, on: Installed, tmp_path: Pat
         # The newest refuses what its golden says, an older one more.
         assert on.version < table("haproxy").newest or "\nglobal\n" not in golden.read_text()
         return
-    text = with_files(bundle.stamped("0" * 64).files["haproxy.cfg"], tmp_path)
-    assert said(on, tmp_path, text) == ""
+    stamped = bundle.stamped("0" * 64).files
+    assert said(on, tmp_path, {**stamped, "haproxy.cfg": with_files(stamped["haproxy.cfg"], tmp_path)}) == ""
 
 
 PAIRS = [first + second for first in HOSTILE for second in HOSTILE]
@@ -87,7 +88,7 @@ def running(on: Installed, folder: Path, lines: list[str]) -> Iterator[int]:
     port = free_port()
     head = ["defaults", " mode http", *(f" timeout {name} 5s" for name in ("connect", "client", "server"))]
     text = "\n".join([*head, "frontend f", f" bind 127.0.0.1:{port}", *lines, ""])
-    assert said(on, folder, text) == ""
+    assert said(on, folder, {"haproxy.cfg": text}) == ""
     folder.chmod(0o755)
     process = subprocess.Popen(
         on.command(proxy("haproxy").program.run, folder), cwd=folder, stderr=subprocess.DEVNULL, start_new_session=True
@@ -165,9 +166,9 @@ def test_hostile_file_names_reach_haproxy_byte_for_byte_or_are_refused(text: str
         return
     certificate(tmp_path, "shop.example")
     name.write_bytes((tmp_path / "cert.pem").read_bytes() + (tmp_path / "key.pem").read_bytes())
-    assert said(on, tmp_path, bundle.files["haproxy.cfg"]) == ""
+    assert said(on, tmp_path, bundle.files) == ""
     name.unlink()
-    assert "unable to stat" in said(on, tmp_path, bundle.files["haproxy.cfg"])
+    assert "unable to stat" in said(on, tmp_path, bundle.files)
 
 
 def test_the_tried_versions_hold_the_installed_ones() -> None:

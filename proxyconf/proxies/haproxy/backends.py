@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from proxyconf.facts.gate import Gate
 from proxyconf.proxies.haproxy import policies as policy
@@ -17,10 +17,18 @@ from proxyconf.spec.units import Duration
 from proxyconf.syntax.haproxy import body, formatted, pattern
 from proxyconf.syntax.words import Raw
 
-__all__ = ["NAMELESS", "Backends"]
+__all__ = ["NAMELESS", "Backends", "Pair"]
 
 NAMELESS = Raw("")
 _NOT_FOUND = (line("deny deny_status 404"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The backend of a route, and the one for request bodies whose length nobody announced; empty: the same."""
+
+    measured: Raw
+    unmeasured: Raw = NAMELESS
 
 
 class Backends:
@@ -31,22 +39,24 @@ class Backends:
         self._names: dict[tuple[Backend, str], Raw] = {}
         self._checking: dict[str, Raw] = {}
         self.made: list[Backend] = []
+        self.counts_bodies = False
 
     def not_found(self) -> Raw:
         """Return the backend for paths of no route."""
         return self._add("not-found", Backend(NAMELESS, rules=_NOT_FOUND))
 
-    def of(self, site: ResolvedSite, route: ResolvedRoute) -> Raw:
-        """Return the name of the backend for a route."""
+    def of(self, site: ResolvedSite, route: ResolvedRoute) -> Pair:
+        """Return the names of the backends for a route."""
         backend, action = self._treatment(site, route), route.action
         if isinstance(action, Forward):
             rules = (*backend.rules, *_rewrite(action, route.match.path, self._tells(action)), *_pinned(action.upstream))
             return self._forward(site, route, action.upstream, replace(backend, rules=rules))
         if isinstance(action, RedirectTo):
             rules = (*backend.rules, *_redirect(action, route.match.path))
-            return self._add(f"redirect-{_slug(route.match.path.value)}", replace(backend, rules=rules))
+            return Pair(self._add(f"redirect-{_slug(route.match.path.value)}", replace(backend, rules=rules)))
         assert isinstance(action, Respond), "the table refuses the others"
-        return self._add(f"answer-{_slug(route.match.path.value)}", replace(backend, rules=(*backend.rules, _respond(action))))
+        rules = (*backend.rules, _respond(action))
+        return Pair(self._add(f"answer-{_slug(route.match.path.value)}", replace(backend, rules=rules)))
 
     def _treatment(self, site: ResolvedSite, route: ResolvedRoute) -> Backend:
         policies = route.policies
@@ -68,7 +78,7 @@ class Backends:
     def _tells(self, action: Forward) -> bool:
         return action.tell_prefix or "prefix" in self._deployment.trust.forwarded.fields
 
-    def _forward(self, site: ResolvedSite, route: ResolvedRoute, upstream: ResolvedUpstream, backend: Backend) -> Raw:
+    def _forward(self, site: ResolvedSite, route: ResolvedRoute, upstream: ResolvedUpstream, backend: Backend) -> Pair:
         body_time: Duration = route.policies.timeouts.stream_idle
         options = (*balance(upstream.options, self._gate), *timeouts(route.policies.timeouts, self._gate), *backend.options)
         responses = backend.responses
@@ -77,7 +87,15 @@ class Backends:
         rules = backend.rules
         if not refused_is_seen(upstream.options, self._gate):
             rules = (*rules, line("disable-l7-retry unless { method GET HEAD OPTIONS }"))
-        return self._add(upstream.name, replace(backend, options=options, rules=rules, responses=responses), upstream, site)
+        backend = replace(backend, options=options, rules=rules, responses=responses)
+        measured = self._add(upstream.name, backend, upstream, site)
+        longest = route.policies.limits.request_body
+        if longest.is_unlimited:
+            return Pair(measured)
+        self.counts_bodies = True
+        counted = line(f"set-var(txn.longest_body) int({longest.bytes}) unless {{ req.hdr(upgrade) -m found }}")
+        backend = replace(backend, options=(*options, line("filter lua.body-limit")), rules=(counted, *rules))
+        return Pair(measured, self._add(f"{measured}-unmeasured", backend, upstream, site))
 
     def _add(
         self, stem: str, backend: Backend, upstream: ResolvedUpstream | None = None, site: ResolvedSite | None = None

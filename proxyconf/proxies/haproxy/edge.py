@@ -22,6 +22,7 @@ __all__ = ["plan"]
 _SMALLEST_HEAD = 15_360
 _REWRITE = 1024  # tune.maxrewrite: what is kept free in a buffer for fields that are added
 _GLITCHES_SINCE = Version.parse("3.0.0")
+_BOOLEANS_SINCE = Version.parse("3.1.0")
 _RESETS_SINCE = Version.parse("3.2.0")
 # Before, a request that lost its Upgrade field could no longer be sent over HTTP/2: 502.
 _UPGRADE_REMOVED_SINCE = Version.parse("3.2.0")
@@ -36,12 +37,13 @@ def plan(deployment: Deployment, gate: Gate) -> Plan:
     if deployment.spec.metrics is not None and gate.can("metrics"):
         frontends.append(metrics(deployment.spec.metrics.listen))
     return Plan(
-        globals=tuple(_globals(deployment, head, gate)),
+        globals=tuple(_globals(deployment, head, backends.counts_bodies, gate)),
         certificates=store(deployment),
         resolvers=tuple(_resolvers(deployment)),
         defaults=tuple(_defaults(deployment)),
         frontends=tuple(frontends),
         backends=tuple(backends.made),
+        counts_bodies=backends.counts_bodies,
     )
 
 
@@ -49,9 +51,13 @@ def _tls_first(deployment: Deployment) -> list[ResolvedListener]:
     return sorted(deployment.listeners, key=lambda listener: listener.tls is None)
 
 
-def _globals(deployment: Deployment, head: int, gate: Gate) -> Iterator[Words]:
+def _globals(deployment: Deployment, head: int, counts_bodies: bool, gate: Gate) -> Iterator[Words]:
     yield line("log stdout format raw daemon" + ("" if deployment.spec.logging else " notice"))
     yield line("default-path config")
+    if counts_bodies:
+        if gate.version >= _BOOLEANS_SINCE:
+            yield line("tune.lua.bool-sample-conversion normal")
+        yield line("lua-load body-limit.lua")
     yield line("hard-stop-after", time(deployment.drain))
     if gate.target.user:
         yield line("user", gate.target.user)

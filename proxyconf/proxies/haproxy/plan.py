@@ -67,3 +67,5 @@ class Plan:
     defaults: Lines
     frontends: tuple[Frontend, ...]
     backends: tuple[Backend, ...]
+    counts_bodies: bool
+    """Whether the Lua filter is needed."""

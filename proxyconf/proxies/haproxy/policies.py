@@ -41,6 +41,7 @@ def options(policies: Policies, gate: Gate) -> Iterator[Words]:
     """Yield the options of a backend with servers: compression and error pages."""
     compression = policies.compression
     if compression is not None and "gzip" in compression.encodings:
+        yield line("filter compression")
         yield line("compression algo gzip")
         # HAProxy compares beginnings.
         yield line("compression type", *(kind.removesuffix("*") for kind in compression.types))

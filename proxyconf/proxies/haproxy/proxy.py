@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from proxyconf.facts.gate import Gate
 from proxyconf.proxies.contract import Program, TemplatedProxy
 from proxyconf.proxies.haproxy.edge import plan
@@ -18,7 +20,7 @@ class Haproxy(TemplatedProxy[Plan]):
 
     name = "haproxy"
     syntax = HAPROXY
-    templates = {"haproxy.cfg": "haproxy.cfg.j2"}  # noqa: RUF012 -- a constant
+    templates = {"haproxy.cfg": "haproxy.cfg.j2", "body-limit.lua": "body-limit.lua.j2"}  # noqa: RUF012 -- a constant
     program = Program(
         version=("haproxy", "-v"),
         check=("haproxy", "-c", "-f", "{folder}/haproxy.cfg"),
@@ -32,6 +34,11 @@ class Haproxy(TemplatedProxy[Plan]):
     def plan(self, deployment: Deployment, gate: Gate) -> Plan:
         """Return what haproxy.cfg is to say."""
         return plan(deployment, gate)
+
+    def files(self, plan: Plan, replaced: Mapping[str, str]) -> dict[str, str]:
+        """Print the plan; the filter's file only where it is used."""
+        printed = super().files(plan, replaced)
+        return printed if plan.counts_bodies else {"haproxy.cfg": printed["haproxy.cfg"]}
 
 
 PROXY = Haproxy()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from proxyconf.proxies.haproxy.backends import Backends
 from proxyconf.proxies.haproxy.plan import Use, Words
-from proxyconf.proxies.haproxy.words import acl
+from proxyconf.proxies.haproxy.words import acl, line
 from proxyconf.spec.deployment import ResolvedRoute, ResolvedSite
 from proxyconf.spec.routes import Match
 from proxyconf.syntax.haproxy import pattern
@@ -49,17 +49,26 @@ class Routing:
         for site in self._sites:
             host = () if len(self._sites) == 1 or site.is_any else (self._hosts(f"host_{site.hostnames[0]}", site.hostnames),)
             for route in site.routes:
-                name = self._backends.of(site, route)
+                pair = self._backends.of(site, route)
                 conditions = (*host, *self._conditions(route))
+                if pair.unmeasured:
+                    made.append(Use(pair.unmeasured, Raw(" ".join((*conditions, f"!{self._length_known()}")))))
                 if not conditions:
-                    return tuple(made), name
-                made.append(Use(name, Raw(" ".join(conditions))))
+                    return tuple(made), pair.measured
+                made.append(Use(pair.measured, Raw(" ".join(conditions))))
             if not site.takes_everything:
                 if not host:
                     return tuple(made), self._backends.not_found()
                 made.append(Use(self._backends.not_found(), Raw(host[0])))
         # The last site needs no condition: a name of no site was refused before.
         return tuple(made), Raw("")
+
+    def _length_known(self) -> str:
+        """Return the condition that a request's length is announced, or that all of it is here."""
+        if "length_known" not in self._names.values():
+            self._names[(("length_known", ()),)] = "length_known"
+            self.acls += [line("length_known req.hdr(content-length) -m found"), line("length_known internal.htx.has_eom")]
+        return "length_known"
 
     def _hosts(self, name: str, hostnames: Sequence[str]) -> str:
         exact = tuple(one for one in hostnames if not one.startswith("*."))
