@@ -284,8 +284,8 @@ def certificate(folder: Path, *hosts: str) -> None:
     (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     pem, pkcs8, plain = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     # Some proxies find the key by the name of the certificate only.
-    for name in ("key.pem", "cert.pem.key"):
-        (folder / name).write_bytes(key.private_bytes(pem, pkcs8, plain))
+    for file in ("key.pem", "cert.pem.key"):
+        (folder / file).write_bytes(key.private_bytes(pem, pkcs8, plain))
     folder.chmod(0o755)
 
 

@@ -81,7 +81,7 @@ def test_websocket_of_an_http2_client(on: Installed, stacks: Stacks, protocol: s
         while not status:
             for event in connection.receive_data(client.recv(65536)):
                 if isinstance(event, h2.events.ResponseReceived):
-                    status = next(str(value) for name, value in event.headers if name == ":status")
+                    status = next(str(value) for name, value in event.headers if str(name) == ":status")
             client.sendall(connection.data_to_send())
     assert status == "200"
 
@@ -312,12 +312,19 @@ def test_a_name_is_looked_up_again(on: Installed, tmp_path: Path) -> None:
         # The machine's own name servers know no name of ours.
         ours = f"nameserver test 127.0.0.1:{names}\n    timeout resolve 200ms"
         with edited(on, tmp_path, site, "parse-resolv-conf", ours) as shop:
-            until(lambda: shop.ask().status_code == 200, "the first address")
-            assert shop.ask().json()["by"] == by
+
+            def answering() -> str:
+                # A request that meets a connection which is just closed is refused, for the client to repeat.
+                with suppress(httpx.RemoteProtocolError):
+                    answer = shop.ask()
+                    return str(answer.json()["by"]) if answer.status_code == 200 else ""
+                return ""
+
+            until(lambda: answering() == by, "the first address")
             addresses.append("127.0.0.3")
             with origin(f"127.0.0.3:{port}") as second:
                 first.close()  # as a container is that was replaced
-                until(lambda: (answer := shop.ask()).status_code == 200 and answer.json()["by"] == second.address, "the second address")
+                until(lambda: answering() == second.address, "the second address")
 
 
 @proves("admin_unix", proxies=ONLY)

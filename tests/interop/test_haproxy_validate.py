@@ -150,24 +150,24 @@ def test_haproxy_reads_lines_and_patterns_as_they_were_meant(on: Installed, tmp_
 
 
 @everywhere
-@pytest.mark.parametrize("text", [text for text in HOSTILE if "/" not in text])
-def test_hostile_file_names_reach_haproxy_byte_for_byte_or_are_refused(text: str, on: Installed, tmp_path: Path) -> None:
-    name = tmp_path / f"{text} x.pem"
-    path = json.dumps(str(name), ensure_ascii=False).replace("${", "$${")
-    listener = f"{{address: '127.0.0.1:443', tls: {{certificates: [{{cert: {path}, key: {path}}}]}}}}"
-    try:
-        site = f"listeners: {{https: {listener}}}\nsites: [{{hostnames: [shop.example], upstream: 'h2c://127.0.0.1:8000'}}]\n"
-        file = load("site.yaml", site.encode(), {})
-    except SiteError:
-        return
+def test_hostile_file_names_reach_haproxy_byte_for_byte(on: Installed, tmp_path: Path) -> None:
+    texts = [text for text in HOSTILE if "/" not in text and text.isprintable()]
+    for at in range(0, len(texts), 12):
+        _read_as_certificates([tmp_path / f"{text} x.pem" for text in texts[at : at + 12]], on, tmp_path)
+
+
+def _read_as_certificates(names: list[Path], on: Installed, tmp_path: Path) -> None:
+    paths = [json.dumps(str(name), ensure_ascii=False).replace("${", "$${") for name in names]
+    pairs = ", ".join(f"{{cert: {path}, key: {path}}}" for path in paths)
+    listener = f"{{address: '127.0.0.1:443', tls: {{certificates: [{pairs}]}}}}"
+    site = f"listeners: {{https: {listener}}}\nsites: [{{hostnames: [shop.example], upstream: 'h2c://127.0.0.1:8000'}}]\n"
+    file = load("site.yaml", site.encode(), {})
     bundle: Bundle = render(proxy("haproxy"), file.deployment, replace(Target.of("haproxy", file.spec), version=on.version))
-    if bundle.refused:
-        assert not text.isprintable()
-        return
     certificate(tmp_path, "shop.example")
-    name.write_bytes((tmp_path / "cert.pem").read_bytes() + (tmp_path / "key.pem").read_bytes())
+    for name in names:
+        name.write_bytes((tmp_path / "cert.pem").read_bytes() + (tmp_path / "key.pem").read_bytes())
     assert said(on, tmp_path, bundle.files) == ""
-    name.unlink()
+    names[-1].unlink()
     assert "unable to stat" in said(on, tmp_path, bundle.files)
 
 

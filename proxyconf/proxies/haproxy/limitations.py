@@ -18,6 +18,7 @@ __all__ = ["judge"]
 _SECTIONS = ("global", "defaults", "frontend", "backend")
 _LONGEST_HEAD = Size(2**20)
 _LONGEST_BODY = 8192
+_MOST_CERTIFICATES = 24  # a line has 64 words
 _PAGES = frozenset({200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504})
 _PARAMETER = re.compile(r"[A-Za-z0-9._~*+^!|-]+", re.ASCII)
 
@@ -69,6 +70,12 @@ def _listener(listener: ResolvedListener, gate: Gate) -> None:
         return
     if listener.options.protocols == ("h3",):
         gate.refuse((*listener.path, "protocols"), "browsers find HTTP/3 through another protocol; add h2 or http1")
+    if len(listener.tls.certificates) > _MOST_CERTIFICATES:
+        gate.refuse(
+            (*listener.path, "tls", "certificates"),
+            f"a line of haproxy.cfg has room for {_MOST_CERTIFICATES} certificates; write certificates of several names, or"
+            " give the others a listener of their own",
+        )
     for at, pair in enumerate(listener.tls.certificates):
         if gate.version < STORE_SINCE and not in_one_file(pair):
             gate.refuse(
