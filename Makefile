@@ -2,7 +2,7 @@
 # Variables: PYTHON= (interpreter), VENV= (default .venv), APPSERVER_BUILD=auto|kernel|pure.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-uncompiled test-nghttp2 lint types docs reference h2spec bench wheel ci clean
+.PHONY: help setup demo test proofs test-unit test-uncompiled test-nghttp2 lint types docs reference h2spec bench wheel ci clean
 
 VENV ?= .venv
 export VENV PYTHON APPSERVER_BUILD NGHTTP2_PREFIX
@@ -27,6 +27,11 @@ test: setup ## The whole suite: unit, engines, live, interop, and the engines un
 		LASTHOP_ENGINES=$$([ $$state = kernel ] && echo kernel,pure || echo pure) $(PYTEST) $(ARGS)
 	@$(MAKE) --no-print-directory test-uncompiled
 
+proofs: setup ## Every capability of every proxy, on a current and an older real program (PROXY=nginx: of one)
+	@$(PY) -m tools.proxies $(PROXY) $(if $(PROXY),curl)
+	@LASTHOP_PROOFS=1 $(PYTEST) -q $(wildcard tests/interop/test_proxies*.py tests/interop/test_any_site.py tests/interop/test_presets.py) \
+		$(if $(PROXY),-k $(PROXY)) $(ARGS)
+
 test-unit: setup ## The fast part of the suite
 	@$(PYTEST) $(wildcard tests/house tests/unit tests/engines) $(ARGS)
 
@@ -36,8 +41,9 @@ test-uncompiled: setup ## Unit and engine suites on the plain Python sources, wi
 test-nghttp2: setup ## Unit and engine suites against the libnghttp2 of Debian testing
 	@tools/leg.sh nghttp2
 
-lint: setup ## ruff
+lint: setup ## ruff, and no name of one machine in any file
 	@$(PY) -m ruff check .
+	@$(PY) -m tools.machine_paths
 
 types: setup ## mypy --strict
 	@$(PY) -m mypy $(CODE)
@@ -49,7 +55,8 @@ docs: reference ## Build the documentation strictly; generated pages must not ha
 
 reference: setup ## Write the generated pages of docs/reference
 	@$(PY) docs/generate.py
-	@$(PY) -m proxyconf.verbs.reference > docs/reference/site-spec.md
+	@$(PY) -m proxyconf schema --docs > docs/reference/site-spec.md
+	@$(PY) -m proxyconf matrix --page > docs/reference/proxies.md
 
 h2spec: setup ## h2spec against both engines; the failing set must equal h2spec/waivers.toml
 	@tools/packages.sh h2spec

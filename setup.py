@@ -16,18 +16,32 @@ from setuptools import setup
 
 # Request-path modules: plain Python, each with a .pxd beside it.
 COMPILED = [
+    "appserver.accepted",
     "appserver.contract",
+    "appserver.http.grammar",
+    "appserver.http.field",
+    "appserver.http.body",
+    "appserver.http.forwarded",
     "appserver.http.message",
     "appserver.http.reply",
+    "appserver.net.peer",
+    "appserver.http.answer",
     "appserver.h2.connection",
+    "appserver.h2.growth",
     "appserver.h1.connection",
-    "appserver.h1.parser",
-    "appserver.h1.recall",
+    "appserver.h1.fields",
+    "appserver.h1.head",
+    "appserver.h1.chunks",
+    "appserver.h1.body",
+    "appserver.h1.states",
+    "appserver.h1.wire",
     "appserver.h1.stream",
     "appserver.apps.asgi.host",
     "appserver.apps.asgi.application",
     "appserver.apps.asgi.exchange",
-    "appserver.apps.asgi.ready",
+    "appserver.apps.asgi.scope",
+    "appserver.apps.asgi.awaitables",
+    "appserver.ops.access",
 ]
 KERNEL = "appserver.h2.kernel._kernel"
 

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(loaded: Loaded) -> int:
-    from appserver.worker.worker import run  # start-up: brings asyncio, the engines and the application side
+    from appserver.worker.run import run  # start-up: brings asyncio, the engines and the application side
 
     return run(loaded.config)
 

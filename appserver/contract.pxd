@@ -1,11 +1,6 @@
 # The waist as C types: attributes become struct fields, methods C slots.
 
-cdef class Peer:
-    cdef public object client
-    cdef public object server
-    cdef public str scheme
-    cdef public object trust
-    cdef public dict memo
+from appserver.accepted cimport Peer
 
 cdef class Request:
     cdef public str method
@@ -40,7 +35,11 @@ cdef class Receiver:
     cpdef on_body(self, bytes chunk)
     cpdef on_end(self, list trailers)
     cpdef on_writable(self)
+    cpdef on_drain(self)
+    cpdef on_half_closed(self)
     cpdef on_lost(self)
+    cpdef on_refused(self, int status, long long sent)
 
 cdef class Application:
     cpdef Receiver begin(self, Request request, Stream stream)
+    cpdef tick(self)

@@ -17,23 +17,18 @@ The classes are bases, not typing protocols, so that the compiled build calls th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    import asyncio
+from appserver.accepted import Peer
 
 __all__ = [
     "Application",
     "Fields",
     "Observer",
-    "Peer",
     "Receiver",
-    "Registry",
     "Request",
     "Reset",
-    "ServedConnection",
     "Stream",
-    "Trust",
 ]
 
 Fields = list[tuple[bytes, bytes]]
@@ -52,37 +47,6 @@ class Reset:
     REFUSED_STREAM = 0x7
     CANCEL = 0x8
     ENHANCE_YOUR_CALM = 0xB
-
-
-class Trust(Protocol):
-    """Turns the forwarding fields of a trusted peer into who the client is."""
-
-    def resolve(self, fields: Fields) -> tuple[Address | None, str | None]:
-        """Return (client, scheme); None where the fields say nothing usable."""
-
-
-class Peer:
-    """Who is on the other side of one connection. Shared by its requests, never changed after accept.
-
-    `client` and `server` are (host, port); a unix socket has no client and its path as (path, None).
-    `trust` resolves forwarding fields if this peer may speak for the client, else it is None.
-    `memo` is the application's own: a place to keep what is the same for each request of a connection.
-    """
-
-    __slots__ = ("client", "memo", "scheme", "server", "trust")
-
-    def __init__(
-        self,
-        client: Address | None,
-        server: tuple[str, int | None] | None,
-        scheme: str,
-        trust: Trust | None = None,
-    ) -> None:
-        self.client = client
-        self.server = server
-        self.scheme = scheme
-        self.trust = trust
-        self.memo: dict[str, Any] | None = None
 
 
 class Request:
@@ -140,6 +104,9 @@ class Stream:
     """The handle by which an application answers one request.
 
     After the stream is closed or reset every call is a quiet no-op.
+    `respond` with 101 (HTTP/1.1 upgrade), or with 2xx to CONNECT, makes it a tunnel: bytes both ways without
+    a declared length or a limit. `write(..., end=True)` then closes our half, `Receiver.on_end` says that
+    the peer closed its own; each half goes on without the other.
     `writable` is False while the stream's queue (256 KiB) or the connection's (1 MiB) is full;
     `Receiver.on_writable` says when it is True again. A stream with nothing queued may always go on, so that
     others, whose windows are closed, do not stall it.
@@ -196,13 +163,29 @@ class Receiver:
         """`Stream.writable` became True again."""
         raise NotImplementedError
 
+    def on_drain(self) -> None:
+        """The connection drains: end what has no end of its own (a WebSocket, an event stream). At most once."""
+
+    def on_half_closed(self) -> None:
+        """The client sends nothing more, but may still read (TCP half-close, RFC 9112 9.6).
+
+        Called at most once, after `start` and the end of the body, never after the last `write`; `on_lost` may follow.
+        """
+
     def on_lost(self) -> None:
         """The client reset the stream or is gone; called at most once, and not after the last `write`."""
         raise NotImplementedError
 
+    def on_refused(self, status: int, sent: int) -> None:
+        """The wire has answered in the application's place, with `sent` body bytes; otherwise as `on_lost`."""
+        self.on_lost()
+
 
 class Application:
-    """What answers requests: the one object the wire side is given."""
+    """What answers requests: the one object the wire side is given, and the worker's handle on its life.
+
+        startup --done--> begin, tick ... --stop: wait_idle, else cancel--> shutdown
+    """
 
     __slots__ = ()
 
@@ -210,40 +193,28 @@ class Application:
         """Take a request. Must not run application code (see the module's docstring)."""
         raise NotImplementedError
 
+    def tick(self) -> None:
+        """Do what is due; called about once a second, on the whole second."""
+
+    async def startup(self) -> None:
+        """Get ready before the first request; raises StartupError."""
+
+    async def shutdown(self) -> None:
+        """Clean up after the last request; what goes wrong is logged."""
+
+    def busy(self) -> int:
+        """Return how many requests still run application code; some outlive their responses."""
+        return 0
+
+    async def wait_idle(self) -> None:
+        """Return once nothing is busy."""
+
+    async def cancel(self) -> None:
+        """Give up what is busy: each has a moment to see its cancellation, none more than that."""
+
 
 class Observer(Protocol):
-    """Access log, metrics: told once for each request that was dispatched."""
+    """Access log, metrics: called once for each request that was answered or lost, our own refusals included."""
 
     def on_done(self, request: Request, status: int, sent: int, seconds: float) -> None:
         """`status` 0: nothing was answered; `sent` body bytes handed to the wire."""
-
-
-class Registry(Protocol):
-    """The worker's set of connections, as each of them sees it."""
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that everything runs on."""
-
-    def closed(self, connection: ServedConnection) -> None:
-        """Forget a connection."""
-
-
-class ServedConnection(Protocol):
-    """One accepted socket after the choice of protocol, as the worker sees it."""
-
-    def tick(self, now: float) -> None:
-        """Check deadlines; called about once a second with `loop.time()`."""
-
-    def drain(self) -> None:
-        """Take no new requests, finish what is in flight, then close."""
-
-    def terminate(self) -> None:
-        """Cut what is in flight, tell the peer, close."""
-
-    def abort(self) -> None:
-        """Close at once."""
-
-    @property
-    def inflight(self) -> int:
-        """Requests that were begun and are not answered."""

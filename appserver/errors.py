@@ -1,18 +1,25 @@
-"""The exception tree: whose fault it is, what the peer is told, how the process ends.
+"""The exception tree: whose fault it is, what the client is answered, how the process ends.
 
-AppServerError            domain         status  exit
-|-- ConfigError           configuration  -       2     an option, where it came from, the way out
-|-- StartupError          configuration  -       3     the application failed to load or start
-|-- PeerError             peer           400     -     the other side broke the protocol
-|   `-- MalformedRequest  peer           400     -     one request is wrong; `status` says how to answer
-|-- ApplicationError      application    500     -     the application broke ASGI
-|   |-- UnexpectedMessage                              a message its phase does not allow
-|   |-- InvalidMessage                                 a message with a value that cannot be sent
-|   |-- BodyTooLong                                    more bytes than its content-length
-|   `-- BodyTooShort                                   fewer bytes than its content-length
-`-- ClientDisconnected    transport      -       -     also an OSError, as ASGI asks
+AppServerError               domain         status  exit
+|-- ConfigError              configuration  -       2     an option, where it came from, the way out
+|-- StartupError             configuration  -       3     the application failed to load or start
+|-- RequestRefused           peer           4xx     -     a request that reaches no application
+|   |-- BadRequest                          400           malformed
+|   |-- RequestTimeout                      408           head or body came too slowly
+|   |-- ContentTooLarge                     413           limit.request_body
+|   |-- UriTooLong                          414           limit.request_line
+|   |-- FieldsTooLarge                      431           limit.request_fields, field_size, head_size
+|   |-- NotServed                           501           a method, coding or protocol that nobody here serves
+|   `-- VersionNotSupported                 505           a version, or one that is switched off
+|-- ApplicationError         application    500     -     the application broke ASGI
+|   |-- UnexpectedMessage                                 a message its phase does not allow
+|   |-- InvalidMessage                                    a message with a value that cannot be sent
+|   |-- BodyTooLong                                       more bytes than its content-length
+|   `-- BodyTooShort                                      fewer bytes than its content-length
+|-- Stopping                 server         503     -     the request was cut at a stop
+`-- ClientDisconnected       transport      -       -     also an OSError, as ASGI asks
 
-Handlers dispatch on the class, never on the text.
+On the request path a refusal is its status; `error_of` finds it here. Handlers dispatch on the class, never on the text.
 """
 
 from __future__ import annotations
@@ -22,15 +29,24 @@ from typing import ClassVar
 __all__ = [
     "AppServerError",
     "ApplicationError",
+    "BadRequest",
     "BodyTooLong",
     "BodyTooShort",
     "ClientDisconnected",
     "ConfigError",
+    "ContentTooLarge",
+    "FieldsTooLarge",
     "InvalidMessage",
-    "MalformedRequest",
-    "PeerError",
+    "NotServed",
+    "RequestRefused",
+    "RequestTimeout",
     "StartupError",
+    "Stopping",
     "UnexpectedMessage",
+    "UriTooLong",
+    "VersionNotSupported",
+    "error_of",
+    "status_of",
 ]
 
 
@@ -38,6 +54,7 @@ class AppServerError(Exception):
     """Anything Lasthop itself reports."""
 
     domain: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
 
 
@@ -55,19 +72,51 @@ class StartupError(AppServerError):
     exit_code = 3
 
 
-class PeerError(AppServerError):
-    """The peer broke the protocol."""
+class RequestRefused(AppServerError):
+    """A request that the server answers by itself."""
 
     domain = "peer"
+    status = 400
 
 
-class MalformedRequest(PeerError):
-    """One request that is never dispatched. `status` is the answer; 0 resets the stream."""
+class BadRequest(RequestRefused):
+    """A malformed request (RFC 9110 15.5.1)."""
 
-    def __init__(self, reason: str, status: int = 400) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.status = status
+
+class RequestTimeout(RequestRefused):
+    """A request that came too slowly (RFC 9110 15.5.9)."""
+
+    status = 408
+
+
+class ContentTooLarge(RequestRefused):
+    """A body above its limit (RFC 9110 15.5.14)."""
+
+    status = 413
+
+
+class UriTooLong(RequestRefused):
+    """A target above its limit (RFC 9110 15.5.15)."""
+
+    status = 414
+
+
+class FieldsTooLarge(RequestRefused):
+    """Fields above their limits (RFC 6585 5)."""
+
+    status = 431
+
+
+class NotServed(RequestRefused):
+    """A method, transfer coding or protocol that is not implemented (RFC 9110 15.6.2)."""
+
+    status = 501
+
+
+class VersionNotSupported(RequestRefused):
+    """An HTTP version that is not spoken here (RFC 9110 15.6.6)."""
+
+    status = 505
 
 
 class ApplicationError(AppServerError):
@@ -92,7 +141,33 @@ class BodyTooShort(ApplicationError):
     """Fewer body bytes than the declared content-length."""
 
 
+class Stopping(AppServerError):
+    """A request that was cut because the server stops (RFC 9110 15.6.4)."""
+
+    domain = "server"
+    status = 503
+
+
 class ClientDisconnected(AppServerError, OSError):
     """The client is gone."""
 
     domain = "transport"
+
+
+ANSWERED: dict[int, type[AppServerError]] = {
+    error.status: error
+    for error in (
+        BadRequest, RequestTimeout, ContentTooLarge, UriTooLong, FieldsTooLarge, NotServed, VersionNotSupported,
+        ApplicationError, Stopping,
+    )
+}  # fmt: skip
+
+
+def error_of(status: int) -> type[AppServerError]:
+    """Return what the server's own answer with `status` means; KeyError if it never answers so."""
+    return ANSWERED[status]
+
+
+def status_of(error: BaseException) -> int:
+    """Return the status to answer with if nothing was answered when `error` was raised."""
+    return error.status if isinstance(error, AppServerError) else AppServerError.status

@@ -24,7 +24,7 @@ class Event(Enum):
     LIFESPAN_UNSUPPORTED = (logging.INFO, "the application does not support lifespan ({reason})")
     LIFESPAN_FAILED = (logging.ERROR, "lifespan {phase} failed: {reason}")
     LIFESPAN_SLOW = (logging.ERROR, "lifespan {phase} did not finish in {seconds:g} s")
-    STOPPING = (logging.INFO, "{signal}: stopping, {inflight} in flight, at most {seconds:g} s")
+    STOPPING = (logging.INFO, "{reason}: stopping, {inflight} in flight, at most {seconds:g} s")
     FORCED = (logging.WARNING, "{reason}: {inflight} in flight were cut")
     STOPPED = (logging.INFO, "stopped")
     APPLICATION_FAILED = (logging.ERROR, "request {request_id} {method} {path}: the application raised")
@@ -33,7 +33,9 @@ class Event(Enum):
     APPLICATION_TASK_FAILED = (logging.ERROR, "outside of a request: {reason}")
     PEER_BROKE_PROTOCOL = (logging.INFO, "{client}: {reason}")
     INTERNAL_ERROR = (logging.CRITICAL, "a fault of appserver itself on {client}: please report it")
+    ACCEPT_FAILED = (logging.ERROR, "accept on {address}: {reason}; who connects waits until there is room{hint}")
     ACCESS_LOG_FAILED = (logging.ERROR, "access log {target}: {reason}; {dropped} lines dropped")
+    LOG_LOST = (logging.WARNING, "{dropped} lines of this log were dropped: {reason}")
 
     def __init__(self, level: int, sentence: str) -> None:
         self.level = level
@@ -42,9 +44,12 @@ class Event(Enum):
     def log(self, *, exc_info: BaseException | None = None, **values: Any) -> None:
         """Log this event on the package's logger; `values` fill the sentence."""
         if logger.isEnabledFor(self.level):
-            logger.log(
-                self.level,
-                self.sentence.format(**values),
-                exc_info=exc_info,
-                extra={"event": self.name.lower(), "values": values},
-            )
+            logger.log(self.level, self.sentence.format(**values), exc_info=exc_info, extra=self._extra(values))
+
+    def record(self, **values: Any) -> logging.LogRecord:
+        """Return the record that `log` would make, for a handler that speaks for itself."""
+        text = self.sentence.format(**values)
+        return logger.makeRecord(logger.name, self.level, __file__, 0, text, (), None, extra=self._extra(values))
+
+    def _extra(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {"event": self.name.lower(), "values": values}

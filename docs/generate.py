@@ -34,7 +34,7 @@ def options() -> str:
         "# Options of appserver",
         "",
         MADE.format(source="appserver/config/options.py"),
-        "Each option has one name in three spellings. How they are read and combined is told in",
+        "Each option has one name in three spellings. How they are read and combined is described in",
         "[Configuration](../guide/configuration.md).",
         "",
         "## Commands",

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+__all__ = ["ROOT", "export", "own_files"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -1,4 +1,4 @@
-"""Finds the application that `module:attribute` names and makes sure that it is one we can serve.
+"""Finds the application that `module:attribute` names; whether we can serve it is for `interfaces` to say.
 
 A wrong name is the user's slip (ConfigError); a module that fails while it is imported is the
 application's own failure (StartupError, with its traceback as the cause).
@@ -12,12 +12,14 @@ import os
 import sys
 from collections.abc import Iterable
 from types import ModuleType, TracebackType
+from typing import NamedTuple
 
+from appserver.apps.callables import kind, takes
 from appserver.config.grammar import parse_app
 from appserver.config.values import BadValue
 from appserver.errors import ConfigError, StartupError
 
-__all__ = ["load"]
+__all__ = ["Loaded", "load"]
 
 DEFAULT_ATTRIBUTES = ("app", "application")
 DEFAULT_FACTORIES = ("create_app", "make_app")
@@ -25,8 +27,15 @@ SUGGESTED = 5
 OUR_FRAMES = frozenset({__name__, "importlib", "importlib._bootstrap", "importlib._bootstrap_external"})
 
 
-def load(app: str, app_dir: str, factory: bool) -> object:
-    """Import `app` with `app_dir` first on sys.path; call it if it is a factory; return the ASGI 3 application."""
+class Loaded(NamedTuple):
+    """What was found, and the name to call it by in a message: "module:app", "module:create_app()"."""
+
+    app: object
+    name: str
+
+
+def load(app: str, app_dir: str, factory: bool) -> Loaded:
+    """Import `app` with `app_dir` first on sys.path; call it if it is a factory; return what it is."""
     try:
         module_name, attribute = parse_app(app)
     except BadValue as bad:
@@ -38,8 +47,7 @@ def load(app: str, app_dir: str, factory: bool) -> object:
     if factory:
         target = _made(target, called)
         called += "()"
-    _require_asgi3(target, called)
-    return target
+    return Loaded(target, called)
 
 
 # The module
@@ -129,8 +137,8 @@ def _callables(module: ModuleType) -> list[str]:
 
 def _made(factory: object, called: str) -> object:
     if not callable(factory):
-        raise ConfigError(f"application factory {called} is not callable but {_kind(factory)}")
-    if _takes(factory, 0) is False:
+        raise ConfigError(f"application factory {called} is not callable but {kind(factory)}")
+    if takes(factory, 0) is False:
         raise ConfigError(f"application factory {called} must take no arguments")
     try:
         made = factory()
@@ -142,54 +150,7 @@ def _made(factory: object, called: str) -> object:
     return made
 
 
-# The interface
-
-
-def _require_asgi3(target: object, called: str) -> None:
-    if not callable(target):
-        raise ConfigError(f"application {called} is not callable but {_kind(target)}")
-    # A class whose instances can be awaited is an application too: Starlette's endpoints are.
-    if isinstance(target, type) and "__await__" not in dir(target):
-        raise ConfigError(_refused_class(target, called))
-    if _takes(target, 3) is not False:
-        return
-    raise ConfigError(f"application {called} {_other_interface(target)}")
-
-
-def _other_interface(target: object) -> str:
-    if _takes(target, 2):
-        return "is a WSGI application (environ, start_response); WSGI applications come in a later release"
-    if _takes(target, 1):
-        return "takes one argument, as ASGI 2 did; ASGI 3 takes (scope, receive, send): wrap it with asgiref"
-    if _takes(target, 0):
-        return "takes no arguments; if it returns the application, add --factory"
-    return "does not take the three arguments of ASGI 3 (scope, receive, send)"
-
-
-def _refused_class(target: type, called: str) -> str:
-    if _takes(target, 1) and "__call__" in vars(target):
-        return f"application {called} is an ASGI 2 class; ASGI 3 takes (scope, receive, send): wrap it with asgiref"
-    return f"application {called} is a class; name an instance of it, or add --factory if it takes no arguments"
-
-
-def _takes(target: object, count: int) -> bool | None:
-    try:
-        signature = inspect.signature(target)  # type: ignore[arg-type]  # the callers ask callable() first
-    except (TypeError, ValueError):
-        return None  # a callable of C without a signature
-    try:
-        signature.bind(*[None] * count)
-    except TypeError:
-        return False
-    return True
-
-
 # Words
-
-
-def _kind(value: object) -> str:
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _hint(name: str, known: Iterable[str], parent: str = "") -> str:

@@ -77,6 +77,8 @@ def parse_trust(text: str) -> Network | str:
     """Read an address or network, or return "unix" or "*" as they are."""
     if text in {"unix", "*"}:
         return text
+    if "%" in text:
+        raise BadValue(f"{quoted(text)} has a zone, which peers are compared without; write {text.partition('%')[0]}")
     with contextlib.suppress(ValueError):
         return ipaddress.ip_network(text)
     try:

@@ -53,7 +53,7 @@ class Layer:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name most like `name`, or "" if none is close."""
+    """return the known name nearest to `name`, or "" if none is close."""
     import difflib  # start-up: only a mistake needs it
 
     return next(iter(difflib.get_close_matches(name, list(known), 1, CLOSE_ENOUGH)), "")

@@ -25,7 +25,7 @@ __all__ = [
     "option",
 ]
 
-LONGEST_SECONDS = 31_536_000.0  # a year: what asks for more is a slip, and timers overflow on it
+MAX_SECONDS = 31_536_000.0  # a year: what asks for more is a slip, and timers overflow on it
 
 
 def option(
@@ -45,7 +45,7 @@ def option(
     `64KiB` and `1MiB` are understood). `flag` is a short spelling such as "-c".
     """
     if unit == "s" and high is None:
-        high = LONGEST_SECONDS
+        high = MAX_SECONDS
     meta = {
         "help": help, "low": low, "high": high, "choices": choices,
         "unit": unit, "metavar": metavar, "flag": flag,
@@ -62,6 +62,9 @@ class ServerOptions:
     app: str = option("", "The application, as module:attribute.", metavar="MODULE:APP")
     app_dir: str = option(".", "Directory the module is looked up in first.", metavar="DIR")
     factory: bool = option(False, "The attribute is a function that returns the application.")
+    interface: str = option(
+        "auto", "What the application speaks; auto looks at its arguments.", choices=("auto", "asgi3")
+    )
     bind: tuple[str, ...] = option(
         ("127.0.0.1:8000",),
         "Where to listen: HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH. May be given several times.",
@@ -88,6 +91,10 @@ class Http2Options:
     connection_window: int = option(
         1_048_576, "Receive window of one connection.", low=65_535, high=2**31 - 1, unit="B"
     )
+    max_window: int = option(
+        4_194_304, "Receive windows grow to this while applications read as fast as a client sends; 0: never.",
+        low=0, high=2**31 - 1, unit="B",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +109,12 @@ class LimitOptions:
     """What is refused for its size."""
 
     request_line: int = option(8_190, "Longest request line, or HTTP/2 :path; 414.", low=64, high=1_048_576, unit="B")
-    request_fields: int = option(100, "Most header fields, cookie crumbs not counted; 431.", low=1, high=32_768)
+    request_fields: int = option(100, "Number of header fields, cookie crumbs not counted; 431.", low=1, high=32_768)
     field_size: int = option(16_384, "Longest header field, name and value; 431.", low=64, high=1_048_576, unit="B")
     head_size: int = option(65_536, "All header fields together; 431.", low=256, high=16_777_216, unit="B")
+    discard: int = option(
+        1_048_576, "Bytes of an upload that are read and dropped after its answer, before it is reset.", low=0, unit="B"
+    )
     request_body: int = option(104_857_600, "Longest request body; 413. 0: no limit.", low=0, unit="B")
     connections: int = option(1_000, "Connections a worker serves at once; more are closed. 0: no limit.", low=0)
 
@@ -121,6 +131,10 @@ class TimeoutOptions:
     response_stall: float = option(30.0, "A client that takes no byte of a waiting response.", low=0.1, unit="s")
     keep_alive: float = option(75.0, "An idle HTTP/1.1 connection.", low=0.1, unit="s")
     h2_idle: float = option(120.0, "An HTTP/2 connection without streams; PING does not extend it.", low=0.1, unit="s")
+    discard: float = option(5.0, "For the rest of an upload after its answer; then it is reset.", low=0.0, unit="s")
+    drain_idle: float = option(
+        1.0, "At a stop: for one more request on an idle HTTP/1.1 connection, answered with close.", low=0.0, unit="s"
+    )
     graceful: float = option(30.0, "For requests in flight at a stop; then they are cut.", low=0.0, unit="s")
 
 

@@ -133,9 +133,9 @@ def _bytes(text: str) -> int:
 
 def _bounded(option: Option, value: int | float) -> int | float:
     if option.low is not None and value < option.low:
-        raise BadValue(f"{value} is too small, the least is {_limit(option, option.low)}")
+        raise BadValue(f"{value} is too small, the minimum is {_limit(option, option.low)}")
     if option.high is not None and value > option.high:
-        raise BadValue(f"{value} is too big, the most is {_limit(option, option.high)}")
+        raise BadValue(f"{value} is too big, the maximum is {_limit(option, option.high)}")
     return value
 
 

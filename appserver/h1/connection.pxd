@@ -1,63 +1,73 @@
 cimport cython
 
-from appserver.contract cimport Application, Peer, Receiver, Request
-from appserver.h1.parser cimport Parser
-from appserver.h1.stream cimport Http1Stream, Wire
+from appserver.accepted cimport Peer
+from appserver.contract cimport Application, Receiver, Request
+from appserver.h1.body cimport BodyReader
+from appserver.h1.head cimport HeadReader
+from appserver.h1.states cimport move
+from appserver.h1.stream cimport Http1Stream
+from appserver.h1.wire cimport Wire
 
-cdef Py_ssize_t WRITE_HIGH, WRITE_LOW, QUEUE, PIECE, OWED_HIGH, OWED_LOW, WAITING, DISCARD
+cdef Py_ssize_t WAITING
+cdef int IDLE, HEAD, BODY, ANSWERING, DISCARDING, TUNNEL, CLOSING, CLOSED
+cdef int FIRST_BYTES, REQUEST, REQUEST_AND_BODY, BODY_ENDS, ANSWER_ENDS, UPGRADED, CLOSES, GONE
 
 @cython.final
 cdef class Connection(Wire):
-    cdef readonly object transport
     cdef readonly Peer peer
-    cdef object _write, _call_soon, _context, _registry, _patience
+    cdef object _call_later, _registry, _deadline, _answers
     cdef Application _application
-    cdef Parser _parser             # owned
+    cdef HeadReader _head           # owned
+    cdef BodyReader _body           # owned
     cdef Http1Stream _stream        # shared with the application until the response is whole
     cdef Receiver _receiver         # the application's, as long as _stream
-    cdef bytes _rest                # behind the request in progress, unparsed
-    cdef bint _begun, _reading, _scheduled, _paused, _held
-    cdef bint _draining, _closing, _linger, _eof, _lost
-    cdef long long _served, _most, _owed, _discarded, _received, _written
+    cdef bytes _rest                # a line that is cut, or what is behind the request in progress
+    cdef int _state
+    cdef bint _proceeding, _eof, _eof_sent, _draining
+    cdef double _drain_idle
+    cdef long long _max_requests, _max_discard
+    cdef long long _served, _discarded, _received
+
+    cdef _move(self, int event)
 
     # Called by the loop
     cpdef data_received(self, bytes data)
 
     # Reading
-    @cython.locals(parser=Parser, size=Py_ssize_t, at=Py_ssize_t)
+    @cython.locals(size=Py_ssize_t, at=Py_ssize_t, state=int, before=Py_ssize_t)
     cdef _consume(self, bytes data)
-    @cython.locals(parser=Parser, request=Request, receiver=Receiver, stream=Http1Stream, fresh=bint)
-    cdef _advance(self)
-    @cython.locals(parser=Parser, body=bytes)
-    cdef _pass_body(self, Receiver receiver)
-    @cython.locals(parser=Parser, size=Py_ssize_t)
-    cdef _discard(self)
+    @cython.locals(head=HeadReader, request=Request)
+    cdef Py_ssize_t _read_head(self, bytes data, Py_ssize_t at) except -1
+    @cython.locals(receiver=Receiver, stream=Http1Stream)
+    cdef Py_ssize_t _begin(self, Request request, bytes data, Py_ssize_t at) except -1
+    @cython.locals(before=Py_ssize_t, reader=BodyReader)
+    cdef Py_ssize_t _read_body(self, bytes data, Py_ssize_t at) except -1
+    cdef _end_body(self, Receiver receiver)
+    @cython.locals(receiver=Receiver)
+    cdef _pass_on(self, bytes body)
     cdef _next(self)
+    @cython.locals(state=int, receiver=Receiver)
+    cdef bint _end_input(self) except -1
+    cdef _schedule_rest(self)
     cpdef _proceed(self)
-    @cython.locals(full=bint)
-    cdef _govern(self)
 
-    # Writing
-    cpdef _flush_scheduled(self)
-    @cython.locals(out=list, data=bytes)
-    cpdef flush(self)
-    @cython.locals(small=list, piece=bytes)
-    cdef _flush_large(self, list out)
-    cdef _write_joined(self, list small)
+    # Called by the stream: declared by Wire
+    cdef _close_tunnel(self)
 
     # Closing
     @cython.locals(stream=Http1Stream, receiver=Receiver)
     cdef _lose(self)
     cdef _refuse(self, int status, str reason)
-    @cython.locals(stream=Http1Stream, request=Request)
+    @cython.locals(stream=Http1Stream, receiver=Receiver, request=Request)
     cdef _cut(self, int status)
+    @cython.locals(stream=Http1Stream)
+    cdef Http1Stream _make_own(self, Request request)
     cdef _close(self, bint linger)
-    cdef _settle(self)
-    cdef _shut(self)
 
     # Called by the worker
-    cpdef abort(self)
+    cdef _await_last(self)
+    cpdef _end_idle(self)
     cpdef tick(self, double now)
-    @cython.locals(parser=Parser)
+    @cython.locals(state=int, held=bint)
     cdef int _waits_for(self) except -1
     cdef _expire(self, int waiting)

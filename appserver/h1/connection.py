@@ -1,55 +1,45 @@
-r"""One HTTP/1.1 connection: the socket's side of a parser and of one stream at a time.
+r"""One HTTP/1.1 connection: the socket's side of a reader of requests and of one stream at a time.
 
-Owns the transport, its pauses, what waits behind the request in progress, and the idle clocks.
-
-    begin --> IDLE --bytes--> HEAD --whole--> BODY --whole--> ANSWERING --answered--> IDLE (what waited goes next)
-                                                \--answered early--> DISCARDING --whole--^
-    any --refused, answered with close, client gone, abort()--> CLOSING
-
+Owns what waits behind the request in progress, and the deadlines; `Wire` is its transport, `states` are its states.
 A request behind one in progress is not even parsed: its bytes wait, and above a bound the socket does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import socket
-import struct
 
+from appserver.accepted import Peer, Registry
 from appserver.config.options import Http1Options, TimeoutOptions
-from appserver.contract import Application, Peer, Receiver, Registry
+from appserver.contract import Application, Receiver, Request
 from appserver.events import Event
-from appserver.h1.parser import Parser
-from appserver.h1.patience import CLIENT_ASKS, CLIENT_READS, CLIENT_SENDS, CLOSING, IDLE, NOTHING, Patience
-from appserver.h1.refusal import refusal
-from appserver.h1.stream import Http1Stream, Wire
+from appserver.h1 import deadlines, states
+from appserver.h1.body import BodyReader
+from appserver.h1.chunks import ChunkReader
+from appserver.h1.deadlines import Deadline
+from appserver.h1.head import HeadReader
+from appserver.h1.states import move
+from appserver.h1.stream import Http1Stream
+from appserver.h1.wire import Wire
+from appserver.http.answer import AnswerContext
 from appserver.http.message import Limits
 
 __all__ = ["Connection"]
 
-# The transport's own buffer: above, streams are not writable; below, they are again.
-WRITE_HIGH = 262_144
-WRITE_LOW = 65_536
-# Body bytes queued in one turn of the loop before they go to the transport; larger pieces are not copied.
-QUEUE = 65_536
-PIECE = 16_384
-# Body bytes owed to the peer, or bytes behind the request in progress, above which the socket is not read.
-OWED_HIGH = 262_144
-OWED_LOW = 131_072
+# Bytes behind the request in progress above which the socket is not read.
 WAITING = 65_536
-# The rest of a body that nobody reads: at most this is read to save the connection.
-DISCARD = 65_536
-# struct linger: on, no seconds.
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+# The compiled build compares C integers.
+IDLE, HEAD, BODY, ANSWERING, DISCARDING, TUNNEL, CLOSING, CLOSED = states.STATES
+FIRST_BYTES, REQUEST, REQUEST_AND_BODY, BODY_ENDS, ANSWER_ENDS, UPGRADED, CLOSES, GONE = states.EVENTS
 
 
 class Connection(Wire):
     """An asyncio protocol, set on the transport once the first bytes have shown HTTP/1."""
 
     __slots__ = (
-        "_application", "_begun", "_call_soon", "_closing", "_context", "_discarded", "_draining", "_eof", "_held", "_linger",
-        "_lost", "_most", "_owed", "_parser", "_patience", "_paused", "_reading", "_received", "_receiver",
-        "_registry", "_rest", "_scheduled", "_served", "_stream", "_write", "_written", "peer", "transport",
+        "_answers", "_application", "_body", "_call_later", "_deadline", "_discarded", "_drain_idle", "_draining", "_eof",
+        "_eof_sent", "_head", "_max_discard", "_max_requests", "_proceeding", "_received", "_receiver",
+        "_registry", "_rest", "_served", "_state", "_stream", "peer",
     )  # fmt: skip
 
     def __init__(
@@ -57,35 +47,35 @@ class Connection(Wire):
         transport: asyncio.Transport,
         peer: Peer,
         application: Application,
+        answers: AnswerContext,
         limits: Limits,
         options: Http1Options,
         timeouts: TimeoutOptions,
         registry: Registry,
     ) -> None:
-        Wire.__init__(self)
-        transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_LOW)
-        self.transport = transport
+        Wire.__init__(self, transport, registry.loop)
         self.peer = peer
-        self._write = transport.write
-        self._call_soon = registry.loop.call_soon
-        # The loop's, not a request's: what is started from within a request must not inherit its variables.
-        self._context = contextvars.copy_context()
+        self._call_later = registry.loop.call_later
         self._application = application
+        self._answers = answers
         self._registry = registry
-        self._patience = Patience(timeouts)
-        self._most: int = options.max_requests
-        self._parser = Parser(limits, peer)
+        self._deadline = Deadline(timeouts)
+        self._drain_idle: float = timeouts.drain_idle
+        self._max_requests: int = options.max_requests
+        self._max_discard: int = limits.discard
+        self._state: int = IDLE
+        self._head = HeadReader(limits, peer)
+        self._body = BodyReader(ChunkReader(limits))
         self._stream: Http1Stream | None = None
         self._receiver: Receiver | None = None
         self._rest = b""
-        self._begun = False
-        self._reading = self._scheduled = self._paused = self._held = False
-        self._draining = self._closing = self._linger = self._eof = self._lost = False
+        self._proceeding = self._eof = self._eof_sent = self._draining = False
         self._served: int = 0
-        self._owed: int = 0
         self._discarded: int = 0
         self._received: int = 0
-        self._written: int = 0
+
+    def _move(self, event: int) -> None:
+        self._state = move(self._state, event)
 
     # Called by the loop
 
@@ -94,235 +84,241 @@ class Connection(Wire):
 
     def data_received(self, data: bytes) -> None:
         """Parse, let the request run, go on with the next; send all the answers in one write."""
-        if self._closing:
+        if self._state >= CLOSING:
             return
         if self._rest:
             data = self._rest + data
             self._rest = b""
-        self._reading = True
+        self._corked = True
         self._consume(data)
-        self._reading = False
-        if self._closing or self._eof:
-            self._settle()
-        elif self.out:
+        self._corked = False
+        if self.out:
             self.flush()
+        if self._eof:
+            self._end_input()
 
     def eof_received(self) -> bool:
         """Half-close (RFC 9112 9.6): whole requests are still answered; one cut short is lost."""
         self._eof = True
-        if self._closing:
-            return False
-        if self._stream is None:
-            return bool(self._rest)
-        if not self._parser.complete:
-            self._lose()
-            self._close(False)
-            return False
-        return True
+        # What waits for its turn is parsed first.
+        return self._proceeding or self._end_input()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone, and with it the request in progress."""
-        self._closing = self._lost = True
+        self._move(GONE)
+        self._lost = True
         self._rest = b""
-        self._parser.close()
         self._lose()
         self._registry.closed(self)
 
-    def pause_writing(self) -> None:
-        """The transport is full."""
-        self._paused = True
+    def set_writable(self, writable: bool) -> None:
+        """Let the stream in progress write, or wait."""
         if self._stream is not None:
-            self._stream.writable = False
-
-    def resume_writing(self) -> None:
-        """The transport has room."""
-        self._paused = False
-        if self._stream is not None:
-            self._stream.writable = True
-            if self._receiver is not None:
+            self._stream.writable = writable
+            if writable and self._receiver is not None:
                 self._receiver.on_writable()
 
     # Reading
 
     def _consume(self, data: bytes) -> None:
-        parser = self._parser
         size = len(data)
         at = 0
-        while at < size and not self._closing:
-            if parser.complete:
-                # Its answer is still being made: what is behind it waits, unparsed.
-                self._rest = data if at == 0 else data[at:]
+        while at < size:
+            state = self._state
+            before = at
+            if state <= HEAD:
+                at = self._read_head(data, at)
+            elif state == BODY or state == DISCARDING:
+                at = self._read_body(data, at)
+            elif state == TUNNEL:
+                self._pass_on(data if at == 0 else data[at:])
+                at = size
+            if at == before and self._state == state:
+                # A line that is cut, or what is behind a request whose answer is still being made.
                 break
-            at = parser.feed(data, at)
-            if at < size and parser.request is not None and not parser.complete and not parser.status:
-                at = parser.feed(data, at)
-            self._advance()
-        if self._owed > OWED_HIGH or len(self._rest) > WAITING:
-            self._govern()
+        if at < size and self._state < CLOSING:
+            self._rest = data if at == 0 else data[at:]
+        if self.is_owed_much() or len(self._rest) > WAITING:
+            self.govern()
 
-    def _advance(self) -> None:
-        """Pass on what the parser has."""
-        parser = self._parser
-        request = parser.request
-        if parser.status:
-            self._refuse(parser.status, parser.reason)
-        elif request is not None:
-            fresh = not self._begun
-            if fresh:
-                self._begun = True
-                self._served += 1
-                stream = Http1Stream.__new__(Http1Stream)
-                stream.open(self, request, not self._paused)
-                self._stream = stream
-                self._receiver = self._application.begin(request, stream)
-            receiver = self._receiver
-            if receiver is None:
-                self._discard()
-                return
-            if not request.ends:
-                self._pass_body(receiver)
-            if fresh and self._receiver is receiver:
-                receiver.start()
+    def _read_head(self, data: bytes, at: int) -> int:
+        head = self._head
+        at = head.read(data, at)
+        request = head.request
+        if request is not None:
+            return self._begin(request, data, at)
+        if head.status:
+            self._refuse(head.status, head.reason)
+        elif head.has_begun(data, at):
+            self._move(FIRST_BYTES)
+        return at
 
-    def _pass_body(self, receiver: Receiver) -> None:
-        parser = self._parser
-        if parser.body:
-            body = parser.body[0] if len(parser.body) == 1 else b"".join(parser.body)
-            parser.body = []
-            self._owed += len(body)
-            self._received += len(body)
+    def _begin(self, request: Request, data: bytes, at: int) -> int:
+        self._served += 1
+        stream = Http1Stream.__new__(Http1Stream)
+        stream.open(self, request, self.can_write())
+        self._stream = stream
+        receiver = self._application.begin(request, stream)
+        self._receiver = receiver
+        if request.ends:
+            self._move(REQUEST)
+        else:
+            self._move(REQUEST_AND_BODY)
+            self._body.begin(self._head.is_chunked, request.length)
+            self._discarded = 0
+            if at < len(data):
+                at = self._read_body(data, at)
+        # Not if what came with the head was refused, or answered.
+        if self._receiver is receiver:
+            receiver.start()
+        return at
+
+    def _read_body(self, data: bytes, at: int) -> int:
+        reader = self._body
+        before = at
+        at = reader.read(data, at, self._state == BODY)
+        self._received += at - before
+        if self._state == DISCARDING:
+            self._discarded += at - before
+        elif reader.taken:
             if self._stream is not None:
                 self._stream.awaits = False
-            receiver.on_body(body)
-        if parser.complete and self._receiver is receiver:
-            receiver.on_end(parser.trailers)
-
-    def _discard(self) -> None:
-        """The request was answered before its body had come: never parse the rest as a request."""
-        parser = self._parser
-        size = sum([len(piece) for piece in parser.body])
-        parser.body = []
-        self._discarded += size
-        self._received += size
-        if self._discarded > DISCARD:
+            self._pass_on(reader.taken)
+        if reader.status:
+            self._refuse(reader.status, reader.reason)
+        elif reader.is_done and self._state < CLOSING:
+            self._end_body(self._receiver)
+        elif self._discarded > self._max_discard:
             self._close(True)
-        elif parser.complete:
+        return at
+
+    def _end_body(self, receiver: Receiver | None) -> None:
+        self._move(BODY_ENDS)
+        if self._state == IDLE:
             self._next()
+        elif receiver is not None:
+            receiver.on_end(self._body.trailers)
+
+    def _pass_on(self, body: bytes) -> None:
+        receiver = self._receiver
+        if receiver is not None:
+            self.owe(len(body))
+            receiver.on_body(body)
 
     def _next(self) -> None:
-        self._parser.next()
-        self._begun = False
-        self._discarded = 0
+        self._head.next()
+        if self._draining:
+            self._await_last()
+
+    def _end_input(self) -> bool:
+        """The client has closed its half, and all it sent is parsed; return whether ours goes on."""
+        state = self._state
+        receiver = self._receiver
+        if state == ANSWERING and receiver is not None:
+            receiver.on_half_closed()
+        elif state == TUNNEL and receiver is not None:
+            receiver.on_end([])
+            if self._eof_sent:
+                self._close_tunnel()
+        else:
+            self._lose()
+            self._close(False)
+        return self._state < CLOSING
+
+    def _schedule_rest(self) -> None:
+        if not self._proceeding:
+            self._proceeding = True
+            self._call_soon(self._proceed, context=self._context.copy())
 
     def _proceed(self) -> None:
-        """What waited behind an answered request."""
-        if self._stream is None and self._rest:
-            data = self._rest
-            self._rest = b""
+        """What waited behind an answered request, or behind an upgrade."""
+        self._proceeding = False
+        data = self._rest
+        self._rest = b""
+        if self._state == ANSWERING:
+            self._rest = data
+        elif data:
             self.data_received(data)
-            self._govern()
+        elif self._eof and self._state < CLOSING:
+            self._end_input()
+        self.govern()
 
-    def _govern(self) -> None:
+    def govern(self) -> None:
         """Read the socket, or let the peer wait."""
-        full = self._owed > (OWED_LOW if self._held else OWED_HIGH) or len(self._rest) > WAITING
-        if full != self._held and not self._closing:
-            self._held = full
-            if full:
-                self.transport.pause_reading()
-            else:
-                self._context.copy().run(self.transport.resume_reading)
+        if self._state < CLOSING and not self._eof:
+            self.pause_reading(self.is_owed_much() or len(self._rest) > WAITING)
 
     # Called by the stream
 
-    def keeps(self) -> bool:
+    def is_persistent(self) -> bool:
         """Tell whether the connection may go on after this response."""
-        return self._parser.persistent and not self._draining and (not self._most or self._served < self._most)
+        return (
+            self._head.is_persistent
+            and not self._draining
+            and (not self._max_requests or self._served < self._max_requests)
+            and self._body.left <= self._max_discard
+        )
 
-    def schedule(self) -> None:
-        """Send once in this turn of the loop, or at once if much is queued."""
-        if self.queued >= QUEUE:
-            self.flush()
-        elif not self._scheduled and not self._reading:
-            self._scheduled = True
-            self._call_soon(self._flush_scheduled)
-
-    def answered(self, keep: bool) -> None:
+    def answered(self, persistent: bool) -> None:
         """The response is whole: go on with the next request, or close."""
-        parser = self._parser
+        whole = self._state == ANSWERING
         self._stream = None
         self._receiver = None
-        self._owed = 0
-        if not keep or self._draining or parser.remaining > DISCARD:
-            self._close(not parser.complete)
-        elif parser.complete:
+        self.forgive()
+        if not persistent or not (whole or self._max_discard):
+            self._close(not whole)
+            return
+        self._move(ANSWER_ENDS)
+        if whole:
             self._next()
-        if not self._reading and not self._closing:
-            self._settle()
+        if not self._corked:
+            self.flush()
+            if self._rest and whole:
+                self._schedule_rest()
+            elif self._eof:
+                self._close(False)
+            if self._reading_paused:
+                self.govern()
+
+    def upgraded(self) -> None:
+        """From here on bytes pass both ways as they are."""
+        self._move(UPGRADED)
+        self.schedule()
+        if not self._corked and (self._rest or self._eof):
+            self._schedule_rest()
+
+    def half_ended(self) -> None:
+        """The application ends its half of the tunnel."""
+        self._eof_sent = True
+        self.flush()
+        if self._eof:
+            self._close_tunnel()
+        elif self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            # Over TLS there is no half: the receiver hears the end of the other one.
+            receiver = self._receiver
+            self._close_tunnel()
+            if receiver is not None:
+                receiver.on_end([])
+
+    def _close_tunnel(self) -> None:
+        if self._stream is not None:
+            self._stream.lose()
+        self._stream = None
+        self._receiver = None
+        self._close(False)
 
     def broken_off(self, abruptly: bool) -> None:
         """Close without the end of the response."""
+        whole = self._state == ANSWERING
         self._stream = None
         self._receiver = None
         if abruptly:
-            self.flush()
-            self._closing = True
-            # abort() alone is a FIN to the peer, if it has nothing unread: to it the end of a whole body.
-            sock = self.transport.get_extra_info("socket")
-            if sock is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-            self.abort()
+            self._move(CLOSES)
+            self.tear_off()
         else:
-            self._close(not self._parser.complete)
-
-    def granted(self, size: int) -> None:
-        """The application has taken body bytes."""
-        self._owed -= size
-        if self._held:
-            self._govern()
-
-    # Writing
-
-    def _flush_scheduled(self) -> None:
-        self._scheduled = False
-        self.flush()
-
-    def flush(self) -> None:
-        """Hand all output to the transport; the only place that writes."""
-        out = self.out
-        if not out:
-            return
-        self.out = []
-        if self._lost:
-            return
-        if self.queued < QUEUE:
-            data = out[0] if len(out) == 1 else b"".join(out)
-            self._written += len(data)
-            self._write(data)
-        elif not self.transport.is_closing():
-            self._flush_large(out)
-        elif self._stream is not None:
-            # The socket is gone, the loop will say so: until then nobody may go on writing.
-            self._stream.writable = False
-        self.queued = 0
-
-    def _flush_large(self, out: list[bytes]) -> None:
-        small: list[bytes] = []
-        for piece in out:
-            if len(piece) < PIECE:
-                small.append(piece)
-                continue
-            if small:
-                self._write_joined(small)
-                small = []
-            self._written += len(piece)
-            self._write(piece)
-        if small:
-            self._write_joined(small)
-
-    def _write_joined(self, small: list[bytes]) -> None:
-        data = b"".join(small)
-        self._written += len(data)
-        self._write(data)
+            self._close(not whole)
 
     # Closing
 
@@ -344,99 +340,99 @@ class Connection(Wire):
 
     def _cut(self, status: int) -> None:
         stream = self._stream
-        if not self._begun or (stream is not None and not stream.responded):
-            request = self._parser.request
-            self.out.append(refusal(status, request is not None and request.method == "HEAD"))
-        self._lose()
-        self._close(True)
+        receiver = self._receiver
+        self._stream = None
+        self._receiver = None
+        self._head.is_persistent = False
+        if stream is not None:
+            stream.lose()
+        if self._state <= HEAD:
+            request = self._head.refused()
+            self._answers.refuse(self._make_own(request), request, status)
+        elif receiver is not None and stream is not None and not stream.responded:
+            request = stream.request
+            sent = self._answers.answer(self._make_own(request), request, status)
+            receiver.on_refused(status, sent)
+        else:
+            if receiver is not None:
+                receiver.on_lost()
+            if stream is not None and stream.is_cut_unseen():
+                self.broken_off(True)
+            else:
+                self._close(True)
+
+    def _make_own(self, request: Request) -> Http1Stream:
+        stream = Http1Stream.__new__(Http1Stream)
+        stream.open(self, request, True)
+        return stream
 
     def _close(self, linger: bool) -> None:
-        if not self._closing:
-            self._closing = True
-            self._linger = linger and not self._eof
-            if not self._reading:
-                self._shut()
-
-    def _settle(self) -> None:
-        """After a read or an answer: send, then close or go on as is due."""
-        if self._closing:
-            self._shut()
-            return
-        self.flush()
-        if self._stream is None:
-            if self._rest:
-                self._call_soon(self._proceed, context=self._context.copy())
-            elif self._eof:
-                self._close(False)
-            elif self._held:
-                self._govern()
-
-    def _shut(self) -> None:
-        self.flush()
-        self._rest = b""
-        if self._lost or self.transport.is_closing():
-            return
-        if self._linger and self.transport.can_write_eof():
-            if self._held:
-                self._held = False
-                self.transport.resume_reading()
-            self.transport.write_eof()
-        else:
-            self.transport.close()
+        if self._state < CLOSING:
+            self._move(CLOSES)
+            self._rest = b""
+            self.shut(linger and not self._eof)
 
     # Called by the worker
 
     @property
     def inflight(self) -> int:
-        """The request that was begun and is not answered."""
-        return 0 if self._stream is None else 1
+        """Requests that were begun and are not answered."""
+        return 0 if self._receiver is None else 1
 
     def drain(self) -> None:
-        """Answer what is in progress or half asked with `connection: close`, then close."""
+        """Answer what is in progress, half asked or on its way with `connection: close`, then close."""
+        if self._draining or self._state >= CLOSING:
+            return
         self._draining = True
-        if self._served and self._stream is None and not self._parser.begun and not self._rest:
+        if self._receiver is not None:
+            self._receiver.on_drain()
+        elif self._state == IDLE:
+            self._await_last()
+
+    def _await_last(self) -> None:
+        """A client cannot know that we stop: what it has sent by now is still answered."""
+        self._call_later(self._drain_idle, self._end_idle)
+
+    def _end_idle(self) -> None:
+        if self._state == IDLE and not self._proceeding:
             self._close(False)
 
     def terminate(self) -> None:
         """Cut the request in progress: 503 if nothing was answered."""
-        if self._stream is None:
-            self._close(False)
-        else:
+        if self._state == BODY or self._state == ANSWERING:
             self._cut(503)
-
-    def abort(self) -> None:
-        """Close the socket at once."""
-        self.transport.abort()
+        else:
+            self._lose()
+            self._close(False)
 
     def tick(self, now: float) -> None:
         """Close what waited too long for the client."""
         waiting = self._waits_for()
         unsent = self.transport.get_write_buffer_size()
-        if waiting in (CLOSING, CLIENT_READS):
+        if waiting == deadlines.BODY:
+            progress = self._received
+        elif waiting == deadlines.READER or waiting == deadlines.LAST_BYTES:
             progress = self._written - unsent
         else:
             # A head makes no progress but by its end.
-            progress = self._received if waiting == CLIENT_SENDS else self._served
-        if self._patience.is_over(waiting, progress, unsent > 0, now):
+            progress = self._served
+        if self._deadline.is_over(waiting, progress, unsent > 0, now):
             self._expire(waiting)
 
     def _waits_for(self) -> int:
-        parser = self._parser
-        if self._closing:
-            return CLOSING
-        if self._paused:
-            return CLIENT_READS
-        if self._begun:
-            if parser.complete or self._owed or (self._stream is not None and self._stream.awaits):
-                return NOTHING
-            return CLIENT_SENDS
-        return CLIENT_ASKS if parser.begun else IDLE
+        state = self._state
+        if self._paused and state < CLOSING:
+            return deadlines.READER
+        if state == BODY:
+            held = self._owed > 0 or (self._stream is not None and self._stream.awaits)
+            return deadlines.NOTHING if held else deadlines.BODY
+        return deadlines.WAITS[state]
 
     def _expire(self, waiting: int) -> None:
-        if waiting in (CLOSING, CLIENT_READS):
-            self.abort()
-        elif waiting == IDLE:
+        if waiting == deadlines.IDLE:
             self._close(False)
-        else:
-            what = "request head" if waiting == CLIENT_ASKS else "request body"
+        elif waiting == deadlines.HEAD or waiting == deadlines.BODY:
+            what = "request head" if waiting == deadlines.HEAD else "request body"
             self._refuse(408, f"the {what} came too slowly")
+        else:
+            self.abort()

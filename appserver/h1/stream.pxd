@@ -1,39 +1,35 @@
 cimport cython
 
 from appserver.contract cimport Request, Stream
-from appserver.http.message cimport parse_length
+from appserver.h1.wire cimport Wire
+from appserver.http.grammar cimport parse_length
 
-cdef bytes COLON, CRLF, LAST_CHUNK, CHUNKED, EMPTY, GOES_ON, CLOSES, KEEPS_ALIVE
+cdef bytes COLON, CRLF, LAST_CHUNK, CHUNKED, EMPTY, GOES_ON, CLOSES, KEEPS_ALIVE, UPGRADES
+cdef Py_ssize_t PIECE_OVERHEAD
 cdef dict LINES
 
 @cython.locals(line=bytes)
 cpdef bytes status_line(int status)
 
-cdef class Wire:
-    cdef list out           # borrowed by the stream while it answers
-    cdef long long queued
-
-    cpdef bint keeps(self) except -1
-    cpdef schedule(self)
-    cpdef answered(self, bint keep)
-    cpdef broken_off(self, bint abruptly)
-    cpdef granted(self, Py_ssize_t size)
-
 cdef class Http1Stream(Stream):
     cdef readonly bint awaits, responded
     cdef Wire _wire
-    cdef Request _request
+    cdef readonly Request request
     cdef long long _left
-    cdef bint _chunked, _mute, _keep
+    cdef bint _bodiless, _chunked, _ended, _persistent, _tunnel
+    cdef Py_ssize_t _size
+    cdef bytes _size_line
 
     cpdef open(self, Wire wire, Request request, bint writable)
 
     # Head
     cpdef inform(self, int status, list fields)
-    @cython.locals(wire=Wire, out=list, line=bytes, keep=bint, length=cython.longlong, pair=tuple, name=bytes, value=bytes)
+    @cython.locals(wire=Wire, out=list, line=bytes, persistent=bint, length=cython.longlong, pair=tuple, name=bytes, value=bytes)
     cpdef respond(self, int status, list fields, bint end)
     @cython.locals(request=Request, old=bint)
     cdef _frame(self, list out, int status, long long length, bint end)
+    @cython.locals(request=Request)
+    cdef _upgrade(self, Wire wire, list fields)
     @cython.locals(name=bytes, value=bytes)
     cdef _append(self, list out, list fields)
 
@@ -49,4 +45,5 @@ cdef class Http1Stream(Stream):
     cpdef grant(self, Py_ssize_t size)
     @cython.locals(wire=Wire)
     cpdef reset(self, int reason)
+    cpdef bint is_cut_unseen(self) except -1
     cpdef lose(self)

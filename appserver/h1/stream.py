@@ -1,9 +1,11 @@
-"""One response on the HTTP/1.1 wire: its head, its framing, and whether the connection may go on.
+r"""One response on the HTTP/1.1 wire: its head, its framing, and whether the connection may go on.
 
     WAITING --respond--> RESPONDING --last write, finish--> gone
-        any --reset, lose--> gone; every later call is a quiet no-op
+       \--respond with 101--> TUNNEL --last write, finish--> gone
+    any --reset, lose--> gone; every later call is a quiet no-op
 
-Framing (RFC 9112 6): the application's content-length, else chunked, else (HTTP/1.0) the end of the connection.
+Framing (RFC 9112 6): the application's content-length, else chunked, else (HTTP/1.0) the end of the connection;
+a tunnel has none.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from appserver.contract import Fields, Request, Stream
-from appserver.http.message import parse_length
+from appserver.errors import InvalidMessage
+from appserver.h1.wire import Wire
+from appserver.http.grammar import parse_length
 
-__all__ = ["Http1Stream", "Wire", "status_line"]
+__all__ = ["Http1Stream", "status_line"]
 
 COLON = b": "
 CRLF = b"\r\n"
@@ -24,6 +28,9 @@ EMPTY = b"content-length: 0\r\n"
 GOES_ON = b"\r\n"
 CLOSES = b"connection: close\r\n\r\n"
 KEEPS_ALIVE = b"connection: keep-alive\r\n\r\n"
+UPGRADES = b"connection: upgrade\r\n\r\n"
+# What a queued piece costs beside its bytes: many small ones are much memory.
+PIECE_OVERHEAD = 64
 
 LINES: dict[int, bytes] = {}
 
@@ -40,43 +47,15 @@ def status_line(status: int) -> bytes:
     return line
 
 
-class Wire:
-    """What a stream needs of its connection: `out` is written in one piece, `queued` counts its body bytes."""
-
-    __slots__ = ("out", "queued")
-
-    def __init__(self) -> None:
-        self.out: list[bytes] = []
-        self.queued: int = 0
-
-    def keeps(self) -> bool:
-        """Tell whether the connection may go on after this response."""
-        raise NotImplementedError
-
-    def schedule(self) -> None:
-        """There is output: send it in this turn of the loop."""
-        raise NotImplementedError
-
-    def answered(self, keep: bool) -> None:
-        """The response is whole."""
-        raise NotImplementedError
-
-    def broken_off(self, abruptly: bool) -> None:
-        """The response will never be whole; only `abruptly` would the client see that."""
-        raise NotImplementedError
-
-    def granted(self, size: int) -> None:
-        """The application has taken body bytes."""
-        raise NotImplementedError
-
-
 class Http1Stream(Stream):
     """The handle by which an application answers one HTTP/1.1 request.
 
-    `awaits` is set while the client holds its body back for a 100 (Continue).
+    `awaits` is set while the client holds its body back for a 100 (Continue); `responded` once a head is out.
     """
 
-    __slots__ = ("_chunked", "_keep", "_left", "_mute", "_request", "_wire", "awaits", "responded")
+    __slots__ = (
+        "_bodiless", "_chunked", "_ended", "_left", "_persistent", "_size", "_size_line", "_tunnel", "_wire", "awaits", "request", "responded",
+    )  # fmt: skip
 
     def open(self, wire: Wire, request: Request, writable: bool) -> None:
         """Begin; made by `__new__` and this, which a compiled caller reaches without packing arguments."""
@@ -84,18 +63,22 @@ class Http1Stream(Stream):
         self.awaits = request.expects
         self.responded = False
         self._wire: Wire | None = wire
-        self._request = request
+        self.request = request
         self._left: int = -1
         self._chunked = False
-        self._mute = False
-        self._keep = True
+        self._bodiless = False
+        self._tunnel = False
+        self._ended = False
+        self._persistent = True
+        self._size: int = 0
+        self._size_line = b""
 
     # Head
 
     def inform(self, status: int, fields: Fields) -> None:
         """Send an interim response; HTTP/1.0 knows none, and 100 only helps who waits for it."""
         wire = self._wire
-        if wire is None or self.responded or status == 101 or self._request.version == "1.0":
+        if wire is None or self.responded or status == 101 or self.request.version == "1.0":
             return
         if status == 100:
             if not self.awaits:
@@ -111,28 +94,31 @@ class Http1Stream(Stream):
         wire = self._wire
         if wire is None or self.responded:
             return
+        if status == 101:
+            self._upgrade(wire, fields)
+            return
         self.responded = True
         out = wire.out
         line = LINES.get(status)
         out.append(status_line(status) if line is None else line)
         # A client that was not told to go on may or may not send its body (RFC 9110 10.1.1).
-        keep = wire.keeps() and not self.awaits
+        persistent = wire.is_persistent() and not self.awaits
         length = -1
         for pair in fields:
             name = pair[0]
             value = pair[1]
             if name == b"content-length":
-                if status == 204:
+                if status == 204 or status == 205:
                     continue
                 length = parse_length(value)
             elif name == b"connection":
-                keep = keep and b"close" not in value.lower()
+                persistent = persistent and b"close" not in value.lower()
                 continue
             out.append(name)
             out.append(COLON)
             out.append(value)
             out.append(CRLF)
-        self._keep = keep
+        self._persistent = persistent
         self._frame(out, status, length, end)
         if end:
             self._end()
@@ -140,23 +126,38 @@ class Http1Stream(Stream):
             wire.schedule()
 
     def _frame(self, out: list[bytes], status: int, length: int, end: bool) -> None:
-        request = self._request
+        request = self.request
         old = request.version == "1.0"
         if status == 204 or status == 304 or request.method == "HEAD":
-            self._mute = True
+            self._bodiless = True
+        elif status == 205:
+            # RFC 9110 15.3.6: nothing, and the client must know.
+            self._bodiless = True
+            out.append(EMPTY)
         elif length >= 0:
             self._left = length
         elif end:
             out.append(EMPTY)
         elif old:
-            self._keep = False
+            self._persistent = False
         else:
             self._chunked = True
             out.append(CHUNKED)
-        if not self._keep:
+        if not self._persistent:
             out.append(CLOSES)
         else:
             out.append(KEEPS_ALIVE if old else GOES_ON)
+
+    def _upgrade(self, wire: Wire, fields: Fields) -> None:
+        request = self.request
+        if not request.ends or request.version == "1.0" or b"upgrade" not in [pair[0] for pair in request.fields]:
+            raise InvalidMessage("101 answers an HTTP/1.1 request with an upgrade field and no body")
+        self.responded = True
+        self._tunnel = True
+        wire.out.append(status_line(101))
+        self._append(wire.out, [pair for pair in fields if pair[0] != b"connection"])
+        wire.out.append(UPGRADES)
+        wire.upgraded()
 
     def _append(self, out: list[bytes], fields: Fields) -> None:
         for name, value in fields:
@@ -170,24 +171,28 @@ class Http1Stream(Stream):
     def write(self, chunk: bytes, end: bool) -> None:
         """Queue body bytes; what exceeds the content-length is cut, and the connection closes."""
         wire = self._wire
-        if wire is None or not self.responded:
+        if wire is None or not self.responded or self._ended:
             return
         size = len(chunk)
-        if size and not self._mute:
+        if size and not self._bodiless:
             out = wire.out
             if self._chunked:
-                out.append(b"%x\r\n" % size)
+                if size != self._size:
+                    # Streams mostly come in pieces of one size.
+                    self._size = size
+                    self._size_line = b"%x\r\n" % size
+                out.append(self._size_line)
                 out.append(chunk)
                 out.append(CRLF)
             else:
                 if self._left >= 0:
                     if size > self._left:
-                        self._keep = False
+                        self._persistent = False
                         size = self._left
                         chunk = chunk[:size]
                     self._left -= size
                 out.append(chunk)
-            wire.queued += size
+            wire.queued += size + PIECE_OVERHEAD
         if end:
             self._end()
         elif size:
@@ -196,9 +201,9 @@ class Http1Stream(Stream):
     def finish(self, trailers: Fields) -> None:
         """End the body with trailers, for a client that wants them and a body that can have them."""
         wire = self._wire
-        if wire is None or not self.responded:
+        if wire is None or not self.responded or self._ended:
             return
-        if self._chunked and trailers and self._request.trailers_accepted:
+        if self._chunked and trailers and self.request.trailers_accepted:
             self._chunked = False
             wire.out.append(b"0\r\n")
             self._append(wire.out, trailers)
@@ -208,6 +213,10 @@ class Http1Stream(Stream):
     def _end(self) -> None:
         wire = self._wire
         assert wire is not None
+        self._ended = True
+        if self._tunnel:
+            wire.half_ended()
+            return
         self._wire = None
         if self._chunked:
             wire.out.append(LAST_CHUNK)
@@ -215,7 +224,7 @@ class Http1Stream(Stream):
             # Shorter than promised: the client must not wait for the rest, nor take the next head for it.
             wire.broken_off(False)
         else:
-            wire.answered(self._keep)
+            wire.answered(self._persistent)
 
     # Flow and failure
 
@@ -229,8 +238,11 @@ class Http1Stream(Stream):
         wire = self._wire
         if wire is not None:
             self._wire = None
-            # A body that only the end of the connection delimits looks whole unless it is torn off.
-            wire.broken_off(self.responded and not self._chunked and self._left < 0)
+            wire.broken_off(self.is_cut_unseen())
+
+    def is_cut_unseen(self) -> bool:
+        """Tell whether the client would take the end of the connection, now, for the end of a whole body."""
+        return self.responded and not self._chunked and self._left < 0
 
     def lose(self) -> None:
         """The connection has given this stream up."""

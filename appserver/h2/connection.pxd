@@ -1,26 +1,31 @@
 cimport cython
 
-from appserver.contract cimport Application, Peer, Receiver, Request, Stream
+from appserver.accepted cimport Peer
+from appserver.contract cimport Application, Receiver, Request, Stream
 
-cdef int OPEN, NOTICED, DRAINING, CLOSED
+cdef int OPEN, NOTIFIED, DRAINING, CLOSING, LOST
+cdef int DRAIN, ACKNOWLEDGED, END, LOSS, STAY
+cdef tuple MOVES
 cdef object WRITE_BYTES
 
 cdef class Connection:
     cdef readonly object transport
     cdef readonly Peer peer
-    cdef object _write, _writelines, _registry, _timeouts, _call_soon, _engine
+    cdef object _write, _writelines, _registry, _timeouts, _call_soon, _engine, _answers
     cdef Application _application
     cdef list _begun
     cdef bint _began, _scheduled, _paused
     cdef double _stalled_at, _idle_since
     cdef Py_ssize_t _unsent
-    cdef int _phase
+    cdef int _state
 
+    @cython.locals(state=int)
+    cdef bint _move(self, int event) except -1
     @cython.locals(begun=list, receiver=Receiver)
     cpdef data_received(self, bytes data)
     cpdef begin(self, Request request, Stream stream)
     cpdef schedule(self)
-    @cython.locals(output=list)
     cpdef flush(self)
-    cdef _go_away(self)
+    @cython.locals(output=list)
+    cdef _flush(self)
     cdef _close(self)

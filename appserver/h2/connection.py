@@ -2,8 +2,13 @@ r"""One HTTP/2 connection: the socket's side of an engine, and when to end it.
 
 Owns the transport, its pauses, the drain and the idle clock. Knows no frames and no engine by name.
 
-    OPEN --drain()--> NOTICED --PING answered, or a second--> DRAINING --last stream done--> CLOSED
-      \--------------------- peer gone, connection error, abort() --------------------------^
+    OPEN --DRAIN--> NOTIFIED --ACKNOWLEDGED--> DRAINING --END--> CLOSING --LOSS--> LOST
+      |                |                                          ^
+      '----------------'------------------END---------------------'
+
+DRAIN: GOAWAY as a notice and a PING (RFC 9113 6.8). ACKNOWLEDGED: the PING came back, or a second is over.
+END: the engine has nothing more to say (its last stream is done, or the peer broke the protocol).
+LOSS: the socket is gone; it may come in each state.
 """
 
 from __future__ import annotations
@@ -11,18 +16,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from appserver.accepted import Peer, Registry
 from appserver.config.options import TimeoutOptions
-from appserver.contract import Application, Peer, Receiver, Registry, Request, Reset, Stream
+from appserver.contract import Application, Receiver, Request, Reset, Stream
 from appserver.events import Event
-from appserver.h2.engine import Engine, Windows
+from appserver.h2.engine import Engine, Settings
+from appserver.http.answer import AnswerContext
 from appserver.http.message import Head, Limits
 
 __all__ = ["Connection"]
 
 OPEN = 0
-NOTICED = 1
+NOTIFIED = 1
 DRAINING = 2
-CLOSED = 3
+CLOSING = 3
+LOST = 4
+
+DRAIN = 0
+ACKNOWLEDGED = 1
+END = 2
+LOSS = 3
+
+STAY = -1
+MOVES: tuple[tuple[int, ...], ...] = (
+    # DRAIN,  ACKNOWLEDGED, END,     LOSS
+    (NOTIFIED, STAY,        CLOSING, LOST),  # OPEN
+    (STAY,     DRAINING,    CLOSING, LOST),  # NOTIFIED
+    (STAY,     STAY,        CLOSING, LOST),  # DRAINING
+    (STAY,     STAY,        STAY,    LOST),  # CLOSING
+    (STAY,     STAY,        STAY,    STAY),  # LOST
+)  # fmt: skip
 
 # Between the two steps of a drain a peer that does not answer PING gets this long.
 NOTICE_SECONDS = 1.0
@@ -36,6 +59,7 @@ class Connection:
     """An asyncio protocol, set on the transport once the first bytes have shown HTTP/2."""
 
     __slots__ = (
+        "_answers",
         "_application",
         "_began",
         "_begun",
@@ -43,10 +67,10 @@ class Connection:
         "_engine",
         "_idle_since",
         "_paused",
-        "_phase",
         "_registry",
         "_scheduled",
         "_stalled_at",
+        "_state",
         "_timeouts",
         "_unsent",
         "_write",
@@ -60,9 +84,10 @@ class Connection:
         transport: asyncio.Transport,
         peer: Peer,
         application: Application,
-        engine: Callable[[object, Head, Peer, Windows], Engine],
+        answers: AnswerContext,
+        engine: Callable[[object, Head, Peer, Settings], Engine],
         limits: Limits,
-        windows: Windows,
+        settings: Settings,
         timeouts: TimeoutOptions,
         registry: Registry,
     ) -> None:
@@ -72,6 +97,7 @@ class Connection:
         # asyncio's (3.12, 3.13) never says pause_writing, and goes on to watch the descriptor of a closed transport.
         self._writelines = None if isinstance(transport, asyncio.Transport) else transport.writelines
         self._application = application
+        self._answers = answers
         self._registry = registry
         self._timeouts = timeouts
         self._call_soon = registry.loop.call_soon
@@ -81,9 +107,18 @@ class Connection:
         self._paused = False
         self._stalled_at: float = 0.0
         self._unsent: int = -1
-        self._phase = OPEN
+        self._state = OPEN
         self._idle_since: float = registry.loop.time()
-        self._engine = engine(self, Head(limits, True), peer, windows)
+        self._engine = engine(self, Head(limits, True, settings.connect_protocol), peer, settings)
+        self._engine.max_discard = limits.discard if timeouts.discard > 0 else 0
+
+    def _move(self, event: int) -> bool:
+        """Go where the table says; tell whether that is another state."""
+        state = MOVES[self._state][event]
+        if state == STAY:
+            return False
+        self._state = state
+        return True
 
     # Called by the loop
 
@@ -92,7 +127,7 @@ class Connection:
 
     def data_received(self, data: bytes) -> None:
         """Parse, let the begun requests run, and send all they answered in one write."""
-        if self._phase == CLOSED:
+        if self._state >= CLOSING:
             return
         engine = self._engine
         engine.corked = True
@@ -102,6 +137,8 @@ class Connection:
             self._begun = []
             for receiver in begun:
                 receiver.start()
+                if self._state == NOTIFIED:
+                    receiver.on_drain()
         engine.corked = False
         self.flush()
 
@@ -111,7 +148,7 @@ class Connection:
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone, and with it all open streams."""
-        self._phase = CLOSED
+        self._move(LOSS)
         self._engine.lose()
         self._registry.closed(self)
 
@@ -129,12 +166,16 @@ class Connection:
 
     def begin(self, request: Request, stream: Stream) -> Receiver | None:
         """Take a request; it runs after the read that carried it."""
-        if self._phase >= DRAINING:
+        if self._state >= DRAINING:
             return None
         receiver = self._application.begin(request, stream)
         self._begun.append(receiver)
         self._began = True
         return receiver
+
+    def refuse(self, stream: Stream, request: Request, status: int) -> None:
+        """Answer for the server, and have it in the access log."""
+        self._answers.refuse(stream, request, status)
 
     def schedule(self) -> None:
         """Flush once in this turn of the loop, however many streams wrote."""
@@ -144,8 +185,7 @@ class Connection:
 
     def on_pong(self) -> None:
         """The peer has read the notice: every stream it opened before is here."""
-        if self._phase == NOTICED:
-            self._go_away()
+        self._go_away()
 
     def on_fault(self, reason: str) -> None:
         """Log what the peer did wrong."""
@@ -160,8 +200,16 @@ class Connection:
 
     def flush(self) -> None:
         """Hand the engine's output to the transport until that is full; the only place that writes."""
-        if self._phase == CLOSED:
+        if self._state >= CLOSING:
             return
+        try:
+            self._flush()
+        except BaseException:
+            # The engine has failed in the middle of a frame: nothing that could follow would be HTTP/2.
+            self.transport.abort()
+            raise
+
+    def _flush(self) -> None:
         while not self._paused:
             output = self._engine.take(WRITE_BYTES)
             if not output:
@@ -177,12 +225,11 @@ class Connection:
             else:
                 self._write(b"".join(output))
         # While the transport is full, the engine may have more to say.
-        if not self._paused and self._engine.ended:
+        if not self._paused and self._engine.ended and self._move(END):
             self._close()
 
     def _close(self) -> None:
         # Closing with unread bytes would reset the connection, and the peer might lose our GOAWAY.
-        self._phase = CLOSED
         self._unsent = -1
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -202,10 +249,10 @@ class Connection:
         if self._engine.inflight or self._began:
             self._began = False
             self._idle_since = now
-        elif self._phase == OPEN and now - self._idle_since > self._timeouts.h2_idle:
+        elif self._state == OPEN and now - self._idle_since > self._timeouts.h2_idle:
             self.drain()
-        self._engine.expire(now, self._timeouts.response_stall)
-        if self._paused or self._phase == CLOSED:
+        self._engine.expire(now, self._timeouts.response_stall, self._timeouts.discard)
+        if self._paused or self._state == CLOSING:
             self._watch_stall(now)
 
     def _watch_stall(self, now: float) -> None:
@@ -219,25 +266,19 @@ class Connection:
 
     def drain(self) -> None:
         """Refuse nothing that is under way: GOAWAY in two steps (RFC 9113 6.8)."""
-        if self._phase != OPEN:
-            return
-        self._phase = NOTICED
-        self._engine.notice()
-        self.flush()
-        self._registry.loop.call_later(NOTICE_SECONDS, self._notice_over)
-
-    def _notice_over(self) -> None:
-        if self._phase == NOTICED:
-            self._go_away()
+        if self._move(DRAIN):
+            self._engine.shutdown_notice()
+            self.flush()
+            self._registry.loop.call_later(NOTICE_SECONDS, self._go_away)
 
     def _go_away(self) -> None:
-        self._phase = DRAINING
-        self._engine.goaway()
-        self.schedule()
+        if self._move(ACKNOWLEDGED):
+            self._engine.goaway()
+            self.schedule()
 
     def terminate(self) -> None:
         """Cut open streams with GOAWAY; what the transport still takes is sent."""
-        if self._phase != CLOSED:
+        if self._state < CLOSING:
             self._engine.terminate(Reset.NO_ERROR)
             self.flush()
 

@@ -5,7 +5,8 @@
     Connection <---take()-------- Engine <--respond, write, finish, grant, reset--- Stream
 
 An engine owns framing, HPACK, windows, stream ids and the streams' queues. It owns no socket, no
-clock and no policy: fields are judged by `http.message.Head`, bodies counted by `http.message.Meter`.
+clock and no policy: fields are judged by `http.message.Head`, bodies counted by `http.body.BodyMeter`,
+what is refused is answered by `http.answer`.
 Both engines must make the same calls up for the same bytes; `tests/engines` compares them.
 """
 
@@ -13,16 +14,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from appserver.contract import Receiver, Request, Stream
+from appserver.contract import Fields, Receiver, Request, Stream
 
 __all__ = [
     "CONNECTION_QUEUE",
     "MAX_CONTINUATIONS",
-    "MOST_HEAD",
+    "MAX_RESPONSE_HEAD",
     "STREAM_QUEUE",
     "Engine",
     "EngineOwner",
-    "Windows",
+    "Settings",
+    "trailers_only",
 ]
 
 # A stream stops being writable with this much queued, and all streams of a connection with that much.
@@ -31,19 +33,74 @@ CONNECTION_QUEUE = 1_048_576
 # CVE-2024-28182; nghttp2's and our own limit.
 MAX_CONTINUATIONS = 8
 # Fields of a response, names and values: a longer head is not sent, and its stream is reset.
-MOST_HEAD = 1_048_576
+MAX_RESPONSE_HEAD = 1_048_576
+
+# RFC 9113 6.5.2, RFC 8441 3, RFC 9218 2.1
+HEADER_TABLE_SIZE = 0x1
+ENABLE_PUSH = 0x2
+MAX_CONCURRENT_STREAMS = 0x3
+INITIAL_WINDOW_SIZE = 0x4
+MAX_HEADER_LIST_SIZE = 0x6
+ENABLE_CONNECT_PROTOCOL = 0x8
+NO_RFC7540_PRIORITIES = 0x9
+
+TABLE_BYTES = 4_096
 
 
-class Windows:
-    """What is advertised: streams at once, bytes per stream, bytes per connection, field bytes."""
+class Settings:
+    """What one connection is told and held to.
 
-    __slots__ = ("connection", "head", "stream", "streams")
+    `stream_window` and `connection_window` are the receive windows in bytes; with `max_window` above
+    them they grow to at most that as `h2.growth` measures. `max_header_list_size` counts as RFC 9113
+    6.5.2 does. `connect_protocol` advertises extended CONNECT (RFC 8441) and lets it in.
+    """
 
-    def __init__(self, streams: int, stream: int, connection: int, head: int) -> None:
-        self.streams = streams
-        self.stream = stream
-        self.connection = connection
-        self.head = head
+    __slots__ = (
+        "connect_protocol",
+        "connection_window",
+        "max_concurrent_streams",
+        "max_header_list_size",
+        "max_window",
+        "stream_window",
+    )
+
+    def __init__(
+        self,
+        max_concurrent_streams: int,
+        stream_window: int,
+        connection_window: int,
+        max_header_list_size: int,
+        max_window: int = 0,
+        connect_protocol: bool = False,
+    ) -> None:
+        self.max_concurrent_streams = max_concurrent_streams
+        self.stream_window = stream_window
+        self.connection_window = connection_window
+        self.max_header_list_size = max_header_list_size
+        self.max_window = max_window
+        self.connect_protocol = connect_protocol
+
+    def advertised(self) -> list[tuple[int, int]]:
+        """Return the entries of our SETTINGS frame, as (identifier, value) in wire order."""
+        entries = [
+            (HEADER_TABLE_SIZE, TABLE_BYTES),
+            (ENABLE_PUSH, 0),
+            (MAX_CONCURRENT_STREAMS, self.max_concurrent_streams),
+            (INITIAL_WINDOW_SIZE, self.stream_window),
+            (MAX_HEADER_LIST_SIZE, self.max_header_list_size),
+            (NO_RFC7540_PRIORITIES, 1),
+        ]
+        if self.connect_protocol:
+            entries.append((ENABLE_CONNECT_PROTOCOL, 1))
+        return entries
+
+
+def trailers_only(fields: Fields) -> bool:
+    """Tell whether trailers may stand in the head of an answer without a body: gRPC's Trailers-Only.
+
+    In any other protocol a trailer field that becomes a header field means something else (RFC 9110 6.5.1).
+    """
+    return any(name == b"content-type" and value.startswith(b"application/grpc") for name, value in fields)
 
 
 class EngineOwner(Protocol):
@@ -52,11 +109,14 @@ class EngineOwner(Protocol):
     def begin(self, request: Request, stream: Stream) -> Receiver | None:
         """Take a judged request; None refuses it (the connection has answered or drains)."""
 
+    def refuse(self, stream: Stream, request: Request, status: int) -> None:
+        """Answer for the server: `request` is malformed or too large, as far as it is known."""
+
     def schedule(self) -> None:
         """There is output that no running `receive` will flush."""
 
     def on_pong(self) -> None:
-        """The peer acknowledged a PING: it has read all that was sent before."""
+        """The peer acknowledged the PING of `shutdown_notice`: it has read all that was sent before."""
 
     def on_fault(self, reason: str) -> None:
         """The peer broke the protocol (a stream or the connection); for the log only."""
@@ -65,24 +125,33 @@ class EngineOwner(Protocol):
 class Engine(Protocol):
     """One connection's HTTP/2, without a socket.
 
-    Constructed as `Engine(owner, head, peer, windows)` with a `Head(limits, h2=True)`.
-    The first `take` returns the server's SETTINGS (HEADER_TABLE_SIZE 4096, ENABLE_PUSH 0,
-    MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_HEADER_LIST_SIZE, NO_RFC7540_PRIORITIES 1) and the
-    WINDOW_UPDATE that opens the connection's window.
+    Constructed as `Engine(owner, head, peer, settings)` with a `Head(limits, h2=True)`.
+    The first `take` returns the server's SETTINGS (`Settings.advertised`) and the WINDOW_UPDATE that
+    opens the connection's window.
+
+    The head of an answer is held until the next `take`: one that ends by then without a body is a
+    single HEADERS frame, one that is reset by then was never begun.
+
+    An answer may end before its request does. `max_discard` bytes of the upload are then read on and
+    dropped, for as long as `expire` allows, before RST_STREAM(NO_ERROR) (RFC 9113 8.1): clients that
+    still send would throw the answer away.
     """
 
     corked: bool
     """Set by the owner while it will flush anyway: `schedule` is not called then."""
 
+    max_discard: int
+    """Set by the owner, from `Limits.discard`; 0, as at first, resets at once."""
+
     def receive(self, data: bytes) -> None:
         """Parse bytes and make the calls up. Never raises for what a peer sent.
 
-        A wrong request head is answered (4xx, 5xx with an empty body) or its stream reset; a broken
-        connection queues GOAWAY and sets `ended`.
+        A wrong request head is refused (4xx, 5xx) or its stream reset; a broken connection queues GOAWAY,
+        loses its streams and sets `ended`.
         """
 
-    def take(self, most: int) -> list[bytes | memoryview]:
-        """Return the next output as buffers, about `most` bytes; an empty list if there is none now."""
+    def take(self, max_bytes: int) -> list[bytes | memoryview]:
+        """Return the next output as buffers, `max_bytes` and at most a frame more; an empty list if there is none."""
 
     @property
     def ended(self) -> bool:
@@ -92,8 +161,12 @@ class Engine(Protocol):
     def inflight(self) -> int:
         """Open streams."""
 
-    def notice(self) -> None:
-        """Drain, step one: GOAWAY with the highest stream id (RFC 9113 6.8) and a PING.
+    @property
+    def queued(self) -> int:
+        """Body bytes that wait for the wire, of all streams."""
+
+    def shutdown_notice(self) -> None:
+        """Drain, step one: GOAWAY with the highest stream id (RFC 9113 6.8) and a PING; `on_drain` to each receiver.
 
         Streams are still taken; `EngineOwner.on_pong` says that the peer has seen it.
         """
@@ -101,11 +174,14 @@ class Engine(Protocol):
     def goaway(self) -> None:
         """Drain, step two: GOAWAY with the last id taken; `ended` once the open streams are done."""
 
-    def expire(self, now: float, seconds: float) -> None:
-        """Reset each stream whose waiting answer has not moved for `seconds`; called about once a second."""
+    def expire(self, now: float, stall: float, discard: float) -> None:
+        """Reset each stream whose waiting answer stood still for `stall` seconds, or that is discarded for `discard`.
+
+        Called about once a second.
+        """
 
     def terminate(self, code: int) -> None:
-        """GOAWAY with `code` at once; open streams are lost."""
+        """GOAWAY with `code` at once; `on_lost` to each open stream's receiver."""
 
     def lose(self) -> None:
         """The socket is gone: `on_lost` to each open stream's receiver, and let everything go."""

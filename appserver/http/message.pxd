@@ -1,67 +1,31 @@
 cimport cython
 
-from appserver.contract cimport Peer, Request
+from appserver.accepted cimport Peer, Trust
+from appserver.contract cimport Request
+from appserver.http.body cimport BodyMeter
+from appserver.http.field cimport Field, classify, judge_as
+from appserver.http.grammar cimport is_field_value, parse_scheme
 
-cdef int _PLAIN, _COOKIE, _HOST, _LENGTH, _TE, _CONNECTION, _CODING, _EXPECT, _FORWARDED
-cdef int _DROPPED, _METHOD, _PATH, _SCHEME, _AUTHORITY, _PROTOCOL, _SINGLE, _HOP, _BAD
-cdef int _MOST_CRUMBS, _HARD
-cdef dict _KINDS, _METHODS, _SCHEMES, _JUDGED
-cdef bytes VALUE_TABLE, TARGET_TABLE
+cdef int AUTHORITY, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DROPPED, EXPECT, FORWARDED, FORWARDED_FOR
+cdef int FORWARDED_PROTO, HOST, METHOD, PATH, PLAIN, SCHEME, TE, TRANSFER_ENCODING
+cdef str BAD_FIELD, CONNECT_REFUSED
+cdef int MAX_COOKIE_FIELDS, DROP_FACTOR
 
 
 cdef class Limits:
     cdef readonly Py_ssize_t path, count, field, size
-    cdef readonly long long body
-
-@cython.final
-cdef class Field:
-    cdef readonly int kind
-    cdef readonly tuple pair
-    cdef readonly bytes value
-    cdef readonly Py_ssize_t size
-    cdef readonly int verdict
-    cdef readonly str reason
-    cdef readonly str text
-    cdef readonly bytes raw
-    cdef readonly bytes query
-    cdef readonly long long number
-    cpdef fail(self, int verdict, str reason)
-
-@cython.locals(kind=int, field=Field)
-cpdef Field judge(bytes name, bytes value)
-
-@cython.locals(field=Field)
-cpdef Field recall(bytes name, bytes value)
-
-cdef _judge_method(Field field, bytes method)
-cdef _judge_scheme(Field field, bytes scheme)
-cdef _judge_authority(Field field, bytes authority)
-@cython.locals(byte=cython.uchar, mark=Py_ssize_t, at=Py_ssize_t, escaped=bint, raw=bytes)
-cdef _judge_target(Field field, bytes target)
-
-@cython.locals(byte=cython.uchar, first=cython.uchar, last=cython.uchar)
-cdef bint _bad_value(bytes value)
-
-@cython.locals(byte=cython.uchar, length=cython.longlong, size=Py_ssize_t)
-cpdef long long parse_length(bytes value) except -2
-
-@cython.final
-cdef class Meter:
-    cdef readonly long long length
-    cdef readonly long long limit
-    cdef readonly long long received
-    cpdef int take(self, Py_ssize_t size)
-    cpdef int end(self)
+    cdef readonly long long body, discard
 
 @cython.final
 cdef class Head:
     cdef Limits _limits
-    cdef Field _method, _path, _scheme, _authority, _host
-    cdef int _hosts
-    cdef long long _length
+    cdef Field _method, _path, _scheme, _authority, _protocol, _host
+    cdef int _hosts, _forwarded_protos
+    cdef long long _content_length
     cdef Py_ssize_t _count, _size
-    cdef list _crumbs
-    cdef bint _te, _protocol, _forwarded, _single, _regular
+    cdef list _cookies, _forwarded_lines
+    cdef bytes _forwarded_for, _forwarded_proto
+    cdef bint _connect_protocol, _trailers_accepted, _forwarded, _has_content_type, _has_regular
     cdef readonly bint h2
     cdef public list fields
     cdef public int verdict
@@ -71,22 +35,30 @@ cdef class Head:
 
     cpdef begin(self)
     cpdef fail(self, int verdict, str reason)
-    cpdef Meter meter(self, long long length)
+    cpdef BodyMeter meter(self, long long length)
     @cython.locals(kind=int)
-    cpdef add(self, Field field)
-    cdef _too_large(self)
-    cdef _too_many(self, Py_ssize_t count, Py_ssize_t limit, str reason)
-    cdef _add_crumb(self, bytes value)
+    cpdef add(self, bytes name, bytes value)
+    @cython.locals(kind=int)
+    cpdef take(self, Field field)
+    cdef bint _admit(self, int kind, Py_ssize_t size) except -1
+    cdef _exceed(self, Py_ssize_t count, Py_ssize_t limit, str reason)
+    cdef _add_cookie(self, bytes value)
+    cdef _add_forwarded(self, int kind, bytes value)
     @cython.locals(twice=bint)
     cdef _add_pseudo(self, int kind, Field field)
     cdef _add_special(self, int kind, Field field)
-    cdef _add_hop(self, int kind, Field field)
+    cdef _add_hop_by_hop(self, int kind, bytes value)
     cpdef line(self, Field method, Field scheme, Field path, Field authority)
-    @cython.locals(request=Request, method=Field, path=Field, scheme=Field, host=bytes)
+    @cython.locals(request=Request, method=Field, path=Field, host=bytes)
     cpdef request(self, Peer peer, bint ends, str version)
-    cdef _forward(self, Request request, trust)
+    @cython.locals(request=Request)
+    cpdef Request refused(self, Peer peer, str version)
+    @cython.locals(lines=list)
+    cdef _resolve(self, Request request, Peer peer)
+    @cython.locals(is_tunnel=bint)
     cdef _judge_whole(self, Field method, Field path, bint ends)
-    cdef _incomplete(self)
+    @cython.locals(is_extended=bint)
+    cdef _judge_incomplete(self)
     @cython.locals(authority=Field, host=Field)
-    cdef bytes _name_host(self, str version)
+    cdef bytes _judge_host(self, str version)
     cpdef trailers(self)

@@ -1,319 +1,89 @@
 # cython: boundscheck=False, wraparound=False
-"""One request head being received: its fields are judged here for every engine and both protocols.
+"""One request head being received: the one judge of every engine and both protocols.
 
-A field is judged once (`judge`) and may be kept by an engine for its repetitions; a `Head` then takes
-the judged fields of one block in order and makes the `Request`, or says what is wrong with it.
+A `Head` is given the fields of one block in order, each fresh (`add`) or judged before (`take`), and makes
+the `Request`, or says what is wrong with it: a verdict (`verdicts`) and its reason.
 The engines' own validation is switched off: nghttp2 and h2 disagree on 33 of 134 cases.
-
-Verdicts: OK, RESET (h2: the stream is reset, h1: 400), DROP_CONNECTION (the peer is abusive), or the
-HTTP status to answer with.
 """
 
 from __future__ import annotations
 
-from urllib.parse import unquote_to_bytes
-
-from appserver.contract import Fields, Peer, Request, Trust
-from appserver.http.grammar import TARGET_BAD, VALUE_BAD, is_authority, is_token
-
-__all__ = ["DROP_CONNECTION", "OK", "RESET", "Field", "Head", "Limits", "Meter", "judge", "parse_length", "recall"]
-
-OK = 0
-RESET = 1
-DROP_CONNECTION = 2
-
-# What a field is to the rules below.
-_PLAIN = 0
-_COOKIE = 1
-_HOST = 2
-_LENGTH = 3
-_TE = 4
-_CONNECTION = 5
-_CODING = 6
-_EXPECT = 7
-_FORWARDED = 8
-_DROPPED = 9
-_METHOD = 10
-_PATH = 11
-_SCHEME = 12
-_AUTHORITY = 13
-_PROTOCOL = 14
-_SINGLE = 15
-_HOP = 16
-_BAD = 17
-
-_KINDS: dict[bytes, int] = {
-    b"cookie": _COOKIE,
-    b"host": _HOST,
-    b"content-length": _LENGTH,
-    b"te": _TE,
-    b"connection": _CONNECTION,
-    b"transfer-encoding": _CODING,
-    b"keep-alive": _HOP,
-    b"proxy-connection": _HOP,
-    b"upgrade": _HOP,
-    b"expect": _EXPECT,
-    b"x-forwarded-for": _FORWARDED,
-    b"x-forwarded-proto": _FORWARDED,
-    b"forwarded": _FORWARDED,
-    # RFC 9113 3.2.1: means nothing without an upgrade, and no application should see it.
-    b"http2-settings": _DROPPED,
-    b"content-type": _SINGLE,
-    b":method": _METHOD,
-    b":path": _PATH,
-    b":scheme": _SCHEME,
-    b":authority": _AUTHORITY,
-    b":protocol": _PROTOCOL,
-}
-# CGI folding makes X_Forwarded_For equal to X-Forwarded-For (CVE-2026-39858, CVE-2026-52845).
-_PROTECTED = frozenset(
-    name
-    for name in (
-        *(name for name, kind in _KINDS.items() if kind != _SINGLE and b":" not in name),
-        b"x-forwarded-host",
-        b"x-forwarded-port",
-        b"x-forwarded-prefix",
-        b"x-forwarded-server",
-        b"x-real-ip",
-        b"content-type",
-        b"authorization",
-        b"proxy",
-    )
+from appserver.accepted import Peer
+from appserver.contract import Fields, Request
+from appserver.http.body import BodyMeter
+from appserver.http.field import Field, classify, judge_as
+from appserver.http.grammar import is_field_value, parse_scheme
+from appserver.http.names import (
+    AUTHORITY,
+    CONNECTION,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    COOKIE,
+    DROPPED,
+    EXPECT,
+    FORWARDED,
+    FORWARDED_FOR,
+    FORWARDED_PROTO,
+    HOST,
+    METHOD,
+    PATH,
+    PLAIN,
+    PROTECTED,
+    SCHEME,
+    TE,
+    TRANSFER_ENCODING,
 )
-_METHODS: dict[bytes, str] = {
-    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT")
-}
-_SCHEMES: dict[bytes, str] = {b"http": "http", b"https": "https"}
-VALUE_TABLE = VALUE_BAD
-TARGET_TABLE = TARGET_BAD
-_NONE = (None,) * 4
-_JUDGED: dict[tuple[bytes, bytes], Field] = {}
-_MOST_JUDGED = 1_024
-_MOST_CRUMBS = 256
-_HARD = 4  # this many times a soft limit ends the connection, as Go's http2 does
+from appserver.http.verdicts import DROP_CONNECTION, OK, RESET
+
+__all__ = ["DROP_CONNECTION", "OK", "RESET", "Head", "Limits"]
+
+BAD_FIELD = "a field name or value that HTTP does not allow"
+CONNECT_REFUSED = "CONNECT is not supported"
+MAX_COOKIE_FIELDS = 256
+# Past a limit a head is still answered, and decoded to its end; past so many times it ends the connection.
+DROP_FACTOR = 4
 
 
 class Limits:
-    """What a head may hold; `path` is 414, the others 431, and four times as much ends the connection."""
+    """What a request may hold; `path` is 414, `body` 413, the others 431; four times a head's ends the connection.
 
-    __slots__ = ("body", "count", "field", "path", "size")
+    `discard` bytes of an upload are read on after its answer (0: none), then its stream is reset.
+    """
 
-    def __init__(self, path: int, count: int, field: int, size: int, body: int) -> None:
+    __slots__ = ("body", "count", "discard", "field", "path", "size")
+
+    def __init__(self, path: int, count: int, field: int, size: int, body: int, discard: int = 1_048_576) -> None:
         self.path = path
         self.count = count
         self.field = field
         self.size = size
         self.body = body
-
-
-class Field:
-    """One field, judged and digested once, however often an engine repeats it.
-
-    `pair` is what an application would see, `size` what RFC 9113 10.5.1 counts, `verdict` and `reason` what
-    is wrong with it by itself. The rest depends on the kind: `text` is a method, scheme or decoded path,
-    `raw` and `query` the halves of a path, `number` a content-length.
-    """
-
-    __slots__ = ("kind", "number", "pair", "query", "raw", "reason", "size", "text", "value", "verdict")
-
-    def __init__(self, kind: int, name: bytes, value: bytes) -> None:
-        self.kind = kind
-        self.pair = (name, value)
-        self.value = value
-        self.size = len(name) + len(value) + 32
-        self.verdict = OK
-        self.reason: str = ""
-        self.text: str = ""
-        self.raw: bytes = b""
-        self.query: bytes = b""
-        self.number: int = -1
-
-    def fail(self, verdict: int, reason: str) -> None:
-        """Say what is wrong with this field."""
-        self.verdict = verdict
-        self.reason = reason
-
-
-def judge(name: bytes, value: bytes) -> Field:
-    """Judge one field; `name` must be lower-case on the h2 wire (RFC 9113 8.2.1), h1 lowers it before."""
-    kind = _KINDS.get(name, -1)
-    if kind < 0:
-        kind = _BAD if not is_token(name) or name != name.lower() else _PLAIN
-        if kind == _PLAIN and b"_" in name and name.replace(b"_", b"-") in _PROTECTED:
-            kind = _DROPPED
-    field = Field(kind, name, value)
-    if kind == _PATH:
-        _judge_target(field, value)
-    elif kind == _BAD or (value and _bad_value(value)):
-        if kind == _PLAIN or kind == _COOKIE:
-            field.kind = _BAD
-        field.fail(RESET, "a field name or value that HTTP does not allow")
-    elif kind == _METHOD:
-        _judge_method(field, value)
-    elif kind == _SCHEME:
-        _judge_scheme(field, value)
-    elif kind == _AUTHORITY or kind == _HOST:
-        field.pair = (b"host", value)
-        _judge_authority(field, value)
-    elif kind == _LENGTH:
-        field.number = parse_length(value)
-        if field.number < 0:
-            field.fail(RESET, "a content-length that is no number")
-    return field
-
-
-def recall(name: bytes, value: bytes) -> Field:
-    """Judge a field, or return it from what the process has judged: connections share what they repeat."""
-    field = _JUDGED.get((name, value))
-    if field is None:
-        field = judge(name, value)
-        if len(_JUDGED) >= _MOST_JUDGED:
-            _JUDGED.clear()
-        _JUDGED[name, value] = field
-    return field
-
-
-def _judge_method(field: Field, method: bytes) -> None:
-    name = _METHODS.get(method)
-    if name is not None:
-        field.text = name
-    elif is_token(method):
-        field.text = method.decode("ascii")
-    else:
-        field.fail(RESET, "a method that is no token")
-
-
-def _judge_scheme(field: Field, scheme: bytes) -> None:
-    name = _SCHEMES.get(scheme)
-    if name is not None:
-        field.text = name
-    else:
-        field.fail(400 if is_token(scheme) else RESET, "a scheme other than http and https")
-
-
-def _judge_authority(field: Field, authority: bytes) -> None:
-    if is_authority(authority):
-        return
-    hostile = not authority or authority.translate(None, b"/?#@\\ ") != authority
-    field.fail(RESET if hostile else 400, "an authority that is no host[:port]")
-
-
-def _judge_target(field: Field, target: bytes) -> None:
-    if not target or (target[0] != 47 and target != b"*"):
-        field.fail(RESET, "a path that does not begin with /")
-        return
-    mark = -1
-    at = 0
-    escaped = False
-    for byte in target:
-        if TARGET_TABLE[byte]:
-            if byte == 35:
-                field.fail(400, "a fragment in the target")
-            else:
-                field.fail(RESET, "a control character or space in the target")
-            return
-        if mark < 0:
-            if byte == 63:
-                mark = at
-            elif byte == 37 or byte >= 128:
-                escaped = True
-        at += 1
-    raw = target if mark < 0 else target[:mark]
-    field.raw = raw
-    field.query = b"" if mark < 0 else target[mark + 1 :]
-    # ASGI wants text: bytes that are no UTF-8 become U+FFFD; raw_path keeps them.
-    field.text = unquote_to_bytes(raw).decode("utf-8", "replace") if escaped else raw.decode("ascii")
-
-
-def _bad_value(value: bytes) -> bool:
-    # RFC 9113 8.2.1: no CR, LF, NUL anywhere, no SP or HTAB at the ends.
-    first = value[0]
-    last = value[len(value) - 1]
-    if first == 32 or first == 9 or last == 32 or last == 9:
-        return True
-    for byte in value:
-        if VALUE_TABLE[byte]:
-            return True
-    return False
-
-
-def parse_length(value: bytes) -> int:
-    """Return a content-length (RFC 9110 8.6: 1*DIGIT) of at most 18 digits, or -1."""
-    size = len(value)
-    if size == 0 or size > 18:
-        return -1
-    length = 0
-    for byte in value:
-        if byte < 48 or byte > 57:
-            return -1
-        length = length * 10 + byte - 48
-    return length
-
-
-class Meter:
-    """Counts a request body against its declared length and the limit; 0: no limit."""
-
-    __slots__ = ("length", "limit", "received")
-
-    def __init__(self, length: int, limit: int) -> None:
-        self.length = length
-        self.limit = limit
-        self.received = 0
-
-    def take(self, size: int) -> int:
-        """Count `size` more bytes; return OK, RESET (more than declared) or 413."""
-        self.received += size
-        if self.length >= 0 and self.received > self.length:
-            return RESET
-        if self.limit and self.received > self.limit:
-            return 413
-        return OK
-
-    def end(self) -> int:
-        """The body is over; return RESET if bytes are missing (RFC 9113 8.1.1)."""
-        return RESET if self.length >= 0 and self.received != self.length else OK
+        self.discard = discard
 
 
 class Head:
     """Collects the fields of one block. One per connection serves: blocks never interleave.
 
-    `h2` selects the rules of RFC 9113 over those of RFC 9112. `connection`, `codings` and `expect`
-    are what HTTP/1.1 framing needs: the values of Connection, Transfer-Encoding and Expect.
+    `h2` selects the rules of RFC 9113 over those of RFC 9112; with `connect_protocol` it takes the extended
+    CONNECT of RFC 8441. `connection`, `codings` and `expect` are what HTTP/1.1 framing needs: the values of
+    Connection, Transfer-Encoding and Expect.
     """
 
     __slots__ = (
-        "_authority",
-        "_count",
-        "_crumbs",
-        "_forwarded",
-        "_host",
-        "_hosts",
-        "_length",
-        "_limits",
-        "_method",
-        "_path",
-        "_protocol",
-        "_regular",
-        "_scheme",
-        "_single",
-        "_size",
-        "_te",
-        "codings",
-        "connection",
-        "expect",
-        "fields",
-        "h2",
-        "reason",
-        "verdict",
-    )
+        "_authority", "_connect_protocol", "_content_length", "_cookies", "_count", "_forwarded",
+        "_forwarded_for", "_forwarded_lines", "_forwarded_proto", "_forwarded_protos", "_has_content_type", "_has_regular", "_host",
+        "_hosts", "_limits", "_method", "_path", "_protocol", "_scheme", "_size", "_trailers_accepted",
+        "codings", "connection", "expect", "fields", "h2", "reason", "verdict",
+    )  # fmt: skip
 
-    def __init__(self, limits: Limits, h2: bool) -> None:
+    def __init__(self, limits: Limits, h2: bool, connect_protocol: bool = False) -> None:
         self._limits = limits
         self.h2 = h2
+        self._connect_protocol = connect_protocol
         self.begin()
 
     def begin(self) -> None:
-        """Forget the last block."""
+        """Expect the next block."""
         self.fields: Fields = []
         self.verdict: int = 0
         self.reason: str = ""
@@ -321,151 +91,184 @@ class Head:
         self._path: Field | None = None
         self._scheme: Field | None = None
         self._authority: Field | None = None
-        self._protocol = False
+        self._protocol: Field | None = None
         self._host: Field | None = None
-        self._hosts = 0
-        self._length: int = -1
-        self._count = 0
-        self._size = 0
-        self._crumbs: list[bytes] | None = None
-        self._te = False
+        self._hosts: int = 0
+        self._content_length: int = -1
+        self._count: int = 0
+        self._size: int = 0
+        self._cookies: list[bytes] | None = None
         self._forwarded = False
-        self._single = False
-        self._regular = False
+        self._forwarded_for: bytes | None = None
+        self._forwarded_lines: list[bytes] | None = None
+        self._forwarded_proto: bytes | None = None
+        self._forwarded_protos: int = 0
+        self._trailers_accepted = False
+        self._has_content_type = False
+        self._has_regular = False
         self.expect: bytes | None = None
         self.connection: list[bytes] | None = None
         self.codings: list[bytes] | None = None
 
     def fail(self, verdict: int, reason: str) -> None:
         """Keep the first verdict, unless a later one ends the connection."""
-        if self.verdict == 0 or verdict == DROP_CONNECTION:
+        if not self.verdict or verdict == DROP_CONNECTION:
             self.verdict = verdict
             self.reason = reason
 
-    def meter(self, length: int) -> Meter:
+    def meter(self, length: int) -> BodyMeter:
         """Return what counts the body of a request that declared `length`."""
-        return Meter(length, self._limits.body)
+        return BodyMeter(length, self._limits.body)
 
     # Collecting
 
-    def add(self, field: Field) -> None:
-        """Take the next field of the block; after a verdict it is only counted."""
+    def add(self, name: bytes, value: bytes) -> None:
+        """Take the next field of the block, judged here; `name` is lower-case, `value` without blanks around it."""
+        kind = classify(name)
+        if kind > FORWARDED:
+            self.take(judge_as(kind, name, value))
+        elif self._admit(kind, len(name) + len(value) + 32):
+            if not is_field_value(value):
+                self.fail(RESET, BAD_FIELD)
+            elif kind == PLAIN:
+                self.fields.append((name, value))
+            elif kind == COOKIE:
+                self._add_cookie(value)
+            else:
+                self.fields.append((name, value))
+                self._add_forwarded(kind, value)
+
+    def take(self, field: Field) -> None:
+        """Take the next field of the block, judged before; after a verdict it is only counted."""
         kind = field.kind
-        self._size += field.size
-        if self._size > self._limits.size:
-            self._too_large()
-        if kind >= _METHOD and kind <= _PROTOCOL:
+        if kind >= METHOD:
             self._add_pseudo(kind, field)
-            return
-        self._regular = True
-        if kind != _COOKIE:
+        elif self._admit(kind, field.size):
+            if field.verdict:
+                self.fail(field.verdict, field.reason)
+            elif kind == PLAIN:
+                self.fields.append(field.pair)
+            elif kind == COOKIE:
+                self._add_cookie(field.value)
+            else:
+                self._add_special(kind, field)
+
+    def _admit(self, kind: int, size: int) -> bool:
+        """Count a regular field; tell whether it is to be looked at."""
+        self._has_regular = True
+        self._size += size
+        if self._size > self._limits.size:
+            self._exceed(self._size, self._limits.size, "the head is larger than limit.head_size")
+        if kind != COOKIE:
             self._count += 1
             if self._count > self._limits.count:
-                self._too_many(self._count, self._limits.count, "more fields than limit.request_fields")
-        if field.size - 32 > self._limits.field:
+                self._exceed(self._count, self._limits.count, "more fields than limit.request_fields")
+        if size - 32 > self._limits.field:
             self.fail(431, "a field is longer than limit.field_size")
-        if self.verdict:
-            if self.verdict != DROP_CONNECTION and kind == _COOKIE:
-                self._add_crumb(b"")
+        if not self.verdict:
+            return True
+        if kind == COOKIE and self.verdict != DROP_CONNECTION:
+            self._add_cookie(b"")
+        return False
+
+    def _exceed(self, count: int, limit: int, reason: str) -> None:
+        self.fail(DROP_CONNECTION if count > limit * DROP_FACTOR else 431, reason)
+
+    def _add_cookie(self, value: bytes) -> None:
+        if self._cookies is None:
+            self._cookies = [value]
             return
-        if kind == _PLAIN:
-            self.fields.append(field.pair)
-        elif kind == _COOKIE:
-            self._add_crumb(field.value)
-        else:
-            self._add_special(kind, field)
+        self._cookies.append(value)
+        if len(self._cookies) > MAX_COOKIE_FIELDS:
+            self._exceed(len(self._cookies), MAX_COOKIE_FIELDS, "too many cookie fields")
 
-    def _too_large(self) -> None:
-        if self._size > self._limits.size * _HARD:
-            self.fail(DROP_CONNECTION, "a head far larger than limit.head_size")
-        else:
-            self.fail(431, "the head is larger than limit.head_size")
-
-    def _too_many(self, count: int, limit: int, reason: str) -> None:
-        self.fail(DROP_CONNECTION if count > limit * _HARD else 431, reason)
-
-    def _add_crumb(self, value: bytes) -> None:
-        if self._crumbs is None:
-            self._crumbs = []
-        self._crumbs.append(value)
-        if len(self._crumbs) > _MOST_CRUMBS:
-            self._too_many(len(self._crumbs), _MOST_CRUMBS, "too many cookie fields")
+    def _add_forwarded(self, kind: int, value: bytes) -> None:
+        self._forwarded = True
+        if kind == FORWARDED_FOR:
+            if self._forwarded_for is None:
+                self._forwarded_for = value
+            elif self._forwarded_lines is None:
+                self._forwarded_lines = [self._forwarded_for, value]
+            else:
+                self._forwarded_lines.append(value)
+        elif kind == FORWARDED_PROTO:
+            self._forwarded_proto = value
+            self._forwarded_protos += 1
 
     def _add_pseudo(self, kind: int, field: Field) -> None:
-        if self._regular:
+        self._size += field.size
+        if self._size > self._limits.size:
+            self._exceed(self._size, self._limits.size, "the head is larger than limit.head_size")
+        if self._has_regular:
             self.fail(RESET, "a pseudo field after a regular one")  # RFC 9113 8.3
             return
         if field.verdict:
             self.fail(field.verdict, field.reason)
-        if kind == _METHOD:
+        if kind == METHOD:
             twice = self._method is not None
             self._method = field
-        elif kind == _PATH:
+        elif kind == PATH:
             twice = self._path is not None
             self._path = field
-        elif kind == _SCHEME:
+        elif kind == SCHEME:
             twice = self._scheme is not None
             self._scheme = field
-        elif kind == _AUTHORITY:
+        elif kind == AUTHORITY:
             twice = self._authority is not None
             self._authority = field
             self.fields.append(field.pair)
         else:
-            twice = self._protocol
-            self._protocol = True
+            twice = self._protocol is not None
+            self._protocol = field
         if twice:
             self.fail(RESET, "a pseudo field twice")
 
     def _add_special(self, kind: int, field: Field) -> None:
-        if field.verdict:
-            self.fail(field.verdict, field.reason)
-        elif kind == _HOST:
+        if kind == HOST:
             self._hosts += 1
             self._host = field
-        elif kind == _LENGTH:
+            return
+        if kind == DROPPED:
+            return
+        if kind == CONTENT_LENGTH:
             # RFC 9110 8.6 lets a recipient merge equal repetitions; smugglers are why we do not.
-            if self._length >= 0:
+            if self._content_length >= 0:
                 self.fail(RESET, "content-length twice")
-            self._length = field.number
-            self.fields.append(field.pair)
-        elif kind == _SINGLE:
-            if self._single:
+            self._content_length = field.length
+        elif kind == CONTENT_TYPE:
+            if self._has_content_type:
                 self.fail(RESET, "content-type twice")
-            self._single = True
-            self.fields.append(field.pair)
-        elif kind == _EXPECT:
+            self._has_content_type = True
+        elif kind == EXPECT:
             self.expect = field.value.lower()
-            self.fields.append(field.pair)
-        elif kind == _FORWARDED:
-            self._forwarded = True
-            self.fields.append(field.pair)
-        elif kind != _DROPPED:
-            self._add_hop(kind, field)
+        elif kind <= FORWARDED:
+            self._add_forwarded(kind, field.value)
+        else:
+            self._add_hop_by_hop(kind, field.value)
+        self.fields.append(field.pair)
 
-    def _add_hop(self, kind: int, field: Field) -> None:
-        value = field.value
-        if kind == _TE:
+    def _add_hop_by_hop(self, kind: int, value: bytes) -> None:
+        if kind == TE:
             if self.h2 and value != b"trailers":
                 self.fail(RESET, "te is not trailers")  # RFC 9113 8.2.2
-            self._te = self._te or b"trailers" in value
+            self._trailers_accepted = self._trailers_accepted or b"trailers" in value
         elif self.h2:
             self.fail(RESET, "a connection-specific field")
-        elif kind == _CONNECTION:
+        elif kind == CONNECTION:
             self.connection = [value] if self.connection is None else [*self.connection, value]
-        elif kind == _CODING:
+        elif kind == TRANSFER_ENCODING:
             self.codings = [value] if self.codings is None else [*self.codings, value]
-        self.fields.append(field.pair)
 
     # Finishing
 
-    def line(self, method: Field, scheme: Field, path: Field, authority: Field | None) -> None:
-        """HTTP/1.1: what stands for the pseudo fields; `authority` is that of an absolute-form target."""
+    def line(self, method: Field, scheme: Field | None, path: Field, authority: Field | None) -> None:
+        """HTTP/1.1: what stands for the pseudo fields; `scheme` and `authority` are those of an absolute-form target."""
         self._method = method
         self._scheme = scheme
         self._path = path
         if method.verdict:
             self.fail(method.verdict, method.reason)
-        if scheme.verdict:
+        if scheme is not None and scheme.verdict:
             self.fail(scheme.verdict, scheme.reason)
         if path.verdict:
             self.fail(path.verdict, path.reason)
@@ -479,70 +282,103 @@ class Head:
         """Return the request; None if `verdict` and `reason` say what is wrong with it."""
         method = self._method
         path = self._path
-        scheme = self._scheme
-        if method is None or scheme is None or path is None:
-            self._incomplete()
-        else:
-            self._judge_whole(method, path, ends)
+        if method is None or path is None or (self.h2 and self._scheme is None):
+            self._judge_incomplete()
+            return None
+        self._judge_whole(method, path, ends)
         if self.verdict:
             return None
-        host = self._name_host(version)
-        if self.verdict or method is None or scheme is None or path is None:
+        host = self._judge_host(version)
+        if self.verdict:
             return None
-        if self._crumbs is not None:
+        if self._cookies is not None:
             # RFC 9113 8.2.3: crumbs become one field before they leave HTTP/2.
-            self.fields.append((b"cookie", self._crumbs[0] if len(self._crumbs) == 1 else b"; ".join(self._crumbs)))
+            self.fields.append((b"cookie", self._cookies[0] if len(self._cookies) == 1 else b"; ".join(self._cookies)))
         request = Request.__new__(Request)
         request.method = method.text
         request.target = path.value
         request.path = path.text
-        request.raw_path = path.raw
+        request.raw_path = path.raw_path
         request.query = path.query
-        request.scheme = scheme.text
         request.authority = host
         request.fields = self.fields
         request.version = version
         request.peer = peer
-        request.client = peer.client
         request.protocol = None
-        request.length = self._length
+        request.length = self._content_length
         request.ends = ends
-        request.trailers_accepted = self._te
+        request.trailers_accepted = self._trailers_accepted
         request.forwarded = self._forwarded
         request.expects = self.expect is not None and self.expect == b"100-continue" and not ends
-        if self._forwarded and peer.trust is not None:
-            self._forward(request, peer.trust)
+        if self._protocol is not None:
+            # What follows a CONNECT is no content (RFC 9110 9.3.6): it has no length, and nobody waits to send it.
+            request.protocol = self._protocol.value
+            request.length = -1
+            request.expects = False
+        self._resolve(request, peer)
         return request
 
-    def _forward(self, request: Request, trust: Trust) -> None:
-        client, scheme = trust.resolve(self.fields)
-        if client is not None:
-            request.client = client
-        if scheme is not None:
-            request.scheme = scheme
+    def refused(self, peer: Peer, version: str) -> Request:
+        """Return what is known of a request that is never dispatched, for the log; the rest is empty."""
+        request = Request()
+        request.peer = peer
+        request.version = version
+        self._resolve(request, peer)
+        if self._method is not None and not self._method.verdict:
+            request.method = self._method.text
+        if self._path is not None and not self._path.verdict:
+            request.target = self._path.value
+            request.path = self._path.text
+            request.raw_path = self._path.raw_path
+            request.query = self._path.query
+        return request
+
+    def _resolve(self, request: Request, peer: Peer) -> None:
+        """Say who the client is and which scheme it used; only a trusted peer has a word in it."""
+        request.client = peer.client
+        request.scheme = peer.scheme
+        if peer.trust is None:
+            return
+        if self._scheme is not None and not self._scheme.verdict:
+            request.scheme = self._scheme.text
+        if self._forwarded_for is not None:
+            # RFC 9110 5.3: lines of one name are one list.
+            lines = self._forwarded_lines
+            client = peer.trust.resolve(self._forwarded_for if lines is None else b",".join(lines))
+            if client is not None:
+                request.client = client
+        if self._forwarded_proto is not None and self._forwarded_protos == 1:
+            scheme = parse_scheme(self._forwarded_proto)
+            if scheme is not None:
+                request.scheme = scheme
 
     def _judge_whole(self, method: Field, path: Field, ends: bool) -> None:
         # What no field shows by itself.
-        if method.text == "CONNECT":
-            self.fail(501, "CONNECT is not supported")
-        elif self._protocol:
-            self.fail(RESET, ":protocol without CONNECT")
-        elif path.raw == b"*" and method.text != "OPTIONS":
+        is_tunnel = self._protocol is not None
+        if (method.text == "CONNECT") != is_tunnel or (is_tunnel and not self._connect_protocol):
+            if method.text == "CONNECT":
+                self.fail(501, CONNECT_REFUSED)
+            else:
+                self.fail(RESET, ":protocol without CONNECT")
+        elif path.raw_path == b"*" and method.text != "OPTIONS":
             self.fail(RESET, "a path that does not begin with /")
         elif path.size - 37 > self._limits.path:
             self.fail(414, "the target is longer than limit.request_line")
-        elif ends and self._length > 0:
+        elif is_tunnel:
+            return
+        elif ends and self._content_length > 0:
             self.fail(RESET, "a content-length without a body")
-        elif self._limits.body and self._length > self._limits.body:
+        elif self._limits.body and self._content_length > self._limits.body:
             self.fail(413, "the body is longer than limit.request_body")
 
-    def _incomplete(self) -> None:
-        if self._method is not None and self._method.text == "CONNECT":
-            self.fail(501, "CONNECT is not supported")
+    def _judge_incomplete(self) -> None:
+        is_extended = self._connect_protocol and self._protocol is not None
+        if self._method is not None and self._method.text == "CONNECT" and not is_extended:
+            self.fail(501, CONNECT_REFUSED)
         else:
             self.fail(RESET, "a pseudo field is missing")
 
-    def _name_host(self, version: str) -> bytes:
+    def _judge_host(self, version: str) -> bytes:
         authority = self._authority
         host = self._host
         if self._hosts > 1:
@@ -565,11 +401,13 @@ class Head:
 
         What frames or routes a message is refused or dropped, never merged into the head.
         """
-        pseudo = (self._method, self._path, self._scheme, self._authority)
-        if pseudo != _NONE or self._protocol or self._length >= 0 or self.codings is not None:
+        for pseudo in (self._method, self._path, self._scheme, self._authority, self._protocol):
+            if pseudo is not None:
+                self.fail(RESET, "a pseudo field in trailers")
+        if self._content_length >= 0 or self.codings is not None:
             self.fail(RESET, "a field that trailers must not hold")
         if self._hosts and not self.h2:
             self.fail(RESET, "host in trailers")
         if self.verdict:
             return None
-        return [pair for pair in self.fields if pair[0] not in _PROTECTED]
+        return [pair for pair in self.fields if pair[0] not in PROTECTED]

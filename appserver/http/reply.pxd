@@ -1,25 +1,31 @@
 cimport cython
 
-from appserver.http.message cimport parse_length
+from appserver.http.grammar cimport is_field_name, is_field_value, parse_length
 
-cdef int _DATE, _SERVER, _LENGTH, _CONNECTION, _DROPPED
+cdef int _DATE, _SERVER, _LENGTH, _CONNECTION, _DROPPED, _SECRET
+cdef Py_ssize_t MAX_KNOWN_SIZE
 cdef dict _SPECIAL
-cdef bytes NAME_TABLE, VALUE_TABLE, LENGTH_TABLE
+cdef bytes LENGTH_TABLE
 
 cpdef bint has_body(int status, bint head)
-
-@cython.locals(byte=cython.uchar)
-cdef bint _bad(bytes text, bytes table)
-
-@cython.locals(size=Py_ssize_t, first=cython.uchar, last=cython.uchar)
-cdef bint _padded(bytes text)
 
 @cython.final
 cdef class Reply:
     cdef public list fields
     cdef public long long length
-    cdef public bint dated, served
-    @cython.locals(judged=list, kind=object)
+    cdef public bint has_date, has_server
+    cdef object _first
+    cdef list _known, _known_fields
+    cdef long long _known_length
+    cdef bint _known_has_date, _known_has_server, _known_h2, _repeatable
+    @cython.locals(judged=list, kind=object, is_sound=bint, name=bytes, value=bytes)
     cpdef judge(self, object fields, bint h2)
+    @cython.locals(known=list, at=Py_ssize_t)
+    cdef bint _repeats(self, list fields, bint h2) except -1
+    cdef _keep(self, list fields, bint h2)
+    cpdef judge_trailers(self, object fields)
     @cython.locals(length=cython.longlong)
     cdef bint _special(self, int kind, bytes value, bint h2) except -1
+
+cdef bytes _strip(bytes name, bytes value)
+cdef bytes _lower(bytes name)

@@ -1,20 +1,21 @@
 """The log of the server itself: one handler on the logger "appserver", text on stderr.
 
-Never touches the root logger: that one is the application's.
+Never touches the root logger: that one is the application's. A reader of stderr that does not read costs lines, which
+are counted, and never stops the loop.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
 import time
-from typing import TextIO
 
 from appserver.config.options import LogOptions
-from appserver.events import logger
+from appserver.events import Event, logger
+from appserver.ops.sink import BACKLOG_BYTES, Sink
 
 __all__ = ["Formatter", "Handler", "configure", "escaped"]
 
+STDERR = 2
 TRACE_INDENT = "    "
 
 # What could forge a line or drive a terminal: C0, DEL, C1, the Unicode line and direction controls, surrogates.
@@ -22,12 +23,13 @@ _HARMFUL = [*range(0x20), *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x2
 _ESCAPES = {code: ascii(chr(code))[1:-1] for code in [*_HARMFUL, *range(0xD800, 0xE000)]}
 
 
-def configure(options: LogOptions, stream: TextIO | None = None) -> Handler:
-    """Send events of `options.level` and above to `stream` (stderr); a second call replaces the first."""
+def configure(options: LogOptions, sink: Sink | None = None) -> Handler:
+    """Send events of `options.level` and above to `sink` (stderr); a second call replaces the first."""
     for handler in list(logger.handlers):
         if isinstance(handler, Handler):
             logger.removeHandler(handler)
-    handler = Handler(sys.stderr if stream is None else stream)
+            handler.close()
+    handler = Handler(Sink(STDERR) if sink is None else sink)
     logger.addHandler(handler)
     logger.setLevel(options.level.upper())
     logger.propagate = False
@@ -39,17 +41,34 @@ def escaped(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
-class Handler(logging.StreamHandler[TextIO]):
-    """Writes formatted events; `lost` counts those that could not be written."""
+class Handler(logging.Handler):
+    """Writes formatted events, and how many were lost as soon as there is room again."""
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
         self.setFormatter(Formatter())
-        self.lost = 0
+        self._sink = sink
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging calls it so
-        """Count: the place to complain about a broken stderr is the broken stderr."""
-        self.lost += 1
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue one event; the lock of logging.Handler is held."""
+        text = self._encoded(record)
+        if self._sink.has_losses and self._sink.waiting + len(text) < BACKLOG_BYTES // 2:
+            reason, dropped = self._sink.losses()
+            if dropped:
+                self._sink.put(self._encoded(Event.LOG_LOST.record(reason=reason, dropped=dropped)))
+        self._sink.put(text)
+
+    def _encoded(self, record: logging.LogRecord) -> bytes:
+        return (self.format(record) + "\n").encode("utf-8", "backslashreplace")
+
+    def flush(self) -> None:
+        """Wait until everything is written, a second at most."""
+        self._sink.flush()
+
+    def close(self) -> None:
+        """Write what is waiting, within a second."""
+        self._sink.close()
+        super().close()
 
 
 class Formatter(logging.Formatter):

@@ -1,167 +1,180 @@
-"""A file, pipe or terminal that takes lines in batches and never makes its caller wait.
+r"""A file, pipe or terminal that takes lines and never makes its caller wait.
 
-Lines wait up to 0.1 s or 64 KiB. What cannot be written is kept for a while, then dropped by whole
-lines, counted and told to `on_loss`, at most once a minute.
+    put() --batch--> queue, at most 1 MiB --> a thread of the sink's own --write--> target
+                       \-- full: the batch is dropped and counted
+
+Every write of the target is in the thread: a regular file is always "ready" and may still block for seconds on a slow
+disk, and so may a terminal that is stopped. What cannot be written is dropped by whole lines and counted.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
+import queue
 import select
-import stat
-import time
+import threading
 from collections.abc import Callable
 
-__all__ = ["Sink"]
+__all__ = ["BACKLOG_BYTES", "SLOW", "Sink"]
 
-BATCH_BYTES = 65_536
-BATCH_SECONDS = 0.1
-BACKLOG_BYTES = 1_048_576  # kept for a reader that is slow
-REPORT_SECONDS = 60.0
+BACKLOG_BYTES = 1_048_576  # kept for a target that is slow
 CLOSE_SECONDS = 1.0
-PIPE_CHUNK_BYTES = 4_096  # PIPE_BUF: what a pipe that polls as writable takes at once
 FILE_MODE = 0o640
 NEWLINE = 0x0A
-SLOW = "the reader is too slow"
+SLOW = "the reader or the disk is too slow"
 
-Later = Callable[[float, Callable[[], None]], object]
-Loss = Callable[[str, int], None]
+Write = Callable[[int, bytes], int]
+Item = bytes | Callable[[], None] | None  # lines, something else to do there, or the end
+
+
+def _write(fd: int, data: bytes) -> int:
+    return os.write(fd, data)
 
 
 class Sink:
-    """One target of lines: a path, or stdout as "-". Opening raises OSError."""
+    """One target of lines: a path, or an open descriptor that stays open. Opening a path raises OSError.
+
+    `put` is for one thread at a time; `taken` and the like are written by the caller, `done` and the like by the writer.
+    """
 
     __slots__ = (
-        "_clock", "_dropped", "_fd", "_is_file", "_later", "_midline", "_on_loss", "_pending",
-        "_reason", "_reported", "_scheduled", "_size", "_target", "_torn",
+        "_closed", "_done", "_failed", "_fd", "_midline", "_path", "_queue", "_rejected", "_reported",
+        "_taken", "_thread", "_torn", "_trouble", "_write",
     )  # fmt: skip
 
-    def __init__(
-        self, target: str, on_loss: Loss, *, later: Later | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._target = target
-        self._on_loss = on_loss
-        self._later = later or _call_later
-        self._clock = clock
-        self._pending: list[bytes] = []
-        self._size = 0
-        self._scheduled = False
+    def __init__(self, target: str | int, write: Write = _write) -> None:
+        self._path = target if isinstance(target, str) else ""
+        self._fd = _opened(target) if isinstance(target, str) else target
+        self._write = write
+        self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._taken = self._rejected = self._reported = 0
+        self._done = self._failed = 0
+        self._trouble = ""
         self._midline = False  # the last byte written was not a newline
         self._torn = False  # and the rest of that line was lost
-        self._dropped = 0
-        self._reason = ""
-        self._reported = float("-inf")
-        self._fd, self._is_file = _opened(target)
 
-    def put(self, line: bytes) -> None:
-        """Take one line, its newline included."""
-        if self._fd < 0:
-            return
-        if self._size + len(line) > BACKLOG_BYTES:
-            self._lose(1, SLOW)
-            return
-        before = self._size
-        self._pending.append(line)
-        self._size += len(line)
-        if before < BATCH_BYTES <= self._size:
-            self.flush()
-        elif not self._scheduled:
-            self._scheduled = True
-            self._later(BATCH_SECONDS, self._tick)
+    def put(self, lines: bytes) -> bool:
+        """Take whole lines to be written soon; False if there was no room and they are lost."""
+        if self._closed:
+            return False
+        if self.waiting + len(lines) > BACKLOG_BYTES:
+            self._rejected += lines.count(b"\n")
+            return False
+        self._taken += len(lines)
+        self._hand_over(lines)
+        return True
 
-    def flush(self) -> None:
-        """Write what is waiting, as far as the target takes it at once."""
-        if not self._pending:
-            return
-        mend = int(self._torn)
-        data = b"\n" * mend + b"".join(self._pending)
-        done, failure = self._write(data)
-        if done:
-            self._midline, self._torn = data[done - 1] != NEWLINE, False
-        rest = data[done or mend :]
-        if failure:
-            self._torn = self._midline
-            self._lose(rest.count(b"\n"), failure)
-            rest = b""
-        self._pending = [rest] if rest else []
-        self._size = len(rest)
+    @property
+    def waiting(self) -> int:
+        """Bytes that were taken and are neither written nor lost."""
+        return self._taken - self._done
 
-    def close(self) -> None:
-        """Write what is waiting, giving a slow reader one second, and close."""
-        deadline = self._clock() + CLOSE_SECONDS
-        self.flush()
-        while self._pending and (left := deadline - self._clock()) > 0 and self._is_writable(left):
-            self.flush()
-        if self._pending:
-            self._lose(sum(piece.count(b"\n") for piece in self._pending), SLOW)
-            self._pending = []
-        if self._dropped:
-            self._report(self._reason)
-        if self._fd > 1:
+    def losses(self) -> tuple[str, int]:
+        """Return why lines were lost since the last time, and how many; ("", 0) if none were."""
+        trouble, self._trouble = self._trouble, ""
+        lost = self._rejected + self._failed
+        fresh, self._reported = lost - self._reported, lost
+        return trouble or (SLOW if fresh else ""), fresh
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether `losses` has something to say."""
+        return bool(self._trouble) or self._rejected + self._failed > self._reported
+
+    def flush(self, seconds: float = CLOSE_SECONDS) -> bool:
+        """Wait until what was taken is written or lost; False if that takes longer than `seconds`."""
+        if not self.waiting:
+            return True
+        reached = threading.Event()
+        self._hand_over(reached.set)
+        return reached.wait(seconds)
+
+    def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """Write what is waiting, giving a slow target `seconds`, and close; what is left then is lost."""
+        if self._closed:
+            return
+        self._closed = True
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            self._queue.put(None)
+            thread.join(seconds)
+            if thread.is_alive():
+                self._rejected += self._left()
+                return  # it holds the descriptor
+        if self._path:
             os.close(self._fd)
-        self._fd = -1
 
     def reopen(self) -> None:
-        """Open the path anew, after it was rotated away; stdout stays. On failure the old file is kept."""
-        self.flush()
-        if self._target == "-" or self._fd < 0:
-            return
-        try:
-            fd, is_file = _opened(self._target)
-        except OSError as error:
-            self._report(f"not reopened: {error.strerror}")
-            return
-        os.close(self._fd)
-        self._fd, self._is_file, self._midline = fd, is_file, False
-        self._torn = False
+        """Open the path anew after what is waiting, once it was rotated away; on failure the old file is kept."""
+        if self._path and not self._closed:
+            self._hand_over(self._reopen)
 
-    # Writing
+    # The caller's side
 
-    def _tick(self) -> None:
-        self._scheduled = False
-        self.flush()
-        if self._pending:
-            self._scheduled = True
-            self._later(BATCH_SECONDS, self._tick)
+    def _hand_over(self, item: Item) -> None:
+        self._queue.put(item)
+        # Also the first time after a fork, in which only one thread goes on.
+        if self._thread is None or not self._thread.is_alive():
+            # A daemon: a target that blocks for ever must not keep the process.
+            self._thread = threading.Thread(target=self._run, name="appserver-log", daemon=True)
+            self._thread.start()
 
-    def _write(self, data: bytes) -> tuple[int, str]:
-        """Return how many bytes were taken, and why no more could ever be."""
-        step = len(data) if self._is_file else PIPE_CHUNK_BYTES
+    def _left(self) -> int:
+        """Take what is still queued, and count its lines."""
+        left = 1 if self.waiting else 0  # the batch in hand: at least one
+        while True:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return left
+            left += item.count(b"\n") if isinstance(item, bytes) else 0
+
+    # The writer's side
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, bytes):
+                self._write_all(item)
+                self._done += len(item)
+            else:
+                item()
+
+    def _write_all(self, lines: bytes) -> None:
+        prefix = b"\n" if self._torn else b""
+        data = prefix + lines
         done = 0
         try:
-            while done < len(data) and (self._is_file or self._is_writable(0)):
-                done += os.write(self._fd, data[done : done + step])
-        except BlockingIOError:
-            return done, ""
+            while done < len(data):
+                done += self._write_some(data[done:] if done else data)
         except OSError as error:
-            return done, str(error.strerror)
-        return done, ""
+            self._failed += data.count(b"\n", max(done, len(prefix)))
+            self._trouble = error.strerror or str(error)
+        if done:
+            self._midline = data[done - 1] != NEWLINE
+        self._torn = self._midline and done < len(data)
 
-    def _is_writable(self, seconds: float) -> bool:
-        poll = select.poll()
-        poll.register(self._fd, select.POLLOUT)
-        return bool(poll.poll(seconds * 1000))  # an error counts: the write shall meet it
+    def _write_some(self, data: bytes) -> int:
+        while True:
+            try:
+                return self._write(self._fd, data)
+            except BlockingIOError:
+                poll = select.poll()
+                poll.register(self._fd, select.POLLOUT)
+                poll.poll()
 
-    # Losing
-
-    def _lose(self, lines: int, reason: str) -> None:
-        self._dropped += lines
-        self._reason = reason
-        if self._clock() - self._reported >= REPORT_SECONDS:
-            self._report(reason)
-
-    def _report(self, reason: str) -> None:
-        self._reported = self._clock()
-        dropped, self._dropped = self._dropped, 0
-        self._on_loss(reason, dropped)
+    def _reopen(self) -> None:
+        try:
+            fd = _opened(self._path)
+        except OSError as error:
+            self._trouble = f"not reopened: {error.strerror}"
+            return
+        os.close(self._fd)
+        self._fd, self._midline, self._torn = fd, False, False
 
 
-def _opened(target: str) -> tuple[int, bool]:
+def _opened(path: str) -> int:
+    # Not blocking: a pipe without a reader is a mistake to report, not one to wait for.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-    fd = 1 if target == "-" else os.open(target, flags, FILE_MODE)
-    return fd, stat.S_ISREG(os.fstat(fd).st_mode)
-
-
-def _call_later(seconds: float, call: Callable[[], None]) -> object:
-    return asyncio.get_running_loop().call_later(seconds, call)
+    return os.open(path, flags, FILE_MODE)

@@ -6,61 +6,57 @@ Owns at most 24 bytes. Hands the transport to the connection it chose and is gon
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable
 from typing import Protocol, cast
 
-from appserver.contract import Peer, Registry, ServedConnection, Trust
+from appserver.accepted import Peer, Registry, ServedConnection
+from appserver.config.options import TimeoutOptions
+from appserver.http.answer import AnswerContext
+from appserver.net.listeners import HTTP1, HTTP2
+from appserver.worker.refusal import refusal
 
 __all__ = ["PREFACE", "Chooser", "Front"]
 
-# What was sent before a stop has arrived by then.
-DRAIN_SECONDS = 0.2
 # RFC 9113 3.4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-REASON = b"This listener speaks HTTP/2 only (cleartext, prior knowledge: h2c)\n"
-REFUSAL = (
-    b"HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain; charset=utf-8\r\n"
-    b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (len(REASON), REASON)
-)
 
 
 class Chooser(Registry, Protocol):
-    """What the front needs of the worker."""
+    """What the front needs of the worker's connections."""
+
+    @property
+    def answers(self) -> AnswerContext:
+        """What the answers of this worker have in common."""
 
     def admit(self, front: ServedConnection) -> bool:
         """Register an accepted connection; False if there are too many."""
 
-    def connect_h2(self, front: ServedConnection, transport: asyncio.Transport, peer: Peer) -> asyncio.Protocol:
-        """Put an HTTP/2 connection in the front's place."""
-
-    def connect_h1(self, front: ServedConnection, transport: asyncio.Transport, peer: Peer) -> asyncio.Protocol | None:
-        """Put an HTTP/1.1 connection in the front's place; None if it is switched off."""
+    def replace(
+        self, front: ServedConnection, protocol: str, transport: asyncio.Transport, peer: Peer
+    ) -> asyncio.Protocol:
+        """Put a connection of this protocol in the front's place."""
 
 
 class Front(asyncio.Protocol):
-    """One accepted socket before its protocol is known."""
+    """One accepted socket before its protocol is known; `protocols` are those of its listener."""
 
-    __slots__ = ("_accepted", "_chooser", "_first", "_patience", "_refused", "_trusts", "peer", "transport")
+    __slots__ = ("_accepted", "_chooser", "_first", "_peer", "_protocols", "_refused", "_timeouts", "_transport")
 
-    def __init__(self, chooser: Chooser, trusts: Callable[[str | None], Trust | None], patience: float) -> None:
+    def __init__(self, chooser: Chooser, peer: Peer, protocols: tuple[str, ...], timeouts: TimeoutOptions) -> None:
         self._chooser = chooser
-        self._trusts = trusts
-        self._patience = patience
+        self._peer = peer
+        self._protocols = protocols
+        self._timeouts = timeouts
         self._first = b""
         self._accepted = 0.0
         self._refused = False
-        self.peer: Peer | None = None
-        self.transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Learn who is there; bytes decide the rest."""
-        transport = cast(asyncio.Transport, transport)  # uvloop's are none by type
-        self.transport = transport
+        """Take a place, if there is one; bytes decide the rest."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by type
         self._accepted = self._chooser.loop.time()
-        self.peer = describe(transport, self._trusts)
-        if self.peer is None or not self._chooser.admit(self):
-            transport.abort()
+        if not self._chooser.admit(self):
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Choose as soon as the bytes leave no doubt (RFC 9113 3.3: prior knowledge)."""
@@ -68,28 +64,30 @@ class Front(asyncio.Protocol):
             return
         first = self._first + data if self._first else data
         if first.startswith(PREFACE):
-            self._hand_over(first, h2=True)
+            self._hand_over(first, HTTP2)
         elif PREFACE.startswith(first):
             self._first = first
         else:
-            self._hand_over(first, h2=not _may_be_http1(first))
+            self._hand_over(first, HTTP1 if _may_be_http1(first) else HTTP2)
 
-    def _hand_over(self, first: bytes, h2: bool) -> None:
-        transport, peer = self.transport, self.peer
-        assert transport is not None and peer is not None
-        connect = self._chooser.connect_h2 if h2 else self._chooser.connect_h1
-        connection = connect(self, transport, peer)
-        if connection is None:
-            self._refuse(transport)
-            return
-        self.transport = None
+    def _hand_over(self, first: bytes, protocol: str) -> None:
+        transport = self._transport
+        assert transport is not None
+        if protocol not in self._protocols:
+            # What speaks the other version says best what is wrong: HTTP/1.1 to a preface, we to HTTP/1.1.
+            if protocol == HTTP1:
+                self._refuse(transport, first)
+                return
+            protocol = HTTP1
+        connection = self._chooser.replace(self, protocol, transport, self._peer)
+        self._transport = None
         transport.set_protocol(connection)
         connection.data_received(first)
 
-    def _refuse(self, transport: asyncio.Transport) -> None:
+    def _refuse(self, transport: asyncio.Transport, first: bytes) -> None:
         # Closing with unread bytes would be a reset, and might destroy the answer on its way: the rest is read.
         self._refused = True
-        transport.write(REFUSAL)
+        transport.write(refusal(self._chooser.answers, self._peer, first))
         if transport.can_write_eof():
             transport.write_eof()
         else:
@@ -108,12 +106,12 @@ class Front(asyncio.Protocol):
 
     def tick(self, now: float) -> None:
         """Close a connection that cannot make up its mind."""
-        if now - self._accepted > self._patience:
+        if now - self._accepted > self._timeouts.preface:
             self.abort()
 
     def drain(self) -> None:
         """A request that is on its way already is served; the worker drains what comes of it."""
-        self._chooser.loop.call_later(DRAIN_SECONDS, self.abort)
+        self._chooser.loop.call_later(self._timeouts.drain_idle, self.abort)
 
     def terminate(self) -> None:
         """There is nothing to cut."""
@@ -121,8 +119,8 @@ class Front(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close the socket, unless it was handed over."""
-        if self.transport is not None:
-            self.transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
 
 def _may_be_http1(first: bytes) -> bool:
@@ -130,21 +128,3 @@ def _may_be_http1(first: bytes) -> bool:
     line, end, _ = first.partition(b"\r\n")
     words = line.split(b" ")
     return not end or len(words) != 3 or words[2][:5].upper() == b"HTTP/"
-
-
-def describe(transport: asyncio.Transport, trusts: Callable[[str | None], Trust | None]) -> Peer | None:
-    """Return the peer of an accepted transport, None if it has gone since; switch Nagle's algorithm off."""
-    sock = transport.get_extra_info("socket")
-    client = transport.get_extra_info("peername")
-    server = transport.get_extra_info("sockname")
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        path = server.decode("utf-8", "surrogateescape") if isinstance(server, bytes) else str(server or "")
-        return Peer(None, (path, None), "http", trusts(None))
-    if not client or not server:
-        return None
-    # uvloop and asyncio do so for most sockets; a listener made with proto=0 once cost uvicorn 40 ms a request.
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except OSError:
-        return None
-    return Peer((client[0], client[1]), (server[0], server[1]), "http", trusts(client[0]))

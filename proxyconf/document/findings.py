@@ -51,6 +51,7 @@ class SiteError(Exception):
         """Keep the findings in the order of the text, each with its place."""
         placed = {(find(finding), finding.message): finding for finding in findings}
         ordered = sorted(placed.items(), key=lambda item: item[0])
+        self.placed = tuple((place, finding) for (place, _), finding in ordered)
         self.findings = tuple(finding for _, finding in ordered)
         self.lines = tuple(line(name, place, finding) for (place, _), finding in ordered)
         super().__init__("\n".join(self.lines))

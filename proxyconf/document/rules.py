@@ -65,6 +65,7 @@ class Rule(Enum):
     BIND = "PC502", Level.ERROR, "Where the app server listens and what the proxy connects to do not agree.", "Correct `appserver: bind` or the upstream."
     WHERE = "PC503", Level.ERROR, "Where the app server listens cannot be known from the file.", "Add `appserver: bind`."
     WHOM = "PC504", Level.ERROR, "Whom the app server trusts cannot be known from the file.", "Add `appserver: trust`, or use a unix socket or loopback."
+    PAIR = "PC506", Level.ERROR, "The proxy would say what the server behind it does not understand.", "Change one of the two; the message says how."
     APPSERVER_REFUSES = "PC505", Level.ERROR, "The app server's own check refuses what would be written for it.", "The message is the app server's."
 
     def __init__(self, id: str, level: Level, title: str, way_out: str) -> None:

@@ -27,7 +27,7 @@ from proxyconf.document.findings import Finding, Path, Place, Rule, shown
 __all__ = ["Document", "parse"]
 
 MAX_BYTES = 1 << 20
-MAX_NODES = 20_000
+MAX_NODES = 100_000
 MAX_DEPTH = 40
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}?")

@@ -8,7 +8,7 @@ from hashlib import sha256
 from proxyconf import __version__
 from proxyconf.document.findings import Finding, Level
 
-__all__ = ["Banner", "Bundle", "banner_of"]
+__all__ = ["Banner", "Bundle", "banner_of", "without_banner"]
 
 _BY = "Written by proxyconf"
 _CONTENT = "sha256 of what follows:"
@@ -69,6 +69,16 @@ def banner_of(text: str) -> Banner | None:
         if not line.startswith(mark):
             break
     return Banner("", False)
+
+
+def without_banner(text: str) -> str:
+    """Return the text below the banner, if there is one."""
+    if banner_of(text) is None:
+        return text
+    lines = text.split("\n")
+    mark = lines[0].partition(" ")[0]
+    end = next(at for at, line in enumerate(lines) if not line.startswith(f"{mark} ") or line.startswith(f"{mark} {_CONTENT} "))
+    return "\n".join(lines[end + 1 :])
 
 
 def _mark(name: str) -> str:

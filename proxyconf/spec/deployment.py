@@ -6,11 +6,12 @@ This is what renderers read. Nothing in it is left to a default, and everything 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 
 from proxyconf.document.findings import Path
 from proxyconf.spec.addresses import ListenAddress
 from proxyconf.spec.listeners import Listener, Tls
-from proxyconf.spec.policies import Policies, merged
+from proxyconf.spec.policies import DEFAULTS, Policies, merged
 from proxyconf.spec.root import Spec
 from proxyconf.spec.routes import Internal, Match, PathMatch, RedirectTo, Respond, Route, Static
 from proxyconf.spec.sites import Hsts, Site
@@ -200,28 +201,30 @@ class _Upstreams:
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
         self.used: dict[str, ResolvedUpstream] = {}
+        self._urls: dict[str, ResolvedUpstream] = {}
 
     def get(self, reference: str, path: Path) -> ResolvedUpstream:
         written = upstream_url(reference)
         if written is None:
             found = ResolvedUpstream(reference, self._spec.upstreams[reference], ("upstreams", reference))
             return self.used.setdefault(reference, found)
-        for known in self.used.values():
-            if known.options == written and known.name not in self._spec.upstreams:
-                return known
-        return self.used.setdefault(name := self._name(written), ResolvedUpstream(name, written, path))
+        key = f"{written.protocol}://{written.servers[0].address}"
+        if key not in self._urls:
+            name = self._name(written)
+            self._urls[key] = self.used[name] = ResolvedUpstream(name, written, path)
+        return self._urls[key]
 
     def _name(self, upstream: Upstream) -> str:
         words = f"{upstream.protocol}-{upstream.servers[0].address}"
         stem = "".join(char if char.isascii() and char.isalnum() else "-" for char in words)[:50].strip("-")
-        taken = self._spec.upstreams.keys() | self.used.keys()
-        return next(name for at in range(1_000_000) if (name := f"{stem}-{at}" if at else stem) not in taken)
+        names = (f"{stem}-{at}" if at else stem for at in count())
+        return next(name for name in names if name not in self._spec.upstreams and name not in self.used)
 
 
 def _site(
     spec: Spec, path: Path, site: Site, listeners: tuple[ResolvedListener, ...], upstreams: _Upstreams
 ) -> ResolvedSite:
-    policies = merged(Policies.model_construct(), site)
+    policies = merged(DEFAULTS, site)
     routes = [_route(site, policies, path, at, route, upstreams) for at, route in enumerate(site.routes)]
     if site.upstream is not None:
         forward = Forward(upstreams.get(site.upstream, (*path, "upstream")), None, None, False)

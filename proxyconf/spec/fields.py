@@ -14,6 +14,7 @@ from proxyconf.spec.names import (
     cookie_name,
     field_name,
     field_value,
+    grpc_name,
     hostname,
     identifier,
     method,
@@ -28,7 +29,7 @@ from proxyconf.spec.units import Duration, Rate, Size
 
 __all__ = [
     "Addresses", "App", "Bool", "Bytes", "Control", "CookieName", "Count", "Exclusive", "FieldName", "FieldValue", "FilePath",
-    "Hostname", "Identifier", "Limit", "Listen", "Many", "Method", "Model", "Network", "Origin", "OutOfBounds", "Peer",
+    "GrpcName", "Hostname", "Identifier", "Limit", "Listen", "Many", "Method", "Model", "Network", "Origin", "OutOfBounds", "Peer",
     "PortNumber", "Reach", "Regex", "RequestRate", "Status", "Statuses", "StreamCount", "Text", "Time", "TimeOrOff", "Token",
     "Trusted", "UrlPath", "UserName", "Version", "Weight", "Workers", "many", "off", "short",
 ]  # fmt: skip
@@ -176,6 +177,7 @@ Network = Annotated[str, PlainValidator(network), _schema("address or network", 
 Peer = Annotated[str, PlainValidator(peer), _schema("address, network or `unix`", example="10.0.0.2")]
 Control = Annotated[str, PlainValidator(control), _schema("`off` or unix:/PATH", example="unix:/run/caddy/admin.sock")]
 App = Annotated[str, PlainValidator(application), _schema("module:attribute", example="shop.asgi:app")]
+GrpcName = Annotated[str, PlainValidator(grpc_name), _schema("gRPC name", example="shop.v1.Cart")]
 UserName = Annotated[str, PlainValidator(user_name), _schema("user", "^[a-z_][a-z0-9_-]*$", "www-data")]
 Version = Annotated[str, PlainValidator(proxy_version), _schema("version or `auto`", example="2.11.7")]
 Identifier = Annotated[str, PlainValidator(identifier), _schema("name", "^[A-Za-z][A-Za-z0-9_-]*$", "app")]

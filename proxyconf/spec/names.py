@@ -10,6 +10,7 @@ __all__ = [
     "cookie_name",
     "field_name",
     "field_value",
+    "grpc_name",
     "hostname",
     "identifier",
     "method",
@@ -123,6 +124,14 @@ def method(value: object) -> str:
     text = _text(value, "a method")
     if not re.fullmatch(r"[A-Z]{3,20}", text, re.ASCII):
         raise ValueError("a method is written in capitals, such as GET")
+    return text
+
+
+def grpc_name(value: object) -> str:
+    """Read the name of a gRPC service with its package, or of a method."""
+    text = _text(value, "a name")
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*", text, re.ASCII):
+        raise ValueError("a gRPC name holds letters, digits and '_' in parts joined by '.', such as shop.v1.Cart")
     return text
 
 

@@ -35,6 +35,7 @@ from proxyconf.spec.units import Duration, Size
 from proxyconf.spec.upstreams import upstream_reference
 
 __all__ = [
+    "DEFAULTS",
     "Auth", "BasicAuth", "Buffering", "Compression", "Cors", "ErrorPage", "Errors", "ForwardAuth", "HeaderPolicy", "Limits",
     "Maintenance", "Policies", "RateLimit", "RequestHeaders", "ResponseHeaders", "Timeouts", "UpstreamName", "merged",
 ]  # fmt: skip
@@ -268,6 +269,10 @@ class Policies(Model):
     """How often one client may ask."""
     log: OnOff = "on"
     """Whether requests are logged."""
+
+
+DEFAULTS = Policies()
+"""What holds where nobody says anything."""
 
 
 def merged(outer: M, inner: Model) -> M:

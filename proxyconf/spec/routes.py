@@ -15,6 +15,7 @@ from proxyconf.spec.fields import (
     FieldName,
     FieldValue,
     FilePath,
+    GrpcName,
     Many,
     Method,
     Model,
@@ -68,9 +69,9 @@ class PathMatch(Model):
 class Grpc(Model):
     """The calls of one gRPC service."""
 
-    service: Text
+    service: GrpcName
     """The service with its package, such as `shop.v1.Cart`."""
-    method: Text | None = None
+    method: GrpcName | None = None
     """One of its methods. Default: all."""
 
 

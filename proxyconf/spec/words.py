@@ -10,7 +10,7 @@ from proxyconf.document.yaml import Document
 from proxyconf.spec.fields import Exclusive, Model, OutOfBounds
 from proxyconf.spec.root import Spec
 
-__all__ = ["known_keys", "translated"]
+__all__ = ["known_keys", "purpose", "translated"]
 
 _EXPECTED = {
     "string_type": "text", "int_type": "a whole number", "bool_type": "true or false", "tuple_type": "a list, one '- ' per entry or [ ]",
@@ -90,6 +90,8 @@ def _model_at(path: Path) -> type[Model] | None:
     for step in path:
         here = _inner(here, step)
     here = _bare(here)
+    if get_origin(here) is tuple:
+        here = _bare(get_args(here)[0])
     return here if isinstance(here, type) and issubclass(here, Model) else None
 
 
@@ -98,7 +100,8 @@ def _inner(here: Any, step: str | int) -> Any:
     if isinstance(here, type) and issubclass(here, Model):
         return next((field.annotation for name, field in here.model_fields.items() if step in (name, field.alias)), None)
     if get_origin(here) is tuple:
-        return get_args(here)[0]
+        item = get_args(here)[0]
+        return item if isinstance(step, int) else _inner(item, step)
     return get_args(here)[1] if get_origin(here) is dict else None
 
 
@@ -119,8 +122,13 @@ def known_keys(path: Path) -> tuple[str, ...]:
 
 
 def _purpose(path: Path) -> str:
+    text = purpose(path)
+    return text[:1].lower() + text[1:].rstrip(".") if text else "needed here"
+
+
+def purpose(path: Path) -> str:
+    """Return the sentence about a key; empty if there is none. Lists may be passed over: `sites.routes.path`."""
     model = _model_at(path[:-1])
     fields = {field.alias or name: field for name, field in model.model_fields.items()} if model else {}
     field = fields.get(str(path[-1]))
-    text = (field.description if field else "") or ""
-    return text[:1].lower() + text[1:].rstrip(".") if text else "needed here"
+    return (field.description if field else "") or ""

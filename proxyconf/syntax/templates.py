@@ -9,6 +9,7 @@ from jinja2 import (
     BaseLoader,
     ChoiceLoader,
     DictLoader,
+    Environment,
     StrictUndefined,
     TemplateError,
     TemplateSyntaxError,
@@ -35,7 +36,9 @@ class Templates:
 
     def __init__(self, syntax: Syntax, loader: BaseLoader, replaced: Mapping[str, str] | None = None) -> None:
         """Take them from a loader; `replaced` holds a user's own in place of some."""
-        self._environment = ImmutableSandboxedEnvironment(
+        # A template from elsewhere may print and nothing else; our own need no watching, which costs.
+        kind = ImmutableSandboxedEnvironment if replaced else Environment
+        self._environment = kind(
             loader=ChoiceLoader([DictLoader(dict(replaced or {})), loader]),
             undefined=StrictUndefined,
             finalize=lambda value: syntax.printed(_defined(value)),

@@ -35,8 +35,8 @@ class Syntax:
 
         Everything else is a mistake of the renderer, not of the user.
         """
-        if isinstance(value, Raw):
-            return str(value)
+        if type(value) is Raw:
+            return value
         if isinstance(value, str):
             return self.quote(value)
         if isinstance(value, tuple):

@@ -1,19 +1,17 @@
 """The reference page of the site file, from the models.
 
-`python -m proxyconf.verbs.reference > docs/reference/site-spec.md` writes it.
+`proxyconf schema --docs > docs/reference/site-spec.md` writes it.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import WithJsonSchema
 from pydantic.fields import FieldInfo
 
-from proxyconf.facts.table import Table, capabilities, tables
 from proxyconf.spec.fields import Model
 from proxyconf.spec.root import Spec
 from proxyconf.spec.schema import plain
@@ -23,8 +21,8 @@ __all__ = ["page"]
 _INTRO = """\
 # Site file
 
-Generated from the models by `python -m proxyconf.verbs.reference`; a test fails when it drifts.
-`proxyconf schema` prints the same as JSON Schema for editors. [How to use it](../guide/proxyconf.md).
+Generated from the models by `proxyconf schema --docs`; a test fails when it drifts. `proxyconf schema` prints the same as
+JSON Schema for editors. [How to use it](../guide/proxyconf.md), [what each proxy can do of it](proxies.md).
 
 Every key that is not here is an error. Durations and sizes always carry a unit.
 `${NAME}` in a value is replaced by `--set NAME=VALUE`; `$${` is a plain `${`.
@@ -33,7 +31,7 @@ Every key that is not here is an error. Durations and sizes always carry a unit.
 
 def page() -> str:
     """Return the page."""
-    parts = [_INTRO, *_sections(Spec, "", set()), *(_capabilities(table) for table in tables().values())]
+    parts = [_INTRO, *_sections(Spec, "", set())]
     return "\n".join(parts)
 
 
@@ -104,23 +102,3 @@ def _below(kind: Any, suffix: str = "") -> tuple[type[Model] | None, str]:
     if origin is dict:
         return _below(inner[1], ".NAME")
     return next((found for option in inner if (found := _below(option, suffix))[0]), (None, ""))
-
-
-def _capabilities(table: Table) -> str:
-    """Return what a proxy can do, one line per row of its table."""
-    lines = [
-        f"| {capabilities()[row.capability].title} | {row.needs or 'no version'} | {row.how.replace('|', chr(92) + '|')}"
-        f" | [source]({row.source}) | `{row.proof}` |"
-        for row in table.rows.values()
-    ]
-    head = [
-        f"## What {table.proxy} can do", "",
-        f"Proved by running {table.proxy} {table.oldest} to {table.newest}: the oldest that is accepted,"
-        " and the newest that is accepted without a note.",
-        "", "| | Since | How | | Proof |", "|---|---|---|---|---|",
-    ]  # fmt: skip
-    return "\n".join([*head, *lines, ""])
-
-
-if __name__ == "__main__":
-    sys.stdout.write(page())

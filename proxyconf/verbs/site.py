@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from proxyconf.backend import appserver
+from proxyconf.backend import pair
 from proxyconf.document.findings import Finding, Rule, nearest, shown
 from proxyconf.facts.table import Version
 from proxyconf.facts.target import Target
@@ -18,7 +18,7 @@ from proxyconf.proxies.contract import render
 from proxyconf.proxies.registry import names, proxy
 from proxyconf.spec.read import SiteFile, load
 
-__all__ = ["APPSERVER", "DEFAULT_PROXY", "Rendered", "bundle", "open_site", "rendered", "target", "targets"]
+__all__ = ["APPSERVER", "DEFAULT_PROXY", "Rendered", "bundle", "open_site", "proxy_targets", "rendered", "target", "targets"]
 
 APPSERVER = "appserver"
 DEFAULT_PROXY = "caddy"  # the target of a site that names none
@@ -30,6 +30,12 @@ class Rendered:
 
     file: SiteFile
     bundles: dict[str, Bundle]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The text of every file with its banner, by name."""
+        digest = self.file.document.digest
+        return {name: text for bundle in self.bundles.values() for name, text in bundle.stamped(digest).files.items()}
 
     @property
     def findings(self) -> list[Finding]:
@@ -74,11 +80,15 @@ def target(name: str, file: SiteFile) -> Target:
     return replace(found, version=Version.parse(programs.version(proxy(name).program.version)))
 
 
+def proxy_targets(file: SiteFile) -> list[Target]:
+    """Return the proxies of a site, each in its version."""
+    return [target(one, file) for one in targets(file) if one != APPSERVER]
+
+
 def bundle(name: str, file: SiteFile, replaced: Mapping[str, str] | None = None) -> Bundle:
     """Render a site for one target."""
     if name == APPSERVER:
-        proxies = [one for one in targets(file) if one != APPSERVER]
-        return appserver.render(file.deployment, [target(one, file) for one in proxies])
+        return pair.render(file.deployment, proxy_targets(file))
     return render(proxy(name), file.deployment, target(name, file), replaced)
 
 

@@ -74,7 +74,7 @@ SCHEMES: dict[str, tuple[Text | None, int]] = {
     "space": ("ht tp", RESET),
     "https": ("https", OK),
     "ftp": ("ftp", 400),
-    "upper case": ("HTTP", 400),
+    "upper case": ("HTTP", OK),
 }
 AUTHORITIES: dict[str, tuple[Text | None, int]] = {
     "empty": ("", RESET),

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from appserver.contract import Fields, Peer, Receiver, Request, Stream
-from appserver.h2.engine import Engine, Windows
+from appserver.accepted import Peer
+from appserver.contract import Fields, Receiver, Request, Stream
+from appserver.h2.engine import Engine, Settings
+from appserver.http.answer import AnswerContext
 from appserver.http.message import Head, Limits
 from tests.support.frames import GET, Client, Data, Goaway, Sent, Wire, expect
 
@@ -19,7 +21,10 @@ __all__ = ["Recorder", "Talk"]
 
 MAKE = Callable[..., Engine]
 LIMITS = {"path": 8_190, "count": 100, "field": 16_384, "size": 65_536, "body": 1_048_576}
-WINDOWS = {"streams": 100, "stream": 262_144, "connection": 1_048_576, "head": 65_536}
+SERVER = {
+    "max_concurrent_streams": 100, "stream_window": 262_144, "connection_window": 1_048_576,
+    "max_header_list_size": 65_536,
+}  # fmt: skip
 
 Call = tuple[Any, ...]
 
@@ -44,21 +49,24 @@ class Recorder(Receiver):
         assert type(chunk) is bytes
         assert chunk
         self.body += chunk
-        self.talk.told(self, "body", chunk)
+        self.talk.note(self, "body", chunk)
 
     def on_end(self, trailers: Fields) -> None:
         assert self.trailers is None
         self.trailers = trailers
-        self.talk.told(self, "end", trailers)
+        self.talk.note(self, "end", trailers)
 
     def on_writable(self) -> None:
         self.relieved += 1
-        self.talk.told(self, "writable")
+        self.talk.note(self, "writable")
+
+    def on_drain(self) -> None:
+        self.talk.note(self, "drain")
 
     def on_lost(self) -> None:
         self.lost += 1
         assert self.lost == 1
-        self.talk.told(self, "lost")
+        self.talk.note(self, "lost")
 
 
 @dataclass
@@ -70,13 +78,15 @@ class Talk:
 
     make: MAKE
     limits: dict[str, int] = field(default_factory=dict)
-    windows: dict[str, int] = field(default_factory=dict)
+    server: dict[str, Any] = field(default_factory=dict)
     settings: dict[int, int] = field(default_factory=dict)
+    discard: int = 0
     greet: bool = True
 
     def __post_init__(self) -> None:
         self.calls: list[Call] = []
         self.faults: list[str] = []
+        self.refused: list[tuple[str, bytes, int]] = []
         self.pongs = 0
         self.schedules = 0
         self.requests: list[Recorder] = []
@@ -84,9 +94,12 @@ class Talk:
         self.react: Callable[[Recorder, str], None] | None = None
         self.client = Client()
         self.wire = Wire()
-        head = Head(Limits(**{**LIMITS, **self.limits}), True)
+        settings = Settings(**{**SERVER, **self.server})
+        head = Head(Limits(**{**LIMITS, **self.limits}), True, settings.connect_protocol)
         self.peer = Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http")
-        self.engine = self.make(self, head, self.peer, Windows(**{**WINDOWS, **self.windows}))
+        self.answers = AnswerContext(has_date=False)
+        self.engine = self.make(self, head, self.peer, settings)
+        self.engine.max_discard = self.discard
         if self.greet:
             self.welcome = self.heard()
             self.say(self.client.greet(self.settings))
@@ -103,6 +116,10 @@ class Talk:
             self.react(recorder, "begin")
         return None if self.refusing else recorder
 
+    def refuse(self, stream: Stream, request: Request, status: int) -> None:
+        self.refused.append((request.method, request.target, status))
+        self.answers.refuse(stream, request, status)
+
     def schedule(self) -> None:
         self.schedules += 1
 
@@ -113,7 +130,7 @@ class Talk:
         assert reason
         self.faults.append(reason)
 
-    def told(self, recorder: Recorder, call: str, *what: Any) -> None:
+    def note(self, recorder: Recorder, call: str, *what: Any) -> None:
         self.calls.append((recorder.id, call, *what))
         if self.react is not None:
             self.react(recorder, call)
@@ -124,14 +141,14 @@ class Talk:
         """Let the engine receive `data` as one read."""
         self.engine.receive(b"".join(data))
 
-    def take(self, most: int = 65_536) -> bytes:
+    def take(self, max_bytes: int = 65_536) -> bytes:
         """One take, as bytes."""
-        return b"".join(bytes(piece) for piece in self.engine.take(most))
+        return b"".join(bytes(piece) for piece in self.engine.take(max_bytes))
 
-    def heard(self, most: int = 65_536) -> list[Sent]:
+    def heard(self, max_bytes: int = 65_536) -> list[Sent]:
         """Take all output there is now, as frames."""
         frames: list[Sent] = []
-        while piece := self.take(most):
+        while piece := self.take(max_bytes):
             frames += self.wire.read(piece)
         assert self.wire.rest == b"", "half a frame"
         return frames

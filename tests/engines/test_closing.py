@@ -20,7 +20,7 @@ HIGHEST = 2**31 - 1
 
 def test_a_drain_has_two_steps(talk: Talk) -> None:
     talk.say(talk.client.headers(1, GET, end=True))
-    talk.engine.notice()
+    talk.engine.shutdown_notice()
     assert sorted(talk.heard(), key=repr) == [expect.goaway(HIGHEST, NO_ERROR), expect.ping()]
     # Between the steps streams are still taken: the client may not have read the first.
     talk.say(talk.client.headers(3, GET, end=True), talk.client.pong())
@@ -38,19 +38,19 @@ def test_a_drain_has_two_steps(talk: Talk) -> None:
 
 def test_the_ping_of_a_drain_follows_its_notice(talk: Talk) -> None:
     # Its answer is to say that the peer has read GOAWAY.
-    talk.engine.notice()
+    talk.engine.shutdown_notice()
     assert talk.heard() == [expect.goaway(HIGHEST, NO_ERROR), expect.ping()]
 
 
 def test_a_drain_asks_for_a_flush(talk: Talk) -> None:
-    for step in (talk.engine.notice, talk.engine.goaway):
+    for step in (talk.engine.shutdown_notice, talk.engine.goaway):
         before = talk.schedules
         step()
         assert talk.schedules > before
 
 
 def test_an_idle_connection_has_ended_when_it_was_drained(talk: Talk) -> None:
-    talk.engine.notice()
+    talk.engine.shutdown_notice()
     talk.heard()
     assert not talk.engine.ended
     talk.engine.goaway()
@@ -155,7 +155,7 @@ def test_after_a_lost_socket_everything_is_quiet(talk: Talk) -> None:
     stream.grant(1)
     stream.finish([])
     stream.reset(CANCEL)
-    talk.engine.notice()
+    talk.engine.shutdown_notice()
     talk.engine.goaway()
     talk.engine.terminate(NO_ERROR)
     talk.say(talk.client.ping())

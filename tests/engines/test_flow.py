@@ -59,7 +59,7 @@ def test_no_more_is_credited_than_arrived(talk: Talk) -> None:
 
 
 def test_a_body_larger_than_every_window_gets_through(open_talk: OpenTalk) -> None:
-    talk = open_talk(limits={"body": 0}, windows={"stream": 65_535, "connection": 65_535})
+    talk = open_talk(limits={"body": 0}, server={"stream_window": 65_535, "connection_window": 65_535})
     talk.say(talk.client.headers(1, POST))
     talk.react = lambda recorder, call: recorder.stream.grant(16_000)
     windows, sent = Counter({0: 65_535, 1: 65_535}), 0
@@ -72,7 +72,7 @@ def test_a_body_larger_than_every_window_gets_through(open_talk: OpenTalk) -> No
 
 
 def test_padding_is_credited_at_once(open_talk: OpenTalk) -> None:
-    talk = open_talk(windows={"stream": 65_535, "connection": 65_535})
+    talk = open_talk(server={"stream_window": 65_535, "connection_window": 65_535})
     talk.say(talk.client.headers(1, POST))
     said = talk.ask(*(talk.client.data(1, pad=255) for _ in range(200)))
     assert credit(said)[0] >= 32_000
@@ -81,7 +81,7 @@ def test_padding_is_credited_at_once(open_talk: OpenTalk) -> None:
 
 
 def test_what_nobody_read_is_credited_to_the_connection_at_the_end(open_talk: OpenTalk) -> None:
-    talk = open_talk(windows={"stream": 65_535, "connection": 65_535})
+    talk = open_talk(server={"stream_window": 65_535, "connection_window": 65_535})
     for n in range(1, 21, 2):
         talk.say(talk.client.headers(n, POST), talk.client.data(n, bytes(16_000)))
         talk.say(talk.client.reset(n) if n % 4 == 1 else talk.client.data(n, end=True))
@@ -92,7 +92,7 @@ def test_what_nobody_read_is_credited_to_the_connection_at_the_end(open_talk: Op
 
 
 def test_data_for_a_stream_that_was_reset_is_credited(open_talk: OpenTalk) -> None:
-    talk = open_talk(windows={"stream": 65_535, "connection": 65_535})
+    talk = open_talk(server={"stream_window": 65_535, "connection_window": 65_535})
     talk.say(talk.client.headers(1, POST))
     talk.request().stream.reset(CANCEL)
     said = [frame for _ in range(20) for frame in talk.ask(talk.client.data(1, bytes(10_000)))]
@@ -112,7 +112,7 @@ def test_a_stream_window_is_enforced(talk: Talk) -> None:
 
 
 def test_the_connection_window_is_enforced(open_talk: OpenTalk) -> None:
-    talk = open_talk(windows={"stream": 262_144, "connection": 65_535})
+    talk = open_talk(server={"stream_window": 262_144, "connection_window": 65_535})
     talk.say(talk.client.headers(1, POST))
     said = talk.ask(*(talk.client.data(1, bytes(16_384)) for _ in range(5)))
     assert isinstance(said[-1], Goaway)

@@ -33,7 +33,7 @@ def test_a_head_has_one_verdict(talk: Talk, case: Case) -> None:
         assert not talk.faults
     else:
         assert talk.calls == []
-        assert said == [expect.reset(1, PROTOCOL_ERROR) if case.verdict == RESET else expect.answer(1, case.verdict)]
+        assert said == ([expect.reset(1, PROTOCOL_ERROR)] if case.verdict == RESET else expect.answer(1, case.verdict))
         assert len(talk.faults) == 1
     # Whatever it was, the connection goes on.
     talk.say(talk.client.headers(3, changed(GET, path="/next"), end=True))
@@ -44,7 +44,7 @@ def test_a_head_has_one_verdict(talk: Talk, case: Case) -> None:
 @pytest.mark.parametrize("case", [case for case in CASES if case.verdict > RESET], ids=lambda case: case.name)
 def test_an_answer_before_the_body_ends_tells_the_client_to_stop(talk: Talk, case: Case) -> None:
     said = talk.ask(talk.client.headers(1, case.fields))
-    assert said == [expect.answer(1, case.verdict), expect.reset(1, NO_ERROR)]
+    assert said == [*expect.answer(1, case.verdict), expect.reset(1, NO_ERROR)]
     assert talk.ask(talk.client.data(1, b"late", end=True)) == []
     assert talk.calls == []
 
@@ -109,14 +109,14 @@ def test_trailers_before_the_whole_body(talk: Talk) -> None:
 def test_a_declared_length_over_the_limit_is_answered_at_once(open_talk: OpenTalk) -> None:
     talk = open_talk(limits={"body": 10})
     said = talk.ask(talk.client.headers(1, changed(POST, ("content-length", "11"))))
-    assert said == [expect.answer(1, 413), expect.reset(1, NO_ERROR)]
+    assert said == [*expect.answer(1, 413), expect.reset(1, NO_ERROR)]
     assert talk.calls == []
 
 
 def test_a_body_over_the_limit_is_answered(open_talk: OpenTalk) -> None:
     talk = open_talk(limits={"body": 10})
     said = talk.ask(talk.client.headers(1, POST), talk.client.data(1, b"1234567890"), talk.client.data(1, b"1"))
-    assert said == [expect.answer(1, 413), expect.reset(1, NO_ERROR)]
+    assert said == [*expect.answer(1, 413), expect.reset(1, NO_ERROR)]
     assert talk.calls[1:] == [(1, "body", b"1234567890"), (1, "lost")]
 
 

@@ -328,7 +328,7 @@ def test_a_huge_table_is_never_used(talk: Talk) -> None:
 
 @pytest.mark.parametrize("told", [True, False])
 def test_streams_beyond_the_limit_are_refused(open_talk: OpenTalk, told: bool) -> None:
-    talk = open_talk(windows={"streams": 2}, greet=False)
+    talk = open_talk(server={"max_concurrent_streams": 2}, greet=False)
     talk.heard()
     # Until it acknowledges SETTINGS a client cannot know, and afterwards it is no reason to end them all.
     talk.say(PREFACE, talk.client.settings({}), talk.client.acknowledge() if told else b"")

@@ -8,7 +8,18 @@ import pytest
 
 from appserver.h2.engine import CONNECTION_QUEUE, STREAM_QUEUE
 from tests.engines.talk import Recorder, Talk
-from tests.support.frames import CANCEL, ENHANCE_YOUR_CALM, GET, INITIAL_WINDOW_SIZE, Head, expect
+from tests.support.frames import (
+    CANCEL,
+    ENHANCE_YOUR_CALM,
+    GET,
+    INITIAL_WINDOW_SIZE,
+    POST,
+    PROTOCOL_ERROR,
+    Data,
+    Head,
+    changed,
+    expect,
+)
 
 OpenTalk = Callable[..., Talk]
 KIB = 1024
@@ -82,6 +93,35 @@ def test_an_application_may_write_on_when_there_is_room(open_talk: OpenTalk) -> 
     assert left[0]
     assert len(talk.bodies(talk.heard())[1]) == 2_000_000
     assert talk.engine.inflight == 0
+
+
+@pytest.mark.parametrize("by", ["peer", "application"])
+def test_a_reset_between_two_takes_drops_what_was_queued(open_talk: OpenTalk, by: str) -> None:
+    # The kernel had promised nghttp2 a DATA frame that the reset took away: the next take never returned.
+    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 10_000_000})
+    talk.say(talk.client.window(0, 10_000_000))
+    recorder = talk.serve()
+    recorder.stream.write(bytes(300_000), False)
+    first = talk.take(20_000)
+    if by == "peer":
+        talk.say(talk.client.reset(1))
+    else:
+        recorder.stream.reset(CANCEL)
+    said = talk.wire.read(first) + talk.heard()
+    assert len(talk.bodies(said)[1]) < 300_000
+    assert [frame for frame in said if not isinstance(frame, Data)] == ([expect.reset(1, CANCEL)] if by == "application" else [])
+    assert talk.engine.inflight == 0
+
+
+def test_more_than_was_announced_between_two_takes_resets_the_exchange(open_talk: OpenTalk) -> None:
+    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 10_000_000})
+    talk.say(talk.client.window(0, 10_000_000), talk.client.headers(1, changed(POST, ("content-length", "3"))))
+    talk.request().stream.respond(200, [], False)
+    talk.request().stream.write(bytes(300_000), False)
+    talk.wire.read(talk.take(20_000))
+    talk.say(talk.client.data(1, b"more"))
+    assert talk.heard()[-1] == expect.reset(1, PROTOCOL_ERROR)
+    assert talk.calls[-1] == (1, "lost")
 
 
 def test_interim_heads_and_resets_pass_a_queue(open_talk: OpenTalk) -> None:

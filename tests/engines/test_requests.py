@@ -138,8 +138,7 @@ def test_interim_responses_go_before_the_answer(talk: Talk) -> None:
     assert talk.heard() == [
         expect.headers(1, [(":status", "100")]),
         expect.headers(1, [(":status", "103"), ("link", "</a>")]),
-        expect.headers(1, [(":status", "200")]),
-        expect.data(1, b"", end=True),
+        expect.headers(1, [(":status", "200")], end=True),
     ]
 
 
@@ -231,9 +230,9 @@ def test_a_refused_request_is_told_so(talk: Talk) -> None:
 @pytest.mark.parametrize("ends", [True, False])
 def test_a_request_may_be_answered_instead_of_begun(talk: Talk, ends: bool) -> None:
     talk.refusing = True
-    talk.react = lambda recorder, call: recorder.stream.respond(503, [(b"content-length", b"0")], True)
+    talk.react = lambda recorder, call: talk.refuse(recorder.stream, recorder.request, 503)
     said = talk.ask(talk.client.headers(1, POST, end=ends))
-    assert said == [expect.answer(1, 503), *([] if ends else [expect.reset(1, NO_ERROR)])]
+    assert said == [*expect.answer(1, 503), *([] if ends else [expect.reset(1, NO_ERROR)])]
     assert talk.engine.inflight == 0
 
 

@@ -11,7 +11,7 @@ __all__ = ["FLOORS", "PROXYCONF_FLOORS", "imports_of", "violations"]
 
 # From the ground up. A module imports from lower floors and its own package, never sideways or up.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "events", "contract"}),
+    frozenset({"errors", "events", "accepted", "contract"}),
     frozenset({"http", "config"}),
     frozenset({"net", "ws"}),
     frozenset({"h1", "h2", "apps", "ops"}),
@@ -35,6 +35,8 @@ PROXYCONF_FLOORS: tuple[frozenset[str], ...] = (
 PROXYCONF_LEVEL = {name: level for level, names in enumerate(PROXYCONF_FLOORS) for name in names}
 # What every proxy's package may import of `proxies`; the packages themselves are siblings.
 PROXIES_COMMON = frozenset({"contract"})
+# A request names the peer it came from: the one word that is made of another.
+MAY_NAME = frozenset({("contract", "accepted")})
 MAY_NAME_CONFIG = frozenset({"config", "worker", "supervisor", "cli", "__main__"})
 
 CIMPORT = re.compile(
@@ -119,7 +121,7 @@ def _appserver_rule(module: str, target: str) -> str:
     if target.split(".")[0] == "proxyconf":
         return f"imports {target}: appserver never imports proxyconf"
     here, there = _component(module), _component(target)
-    if not there or here == there:
+    if not there or here == there or (here, there) in MAY_NAME:
         return ""
     if there not in LEVEL:
         return "" if _is_word_of_root(there) else f"imports {target}: {there} is on no floor (tests/house/floors.py)"

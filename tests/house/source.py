@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 __all__ = ["ROOT", "Function", "code_lines", "comment_blocks", "functions", "sources"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+CYTHON_FUNCTION = re.compile(r"\s*(?:def|cdef|cpdef)\s+(?!class\b|extern\b)[^=]*?(?P<name>\w+)\((?!.*\)\s*$)")
 QUIET = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 
@@ -52,7 +54,10 @@ def code_lines(path: Path) -> int:
 
 
 def functions(path: Path) -> Iterator[Function]:
-    """Yield every function of a Python file with its length, docstring not counted."""
+    """Yield every function of a Python or Cython file with its length, docstring not counted."""
+    if path.suffix != ".py":
+        yield from _cython_functions(path.read_text(encoding="utf-8").splitlines())
+        return
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
@@ -60,6 +65,26 @@ def functions(path: Path) -> Iterator[Function]:
             if ast.get_docstring(node, clean=False) is not None:
                 length -= (first.end_lineno or first.lineno) - first.lineno + 1
             yield Function(node.name, node.lineno, length)
+
+
+def _cython_functions(lines: list[str]) -> Iterator[Function]:
+    # By indentation: Cython has no `ast`. The kernel's functions have no docstrings worth a line.
+    for start, line in enumerate(lines):
+        match = CYTHON_FUNCTION.match(line)
+        if match is None:
+            continue
+        end = start + 1
+        while end < len(lines) and not lines[end - 1].rstrip().endswith(":"):
+            end += 1
+        while end < len(lines) and (not lines[end].strip() or _indent(lines[end]) > _indent(line)):
+            end += 1
+        while not lines[end - 1].strip():
+            end -= 1
+        yield Function(match["name"], start + 1, end - start)
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def comment_blocks(path: Path) -> Iterator[tuple[int, int]]:

@@ -47,16 +47,7 @@ def test_a_stream_of_messages(channel: grpc.Channel) -> None:
     assert stream.code() is grpc.StatusCode.OK
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "Fail",
-        pytest.param("FailAtOnce", marks=pytest.mark.xfail(
-            reason="an empty answer is HEADERS and an empty DATA frame with END_STREAM; "
-            "gRPC's Trailers-Only needs END_STREAM on HEADERS"
-        )),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("name", ["Fail", "FailAtOnce"])
 def test_a_status_that_is_not_ok(channel: grpc.Channel, name: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         unary(channel, name)(b"", timeout=10)

@@ -153,6 +153,13 @@ def test_files_of_a_folder(on: Installed, stacks: Stacks, folder: Path) -> None:
     assert shop.ask("/app.js").json()["path"] == "/app.js"
 
 
+@proves("static_files", "match_methods")
+def test_files_for_some_methods(on: Installed, stacks: Stacks, folder: Path) -> None:
+    shop = stacks.get(on, site(f"match: {{path: /m/, methods: [GET]}}, static: {{root: '{folder}'}}"))
+    assert shop.ask("/m/app.js").text == "plain"
+    assert shop.ask("/m/app.js", method="POST").json()["path"] == "/m/app.js"
+
+
 @proves("static_file")
 def test_one_file(on: Installed, stacks: Stacks, folder: Path) -> None:
     shop = stacks.get(on, site(f"file: /robots.txt, static: {{file: '{folder}/a b.txt'}}"))

@@ -27,6 +27,7 @@ ALLOWED = {
     "ipaddress": "who is trusted, and who the client is",
     "http": "the phrases of HTTP/1.1's status lines",
     "httptools": "HTTP/1.1",
+    "queue": "a thread of its own writes the logs",
     "urllib": "paths are percent-decoded",
     "__future__": "annotations",
 }
@@ -181,8 +182,21 @@ def test_without_http1_it_is_answered_505(body: bytes | None) -> None:
             assert (answer.status, answer["connection"], answer.whole) == (505, "close", True)
             assert "HTTP/2 only" in answer.text
             assert answer.text.endswith("\n")
+            assert answer["date"].endswith(" GMT")
             assert client.is_closed()
         assert hello(("127.0.0.1", server.port), Http2) == b"hello"
+
+
+def test_the_505_obeys_what_every_answer_does_and_is_in_the_access_log(tmp_path: Path) -> None:
+    log = tmp_path / "access"
+    with Server(PROBE, "--no-http1", "--no-date-header", "--server-header", "here", "--log-access", log) as server:
+        with Http1(server.connect()) as client:
+            answer = client.ask("GET", "/hello?token=secret")
+        assert (answer.status, answer["server"], answer["date"]) == (505, "here", "")
+        assert server.stop() == 0
+    (line,) = log.read_text().splitlines()
+    assert line.startswith("127.0.0.1 - - [")
+    assert f'"GET /hello HTTP/1.1" 505 {answer.size} ' in line
 
 
 # The application

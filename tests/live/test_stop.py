@@ -192,6 +192,31 @@ def test_idle_connections_hold_nothing_up(start: Start) -> None:
     assert time.monotonic() - began < 2
 
 
+def test_a_request_that_is_on_its_way_on_an_idle_connection_is_answered(start: Start) -> None:
+    server = start("--timeout-drain-idle", "2")
+    with Http1(server.connect()) as used, Http1(server.connect()) as unused:
+        assert used.ask("GET", "/hello").body == b"hello"
+        server.signal()
+        until(server.refuses, "new connections are refused")
+        for client in (used, unused):
+            answer = client.ask("GET", "/hello")
+            assert (answer.body, answer["connection"]) == (b"hello", "close")
+            assert client.is_closed()
+    assert server.wait(3) == 0
+    assert troubles(server) == []
+
+
+def test_idle_connections_are_waited_for_within_the_graceful_bound(start: Start) -> None:
+    server = start("--timeout-drain-idle", "20", "--timeout-graceful", "0.3")
+    with Http1(server.connect()) as idle, Http1(server.connect()):
+        assert idle.ask("GET", "/hello").body == b"hello"
+        began = time.monotonic()
+        server.signal()
+        assert server.wait(5) == 0
+        assert time.monotonic() - began < 3
+    assert troubles(server) == []
+
+
 # GOAWAY in two steps
 
 

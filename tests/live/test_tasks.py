@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import random
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.live.conftest import Talk
-from tests.support.clients import Http1
+from tests.live.conftest import FAULTS, LOOPS, Talk
+from tests.support.clients import Http1, Http2
+from tests.support.process import ENGINES, Server, demand
 
 
 def body_of(client: Any, path: str, **named: Any) -> Any:
@@ -78,3 +82,26 @@ def test_context_variables_do_not_pass_through_a_paused_connection(h1: Talk) -> 
     with h1.new() as client:
         client.ask("POST", "/context?set=first&ms=50&body=1", body=b"x" * 3_000_000)
         assert [client.ask("GET", f"/context?set={n}").text for n in range(3)] == ["unset"] * 3
+
+
+# Threads
+
+
+@pytest.mark.parametrize("debug", ["", "1"], ids=["plain", "asyncio's debug mode"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_receive_and_send_may_be_called_from_threads(engine: str, debug: str) -> None:
+    options = ("--h2-engine", demand(engine), "--loop", LOOPS[engine])
+    with Server("tests.support.threads_app:app", *options, env={"PYTHONASYNCIODEBUG": debug}) as server:
+
+        def ask(number: int) -> bool:
+            body = random.Random(number).randbytes(number * 997)
+            talk = Talk(server, (Http1, Http2)[number % 2])
+            path = ("/by-a2wsgi", "/by-hand")[number // 2 % 2]
+            with talk.new() as client:
+                texts = {client.ask("POST", path, body=body).text for _ in range(10)}
+            return texts == {hashlib.sha256(body).hexdigest()}
+
+        with ThreadPoolExecutor(16) as threads:
+            assert all(threads.map(ask, range(64)))
+        assert server.stop() == 0
+    assert [line for line in server.lines if any(fault in line for fault in (*FAULTS, "ERROR", "Non-thread-safe"))] == []

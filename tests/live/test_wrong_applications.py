@@ -27,7 +27,7 @@ def asked(talk: Talk, path: str, *more: Any, **named: Any) -> Answer:
 
 
 def is_500(answer: Answer) -> bool:
-    return (answer.status, answer.body, answer.whole) == (500, b"Internal Server Error\n", True)
+    return (answer.status, answer.body, answer.whole) == (500, b"500 Internal Server Error\n", True)
 
 
 def is_cut(answer: Answer, body: bytes) -> bool:

@@ -14,8 +14,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from appserver.apps.asgi.host import Host
-from appserver.contract import Peer, Request
+from appserver.accepted import Peer
+from appserver.apps.asgi.host import EAGER, Host
+from appserver.apps.asgi.scope import ScopeBuilder
+from appserver.contract import Request
+from appserver.http.answer import AnswerContext
 from tests.support.clock import ClockLoop
 from tests.support.streams import RecordingStream
 
@@ -85,11 +88,15 @@ class Puppet:
 class Talk:
     """One exchange between a recording stream and an application, a puppet unless `app` is given."""
 
-    def __init__(self, loop: ClockLoop, exchange: Any, app: Script | None = None, **request: Any) -> None:
+    def __init__(
+        self, loop: ClockLoop, exchange: Any, app: Script | None = None, *, eager: bool = True, **request: Any
+    ) -> None:
         self.loop = loop
         self.puppet = Puppet(loop)
         self.watcher = Watcher()
-        self.host = Host(app or self.puppet, loop, dated=False, observer=self.watcher)
+        self.answers = AnswerContext(has_date=False, observer=self.watcher)
+        self.host = Host(app or self.puppet, self.answers, ScopeBuilder())
+        self.host.bind(loop, eager and EAGER)
         self.stream = RecordingStream()
         self.request = make_request(**request)
         self.exchange = exchange.__new__(exchange)
@@ -115,6 +122,15 @@ class Talk:
     def on_lost(self) -> None:
         self.stream.lose()
         self.exchange.on_lost()
+        self.loop.turn()
+
+    def on_half_closed(self) -> None:
+        self.exchange.on_half_closed()
+        self.loop.turn()
+
+    def on_refused(self, status: int, sent: int) -> None:
+        self.stream.lose()
+        self.exchange.on_refused(status, sent)
         self.loop.turn()
 
     def on_writable(self) -> None:

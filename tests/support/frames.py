@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, cast
 
 from hpack import Decoder, Encoder
@@ -134,9 +135,15 @@ class Expect:
     def headers(self, stream: int, fields: Pairs, end: bool = False) -> Head:
         return Head(stream, _pairs(fields), end)
 
-    def answer(self, stream: int, status: int) -> Head:
-        """An engine's own answer: an empty body."""
-        return self.headers(stream, [(":status", str(status)), ("content-length", "0")], end=True)
+    def answer(self, stream: int, status: int, head: bool = False) -> list[Sent]:
+        """The server's own answer, as `http.answer` makes it without Date; `head`: to HEAD."""
+        text = f"{status} {HTTPStatus(status).phrase}\n".encode("ascii")
+        fields: Pairs = [
+            (":status", str(status)), ("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(text))),
+        ]  # fmt: skip
+        if head:
+            return [self.headers(stream, fields, end=True)]
+        return [self.headers(stream, fields), self.data(stream, text, end=True)]
 
     def data(self, stream: int, body: bytes, end: bool = False) -> Data:
         return Data(stream, body, end)

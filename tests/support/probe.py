@@ -15,6 +15,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -379,16 +380,27 @@ async def bytes_like(call: Call) -> None:
 
 @at("/wait")
 async def wait(call: Call) -> None:
-    """Wait in `receive` until the client is gone, then say what sends do."""
+    """Wait in `receive` until the client is gone, then say what each kind of send does."""
     await call.read()
     call.note("waiting")
     messages = await asyncio.gather(*(call.receive() for _ in range(call.number("receivers", 1))))
     for message in messages:
         call.note(message["type"])
-    await call.start()
-    await call.body(b"for nobody", True)
-    await call.body(b"")
-    call.note("sends did nothing")
+    for message in LAST_WORDS:
+        try:
+            await call.send(message)
+            call.note("sent")
+        except OSError as error:
+            call.note(type(error).__name__)
+
+
+LAST_WORDS: list[Message] = [
+    {"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload"]},
+    {"type": "http.response.start", "status": 200, "trailers": True},
+    {"type": "http.response.body", "body": b"for who still reads", "more_body": True},
+    {"type": "http.response.body", "body": b""},
+    {"type": "http.response.trailers", "headers": []},
+]
 
 
 @at("/drip")
@@ -399,9 +411,10 @@ async def drip(call: Call) -> None:
     if call.scope["method"] == "GET":
         await gone
         gone = asyncio.ensure_future(call.receive())
-    while not gone.done():
-        await call.body(b".", True)
-        await asyncio.sleep(0.005)
+    with suppress(OSError):  # a send may be the first to say so
+        while not gone.done():
+            await call.body(b".", True)
+            await asyncio.sleep(0.005)
     call.note((await gone)["type"])
 
 
@@ -425,10 +438,19 @@ async def flood(call: Call) -> None:
 
 @at("/endless")
 async def endless(call: Call) -> None:
-    """Send without an end, and without a look at anything else, until the gate is open."""
+    """Send without an end, and without a look at anything else."""
+    await call.start()
+    while True:
+        await call.body(bytes(call.number("size", 65_536)), True)
+
+
+@at("/swallow")
+async def swallow(call: Call) -> None:
+    """As `/endless`, but for an error of send: that is swallowed, whatever it is."""
     await call.start()
     while not gates[call.query["gate"]].is_set():
-        await call.body(bytes(65_536), True)
+        with suppress(Exception):
+            await call.body(bytes(65_536), True)
 
 
 @at("/receive-task")

@@ -30,9 +30,9 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def worker(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
-    module = ModuleType("appserver.worker.worker")
+    module = ModuleType("appserver.worker.run")
     module.run = run  # type: ignore[attr-defined]  # the one function that cli asks for
-    monkeypatch.setitem(sys.modules, "appserver.worker.worker", module)
+    monkeypatch.setitem(sys.modules, "appserver.worker.run", module)
 
 
 def python(*argv: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

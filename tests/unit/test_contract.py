@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import appserver.contract
-from appserver.contract import Application, Peer, Receiver, Request, Reset, Stream
+from appserver.accepted import Peer
+from appserver.contract import Application, Receiver, Request, Reset, Stream
 from tests.support.plain import plain
 
 MODULES = {"built": appserver.contract, "plain": plain("appserver.contract")}

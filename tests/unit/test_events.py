@@ -22,7 +22,7 @@ def placeholders(event: Event) -> set[str]:
 
 
 def uses() -> Iterator[tuple[str, str, set[str]]]:
-    """Yield (place, event, keywords) of each `Event.X.log(...)`."""
+    """Yield (place, event, keywords) of each `Event.X.log(...)` or `.record(...)`."""
     for path in SOURCES:
         if path.suffix != ".py":
             continue
@@ -30,7 +30,7 @@ def uses() -> Iterator[tuple[str, str, set[str]]]:
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
-                and node.func.attr == "log"
+                and node.func.attr in ("log", "record")
                 and isinstance(node.func.value, ast.Attribute)
                 and isinstance(node.func.value.value, ast.Name)
                 and node.func.value.value.id == "Event"

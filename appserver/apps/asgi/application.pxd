@@ -6,5 +6,6 @@ from appserver.contract cimport Application, Receiver, Request, Stream
 
 cdef class AsgiApplication(Application):
     cdef readonly Host host
+    cdef object _lifespan
     @cython.locals(exchange=Exchange)
     cpdef Receiver begin(self, Request request, Stream stream)

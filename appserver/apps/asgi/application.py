@@ -1,24 +1,65 @@
-"""The ASGI side of the waist: an exchange for each request."""
+"""The ASGI side of the waist: an exchange for each request, and the application's life."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
 from appserver.apps.asgi.exchange import Exchange
 from appserver.apps.asgi.host import Host
+from appserver.apps.asgi.lifespan import Lifespan
+from appserver.apps.asgi.scope import ScopeBuilder
+from appserver.config.options import LifespanOptions
 from appserver.contract import Application, Receiver, Request, Stream
+from appserver.http.answer import AnswerContext
 
 __all__ = ["AsgiApplication"]
 
+# What was cancelled gets this long to see it.
+CANCEL_SECONDS = 1.0
+
 
 class AsgiApplication(Application):
-    """`contract.Application` for ASGI 3."""
+    """`contract.Application` for ASGI 3. Its loop is the one that `startup` runs in; `answers` are ticked by the worker."""
 
-    __slots__ = ("host",)
+    __slots__ = ("_lifespan", "host")
 
-    def __init__(self, host: Host) -> None:
-        self.host = host
+    def __init__(
+        self, app: Callable[..., Any], answers: AnswerContext, lifespan: LifespanOptions, root_path: str = ""
+    ) -> None:
+        self.host = Host(app, answers, ScopeBuilder(root_path))
+        self._lifespan = Lifespan(app, lifespan)
 
     def begin(self, request: Request, stream: Stream) -> Receiver:
         """Take a request; `Exchange.start` runs the application."""
         exchange = Exchange.__new__(Exchange)
         exchange.open(self.host, request, stream)
         return exchange
+
+    async def startup(self) -> None:
+        """Run the application's lifespan startup; raises StartupError."""
+        self.host.bind(asyncio.get_running_loop())
+        await self._lifespan.startup()
+        self.host.scopes.state = self._lifespan.state
+
+    async def shutdown(self) -> None:
+        """Run the application's lifespan shutdown; what goes wrong is logged."""
+        await self._lifespan.shutdown()
+
+    def busy(self) -> int:
+        """Return how many requests still run application code; some outlive their responses."""
+        return len(self.host.running)
+
+    async def wait_idle(self) -> None:
+        """Return once nothing is busy."""
+        while self.host.running:
+            await asyncio.wait(set(self.host.running))
+
+    async def cancel(self) -> None:
+        """Cancel what is busy; an application that ignores that is left to run."""
+        tasks = set(self.host.running)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CANCEL_SECONDS)

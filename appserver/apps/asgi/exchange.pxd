@@ -1,54 +1,49 @@
 cimport cython
 
+from appserver.apps.asgi.awaitables cimport Channel, Receiving, Sending
 from appserver.apps.asgi.host cimport Host
-from appserver.apps.asgi.ready cimport Ready
-from appserver.contract cimport Receiver, Request, Stream
-from appserver.http.reply cimport Reply, has_body
+from appserver.contract cimport Request, Stream
+from appserver.http.reply cimport Reply
 
-cdef int _HEAD, _BODY, _TRAILERS, _DONE, _GONE
+cdef int _DONE, _LOST
 cdef int _START, _HINT, _CHUNK, _TRAIL
-cdef bint EAGER
-cdef object DONE_AWAITABLE, CoroutineType
 cdef tuple SEND
+cdef long long BURST_BYTES, MESSAGE_BYTES
+cdef double DISCARD_SECONDS
 
-@cython.freelist(64)
-cdef class Exchange(Receiver):
-    cdef Host host
-    cdef Request request
-    cdef Stream stream
-    cdef readonly int phase
-    cdef list chunks
-    cdef bint complete, told, bodiless, trailing
-    cdef list trailers
-    cdef long long left
-    cdef int status
-    cdef long long sent
-    cdef object task
-    cdef list waiters
-    cdef object drained
-    cdef double began
+cdef class Exchange(Channel):
+    cdef Host _host
+    cdef list _chunks
+    cdef bint _body_complete, _body_received, _half_closed, _trailers_announced
+    cdef list _trailers
+    cdef long long _burst
+    cdef double _discarding_since
+    cdef object _task
+    cdef list _receivers
+    cdef object _room
 
     cpdef open(self, Host host, Request request, Stream stream)
-    @cython.locals(phase=int, step=int, table=dict)
-    cpdef send(self, message)
-    cdef _conclude(self, task)
+    @cython.locals(host=Host, request=Request)
+    cpdef start(self)
+    cpdef on_half_closed(self)
+    @cython.locals(receiving=Receiving)
+    cpdef receive(self)
     @cython.locals(chunks=list, body=bytes)
-    cdef dict _next(self)
-    cdef _wake(self)
-    @cython.locals(request=Request, host=Host, reply=Reply, fields=list, code=int)
-    cdef _start(self, dict message)
-    @cython.locals(reply=Reply)
-    cdef _hint(self, dict message)
-    @cython.locals(stream=Stream, size=Py_ssize_t, more=bint)
-    cdef _body(self, dict message)
-    @cython.locals(excess=Py_ssize_t)
-    cdef _too_long(self, bytes body)
+    cpdef next_message(self)
+    cdef _disconnect(self)
+    cdef _wake_receivers(self)
+    @cython.locals(sending=Sending)
+    cpdef send(self, message)
+    @cython.locals(phase=int, step=int, table=dict, message=dict)
+    cpdef take_message(self, anything)
+    @cython.locals(more=bint)
+    cdef _send_body(self, dict message)
     @cython.locals(reply=Reply, fields=list)
-    cdef _trailers(self, dict message)
-    cdef _resume(self)
-    cdef _done(self)
-    cdef _break_off(self)
-    @cython.locals(host=Host)
-    cdef _over(self)
-    cdef _failed(self, error)
-    cdef _answer(self, int status, bytes text)
+    cdef _send_trailers(self, dict message)
+    cdef _discard(self, dict message)
+    cdef _wake_senders(self)
+    @cython.locals(chunks=list)
+    cpdef closed(self)
+    @cython.locals(phase=int)
+    cdef _conclude(self, task)
+    cdef _fail(self, error)

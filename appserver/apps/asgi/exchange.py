@@ -1,44 +1,41 @@
-r"""One ASGI request: `receive()` and `send()`, as two phase tables.
+r"""One ASGI request: what `receive()` and `send()` do, as phase tables.
 
-Owns the response phase and the queue of body bytes. Knows nothing of HTTP versions but their number.
+Owns the queue of body bytes and who waits; the response is `Answer`'s part, whose phases these are. Knows nothing of
+HTTP versions.
 
     send     HEAD --start--> BODY --last body--> DONE
               ^ |              \--last body, trailers announced--> TRAILERS --last--> DONE
-              '-' early hint        any --client lost, or the application broke off--> GONE
+              '-' early hint
 
-    receive  BODY --http.request, more_body False--> WAIT --response done or client lost--> OVER
+    receive  BODY --http.request, more_body False--> WAIT --answer over, or client's half closed--> OVER
              BODY --client lost--> OVER (http.disconnect; a whole body is never claimed)
 
-In GONE `send` is a quiet no-op. `receive` gives one `http.disconnect` for each call made in OVER.
+After the client is lost `send` raises ClientDisconnected. `receive` gives one `http.disconnect` for each call in OVER.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
-import time
-from collections.abc import Awaitable, MutableMapping
-from types import CoroutineType
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from appserver.apps.asgi.awaitables import Channel, Message, Receiving, Sending
 from appserver.apps.asgi.host import Host
-from appserver.apps.asgi.ready import DONE_AWAITABLE, Ready
-from appserver.contract import Fields, Receiver, Request, Reset, Stream
-from appserver.errors import BodyTooLong, BodyTooShort, InvalidMessage, UnexpectedMessage
-from appserver.http.reply import has_body
+from appserver.contract import Fields, Request, Stream
+from appserver.errors import (
+    ClientDisconnected,
+    InvalidMessage,
+    NotServed,
+    Stopping,
+    UnexpectedMessage,
+    status_of,
+)
+from appserver.http.answer import PHASES
 
 __all__ = ["Exchange"]
 
-Message = MutableMapping[str, Any]
-
-EAGER = sys.version_info >= (3, 12)
-
-_HEAD = 0
-_BODY = 1
-_TRAILERS = 2
-_DONE = 3
-_GONE = 4
-_PHASES = ("HEAD", "BODY", "TRAILERS", "DONE", "GONE")
+_DONE = PHASES.index("DONE")
+_LOST = PHASES.index("LOST")
 
 _START = 1
 _HINT = 2
@@ -48,78 +45,76 @@ SEND: tuple[dict[str, int], ...] = (
     {"http.response.start": _START, "http.response.early_hint": _HINT},  # HEAD
     {"http.response.body": _CHUNK},  # BODY
     {"http.response.trailers": _TRAIL},  # TRAILERS
-    {},  # DONE
-    {},  # GONE
 )
 
 _DISCONNECT = "http.disconnect"
 
+# An application that never waits yields to the loop after so many bytes; each message counts as some.
+BURST_BYTES = 262_144
+MESSAGE_BYTES = 4_096
+# So long an application may send a body that nobody gets (HEAD): it might have no end.
+DISCARD_SECONDS = 5.0
 
-class Exchange(Receiver):
+
+class Exchange(Channel):
     """One request on the application's side."""
 
     __slots__ = (
-        "began",
-        "bodiless",
-        "chunks",
-        "complete",
-        "drained",
-        "host",
-        "left",
-        "phase",
-        "request",
-        "sent",
-        "status",
-        "stream",
-        "task",
-        "told",
-        "trailers",
-        "trailing",
-        "waiters",
+        "_body_complete",
+        "_body_received",
+        "_burst",
+        "_chunks",
+        "_discarding_since",
+        "_half_closed",
+        "_host",
+        "_receivers",
+        "_room",
+        "_task",
+        "_trailers",
+        "_trailers_announced",
     )
 
     def open(self, host: Host, request: Request, stream: Stream) -> None:
         """Set the exchange up: a constructor that the compiled build calls without a tuple."""
-        self.host = host
-        self.request = request
-        self.stream = stream
-        self.phase = _HEAD
-        self.chunks: list[bytes] | None = None
-        self.complete = request.ends
-        self.told = False
-        self.bodiless = False
-        self.trailing = False
-        self.trailers: Fields | None = None
-        self.left: int = -1
-        self.status: int = 0
-        self.sent: int = 0
-        self.task: asyncio.Task[None] | None = None
-        self.waiters: list[asyncio.Future[None]] | None = None
-        self.drained: asyncio.Future[None] | None = None
-        self.began: float = time.perf_counter() if host.observer is not None else 0.0
+        self.open_channel(host.answers, request, stream)
+        self._host = host
+        self._chunks: list[bytes] | None = None
+        self._body_complete = request.ends
+        self._body_received = False
+        self._half_closed = False
+        self._trailers_announced = False
+        self._trailers: Fields | None = None
+        self._burst: int = 0
+        self._discarding_since: float = 0.0
+        self._task: asyncio.Task[None] | None = None
+        self._receivers: list[asyncio.Future[None]] | None = None
+        self._room: asyncio.Future[None] | None = None
 
     # Called by the wire
 
     def start(self) -> None:
-        """Run the application; eagerly where Python can, so that a quick answer is part of this read."""
-        host = self.host
-        if self.phase == _GONE:
+        """Run the application in a task; eagerly where Python can, so that its answer is part of this read."""
+        host = self._host
+        request = self.request
+        if self.phase >= _DONE:
+            return
+        if request.protocol is not None or request.method == "CONNECT":
+            self._fail(NotServed("ASGI has no tunnels"))
             return
         try:
-            coroutine = host.app(host.scope(self.request), self.receive, self.send)
-            if type(coroutine) is not CoroutineType:
-                coroutine = _awaited(coroutine)
-            if EAGER:
-                task = host.task(coroutine, **host.eager)
+            scope = host.scopes.build(request)
+            if host.app_is_coroutine_function:
+                coroutine = host.app(scope, self.receive, self.send)
             else:
-                task = host.task(coroutine, loop=host.loop)
+                coroutine = _call(host.app, scope, self.receive, self.send)
+            task = host.task(coroutine)
         except BaseException as error:  # SystemExit too: an eager task lets it through, a worker must live
-            self._failed(error)
+            self._fail(error)
             return
         if task.done():
             self._conclude(task)
         else:
-            self.task = task
+            self._task = task
             host.running.add(task)
             task.add_done_callback(self._finished)
 
@@ -128,284 +123,240 @@ class Exchange(Receiver):
         if self.phase >= _DONE:
             self.stream.grant(len(chunk))
             return
-        if self.chunks is None:
-            self.chunks = [chunk]
+        if self._chunks is None:
+            self._chunks = [chunk]
         else:
-            self.chunks.append(chunk)
-        if self.waiters is not None:
-            self._wake()
+            self._chunks.append(chunk)
+        if self._receivers is not None:
+            self._wake_receivers()
 
     def on_end(self, trailers: Fields) -> None:
         """The body is complete; ASGI has no event for request trailers."""
-        self.complete = True
-        if self.waiters is not None:
-            self._wake()
+        self._body_complete = True
+        if self._receivers is not None:
+            self._wake_receivers()
+
+    def on_half_closed(self) -> None:
+        """The client sends nothing more, and may still read: receives give a disconnect, sends go on."""
+        self._half_closed = True
+        if self._receivers is not None:
+            self._wake_receivers()
 
     def on_writable(self) -> None:
         """There is room again for a waiting `send`."""
-        if self.drained is not None:
-            self._resume()
+        if self._room is not None:
+            self._wake_senders()
 
-    def on_lost(self) -> None:
-        """The client is gone: sends become no-ops, receives a disconnect."""
-        if self.phase >= _DONE:
-            return
-        self.phase = _GONE
-        self._over()
+    def on_drain(self) -> None:
+        """Nothing: an event stream could end here, but ASGI has no word for a stop (a later issue brings one)."""
 
     # Receiving
 
-    def receive(self) -> Awaitable[Message]:
-        """ASGI receive: done at once if there is something to tell."""
-        message = self._next()
-        if message is not None:
-            return Ready(message)
-        return self._receive()
+    def receive(self) -> Receiving:
+        """ASGI receive."""
+        receiving = Receiving.__new__(Receiving)
+        receiving.open(self)
+        return receiving
 
-    def _next(self) -> Message | None:
+    def next_message(self) -> Message | None:
+        """Return what there is to tell; None if there is nothing, or the loop has waited long enough."""
         if self.phase >= _DONE:
-            return {"type": _DISCONNECT}
-        chunks = self.chunks
+            return self._disconnect()
+        chunks = self._chunks
         if chunks is not None:
-            self.chunks = None
+            self._chunks = None
             body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            self.told = self.complete
+            self._body_received = self._body_complete
             self.stream.grant(len(body))
-            return {"type": "http.request", "body": body, "more_body": not self.complete}
-        if self.complete and not self.told:
-            self.told = True
+            return {"type": "http.request", "body": body, "more_body": not self._body_complete}
+        if self._body_complete and not self._body_received:
+            self._body_received = True
             return {"type": "http.request", "body": b"", "more_body": False}
+        if self._half_closed:
+            return self._disconnect()
         return None
 
-    async def _receive(self) -> Message:
-        # Much may have come since it was called, if it is run as a task.
-        message = self._next()
-        if message is not None:
-            return message
-        if self.request.expects and self.phase == _HEAD and not self.told:
-            self.request.expects = False
-            self.stream.inform(100, [])
+    def _disconnect(self) -> Message | None:
+        self._burst += MESSAGE_BYTES
+        return {"type": _DISCONNECT} if self._burst <= BURST_BYTES else None
+
+    async def wait_for_message(self) -> Message:
+        """Wait until there is something to tell."""
+        if self._burst > BURST_BYTES:
+            # It receives http.disconnect again and again.
+            self._burst = 0
+            await asyncio.sleep(0)
+        elif not self._body_received:
+            self.proceed()
         while True:
-            waiter = self.host.loop.create_future()
-            if self.waiters is None:
-                self.waiters = [waiter]
-            else:
-                # A framework that polls for the disconnect cancels one wait after the other.
-                self.waiters = [other for other in self.waiters if not other.done()]
-                self.waiters.append(waiter)
-            await waiter
-            message = self._next()
+            message = self.next_message()
             if message is not None:
                 return message
+            waiter: asyncio.Future[None] = self._host.loop.create_future()  # type: ignore[union-attr] # runs in it
+            if self._receivers is None:
+                self._receivers = [waiter]
+            else:
+                # A framework that polls for the disconnect cancels one wait after the other.
+                self._receivers = [other for other in self._receivers if not other.done()]
+                self._receivers.append(waiter)
+            await waiter
 
-    def _wake(self) -> None:
-        waiters = self.waiters
-        self.waiters = None
-        if waiters is not None:
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+    def _wake_receivers(self) -> None:
+        receivers = self._receivers
+        self._receivers = None
+        if receivers is not None:
+            for receiver in receivers:
+                if not receiver.done():
+                    receiver.set_result(None)
 
     # Sending
 
-    def send(self, message: Message) -> Awaitable[None]:
-        """ASGI send: done at once unless the client or the connection must catch up."""
+    def send(self, message: Message) -> Sending:
+        """ASGI send."""
+        sending = self.spare
+        if sending is None:
+            sending = Sending.__new__(Sending)
+        else:
+            self.spare = None
+        sending.open(self, message)
+        return sending
+
+    def take_message(self, anything: Message) -> Coroutine[Any, Any, None] | None:
+        """Do what `send` is asked; return what it must wait for: the client, the connection, or its turn."""
         phase = self.phase
-        if phase == _GONE:
-            return asyncio.sleep(0)  # an endless application must not keep the loop to itself
-        if type(message) is not dict:
-            message = dict(message)
+        if phase >= _DONE:
+            return self._send_after_end(anything)
+        message = anything if type(anything) is dict else dict(anything)
         table = SEND[phase]
         step = table.get(message["type"], 0)
+        if step == _CHUNK:
+            return self._send_body(message)
         if step == _START:
-            self._start(message)
-        elif step == _CHUNK:
-            return self._body(message)
+            self.respond(message["status"], message.get("headers", ()))
+            self._trailers_announced = bool(message.get("trailers", False))
         elif step == _HINT:
-            self._hint(message)
+            self.inform(103, [(b"link", bytes(link)) for link in message.get("links", ())])
         elif step == _TRAIL:
-            self._trailers(message)
+            self._send_trailers(message)
         else:
-            raise UnexpectedMessage(f"{message['type']!r} in phase {_PHASES[phase]}; allowed: {', '.join(table) or 'nothing'}")
-        return DONE_AWAITABLE
+            raise UnexpectedMessage(f"{message['type']!r} in phase {PHASES[phase]}; allowed: {', '.join(table)}")
+        return None
 
-    def _start(self, message: Message) -> None:
-        request = self.request
-        host = self.host
-        status = message["status"]
-        if type(status) is not int or status < 200 or status > 999:
-            if not isinstance(status, int) or not 200 <= status <= 999:
-                raise InvalidMessage(f"a final response status is 200 to 999, not {status!r}")
-            status = int(status)
-        reply = host.reply
-        reply.judge(message.get("headers", ()), request.version == "2")
-        fields = reply.fields
-        if not reply.dated and host.date is not None:
-            fields.append(host.date)
-        if not reply.served and host.server is not None:
-            fields.append(host.server)
-        self.status = status
-        self.left = reply.length
-        self.trailing = bool(message.get("trailers", False))
-        self.bodiless = not has_body(status, request.method == "HEAD")
-        if status == 204 and self.left >= 0:
-            # RFC 9110 8.6
-            fields = [pair for pair in fields if pair[0] != b"content-length"]
-        self.phase = _BODY
-        self.stream.respond(status, fields, self.bodiless)
-
-    def _hint(self, message: Message) -> None:
-        links = [(b"link", bytes(link)) for link in message.get("links", ())]
-        reply = self.host.reply
-        reply.judge(links, True)
-        if self.request.version != "1.0":
-            self.stream.inform(103, reply.fields)
-
-    def _body(self, message: Message) -> Awaitable[None]:
+    def _send_body(self, message: Message) -> Coroutine[Any, Any, None] | None:
         body = message.get("body", b"")
         more = message.get("more_body", False)
         if type(body) is not bytes:
             body = _to_bytes(body)
-        if self.bodiless:
-            if not more:
-                if self.trailing:
-                    self.phase = _TRAILERS
-                else:
-                    self._done()
-            return DONE_AWAITABLE
-        stream = self.stream
-        size = len(body)
-        if self.left >= 0:
-            if size > self.left:
-                self._too_long(body)
-            if not more and size < self.left:
-                self._break_off()
-                raise BodyTooShort(f"the body ended {self.left - size} bytes before its content-length")
-            self.left -= size
-        self.sent += size
         if more:
-            if size:
-                stream.write(body, False)
-                if not stream.writable:
-                    return self._drain()
-        elif self.trailing:
-            if size:
-                stream.write(body, False)
-            self.phase = _TRAILERS
+            self.write(body)
+            self._burst += len(body) + MESSAGE_BYTES
+            if self.bodiless:
+                return self._discard(message)
+            if self._burst > BURST_BYTES or not self.stream.writable:
+                return self._wait_for_room()
+        elif self._trailers_announced:
+            self.end_content(body)
         else:
-            stream.write(body, True)
-            self._done()
-        return DONE_AWAITABLE
+            self.end(body)
+        return None
 
-    def _too_long(self, body: bytes) -> None:
-        excess = len(body) - self.left
-        if self.left:
-            self.sent += self.left
-            self.stream.write(body[: self.left], False)
-        self._break_off()
-        raise BodyTooLong(f"the body is longer than its content-length by at least {excess} bytes")
-
-    def _trailers(self, message: Message) -> None:
-        reply = self.host.reply
-        reply.judge(message.get("headers", ()), True)
-        if reply.length >= 0:
-            raise InvalidMessage("content-length in trailers")
-        fields = reply.fields if self.trailers is None else self.trailers + reply.fields
+    def _send_trailers(self, message: Message) -> None:
+        reply = self._host.answers.reply
+        reply.judge_trailers(message.get("headers", ()))
+        fields = reply.fields if self._trailers is None else self._trailers + reply.fields
         if message.get("more_trailers", False):
-            self.trailers = fields
+            self._trailers = fields
             return
-        if not self.bodiless:
-            self.stream.finish(fields if self.request.trailers_accepted else [])
-        self._done()
+        self.finish(fields)
 
-    async def _drain(self) -> None:
+    async def _wait_for_room(self) -> None:
+        if self._burst > BURST_BYTES:
+            self._burst = 0
+            await asyncio.sleep(0)
         # Several tasks may send; they share the wait, and none may cancel it for the others.
         while not self.stream.writable and self.phase < _DONE:
-            if self.drained is None:
-                self.drained = self.host.loop.create_future()
-            await asyncio.shield(self.drained)
+            self._burst = 0
+            if self._room is None:
+                self._room = self._host.loop.create_future()  # type: ignore[union-attr] # as above
+            await asyncio.shield(self._room)
+        if self.phase == _LOST:
+            raise ClientDisconnected("the client is gone")
 
-    def _resume(self) -> None:
-        drained = self.drained
-        self.drained = None
-        if drained is not None and not drained.done():
-            drained.set_result(None)
+    def _discard(self, message: Message) -> Coroutine[Any, Any, None] | None:
+        # The stream is over, the wire will not say when the client goes.
+        now: float = self._host.loop.time()  # type: ignore[union-attr] # as above
+        if not self._discarding_since:
+            self._discarding_since = now
+        elif now - self._discarding_since > DISCARD_SECONDS:
+            self.on_lost()
+            return self._send_after_end(message)
+        return self._wait_for_room() if self._burst > BURST_BYTES else None
+
+    async def _send_after_end(self, message: Message) -> None:
+        # An application that swallows the error, and has no end, must not keep the loop to itself.
+        await asyncio.sleep(0)
+        if self.phase == _LOST:
+            raise ClientDisconnected("the client is gone")
+        raise UnexpectedMessage(f"{message['type']!r} in phase {PHASES[self.phase]}; allowed: nothing")
+
+    def _wake_senders(self) -> None:
+        room = self._room
+        self._room = None
+        if room is not None and not room.done():
+            room.set_result(None)
 
     # Ending
 
-    def _done(self) -> None:
-        self.phase = _DONE
-        self._over()
-
-    def _break_off(self) -> None:
-        self.phase = _GONE
-        self.stream.reset(Reset.INTERNAL_ERROR)
-        self._over()
-
-    def _over(self) -> None:
-        if self.chunks is not None:
-            owed = sum([len(chunk) for chunk in self.chunks])
-            self.chunks = None
-            self.stream.grant(owed)
-        if self.waiters is not None:
-            self._wake()
-        if self.drained is not None:
-            self._resume()
-        host = self.host
-        if host.observer is not None:
-            host.observer.on_done(self.request, self.status, self.sent, time.perf_counter() - self.began)
+    def closed(self) -> None:
+        """The answer is over: what the client is owed is granted, who waits is woken."""
+        chunks = self._chunks
+        if chunks is not None:
+            self._chunks = None
+            self.stream.grant(sum([len(chunk) for chunk in chunks]))
+        if self._receivers is not None:
+            self._wake_receivers()
+        if self._room is not None:
+            self._wake_senders()
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        if self.task is not None:
-            self.task = None
-            self.host.running.discard(task)
+        if self._task is not None:
+            self._task = None
+            self._host.running.discard(task)
         self._conclude(task)
 
     def _conclude(self, task: asyncio.Task[None]) -> None:
+        phase = self.phase
         try:
             error = task.exception()
         except asyncio.CancelledError as cancelled:
             # Not the application's fault if it was cut at a stop.
-            self._failed(None if task.cancelling() or self.phase >= _DONE else cancelled)
+            self._fail(Stopping("cut at a stop") if task.cancelling() or phase >= _DONE else cancelled)
             return
         if error is not None:
-            self._failed(error)
-        elif self.phase < _DONE:
-            self._failed(UnexpectedMessage(f"the application returned in phase {_PHASES[self.phase]}"))
+            self._fail(error)
+        elif phase < _DONE:
+            self._fail(UnexpectedMessage(f"the application returned in phase {PHASES[phase]}"))
 
-    def _failed(self, error: BaseException | None) -> None:
-        if error is not None:
-            self.host.report(self.request, error)
-        if self.phase == _HEAD:
-            if error is not None:
-                self._answer(500, b"Internal Server Error\n")
-            else:
-                self._answer(503, b"Service Unavailable\n")
-        elif self.phase < _DONE:
-            if self.bodiless:
-                self._done()
-            else:
-                self._break_off()
-
-    def _answer(self, status: int, text: bytes) -> None:
-        fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(text))]
-        if self.request.method == "HEAD":
-            text = b""
-        if self.host.date is not None:
-            fields.append(self.host.date)
-        if self.host.server is not None:
-            fields.append(self.host.server)
-        self.status = status
-        self.sent = len(text)
-        self.stream.respond(status, fields, not text)
-        if text:
-            self.stream.write(text, True)
-        self._done()
+    def _fail(self, error: BaseException) -> None:
+        lost = self.phase == _LOST and _is_disconnect(error)
+        if not lost and not isinstance(error, Stopping | NotServed):
+            self._host.report(self.request, error)
+        if self.phase < _DONE:
+            self.fail(status_of(error))
 
 
-async def _awaited(awaitable: Awaitable[None]) -> None:
-    # A task takes coroutines only; an application may return anything that can be awaited.
-    await awaitable
+async def _call(app: Callable[..., Any], scope: Message, receive: Any, send: Any) -> None:
+    # Within the task: what an application does before there is something to await has its context, too.
+    await app(scope, receive, send)
+
+
+def _is_disconnect(error: BaseException) -> bool:
+    """Tell whether an application let pass that its client left: our word for it, a framework's, or a group of them."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_disconnect(each) for each in error.exceptions)
+    # Starlette's ClientDisconnect is raised without `from`, and on http.disconnect as well.
+    named = "disconnect" in type(error).__name__.lower()
+    return named or isinstance(error, ClientDisconnected) or isinstance(error.__cause__, ClientDisconnected)
 
 
 def _to_bytes(body: object) -> bytes:

@@ -1,21 +1,17 @@
 cimport cython
 
-from appserver.contract cimport Peer, Request
-from appserver.http.reply cimport Reply
+from appserver.apps.asgi.scope cimport ScopeBuilder
+from appserver.contract cimport Request
+from appserver.http.answer cimport AnswerContext
 
+@cython.final
 cdef class Host:
-    cdef public object app, loop, task, observer
-    cdef public str root_path
-    cdef public Reply reply
-    cdef public dict state
-    cdef public dict eager
-    cdef public set running
-    cdef public bint dated
-    cdef public tuple date
-    cdef public tuple server
+    cdef readonly object app
+    cdef readonly bint app_is_coroutine_function
+    cdef readonly AnswerContext answers
+    cdef readonly ScopeBuilder scopes
+    cdef readonly set running
+    cdef readonly object loop
+    cdef readonly object task
 
-    @cython.locals(scope=dict, peer=Peer, template=dict)
-    cpdef dict scope(self, Request request)
-    cdef dict _template(self, Peer peer)
-    cpdef tick(self)
     cpdef report(self, Request request, error)

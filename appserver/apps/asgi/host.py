@@ -1,100 +1,47 @@
-"""What all exchanges of one worker share: the application, its state and observer, Date, scopes."""
+"""What all exchanges of one application share: the callable, its loop, scopes, what runs, reports."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import os
-import time
+import sys
 from typing import TYPE_CHECKING, Any
 
-from appserver.contract import Observer, Peer, Request
+from appserver.apps.asgi.scope import ScopeBuilder
+from appserver.contract import Request
 from appserver.errors import ApplicationError
 from appserver.events import Event
-from appserver.http.dates import http_date
-from appserver.http.reply import Reply
+from appserver.http.answer import AnswerContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Host"]
+__all__ = ["Host", "is_coroutine_function"]
 
-EXTENSIONS: dict[str, dict[str, object]] = {"http.response.early_hint": {}, "http.response.trailers": {}}
+EAGER = sys.version_info >= (3, 12)
 
 
 class Host:
-    """One application in one worker. `state` is the lifespan's, None if it has none."""
+    """One application in one loop. `running` are the tasks of exchanges that wait for something."""
 
-    __slots__ = ("app", "date", "dated", "eager", "loop", "observer", "reply", "root_path", "running", "server", "state", "task")
+    __slots__ = ("answers", "app", "app_is_coroutine_function", "loop", "running", "scopes", "task")
 
-    def __init__(
-        self,
-        app: Callable[..., Any],
-        loop: asyncio.AbstractEventLoop,
-        root_path: str = "",
-        dated: bool = True,
-        server: str = "",
-        observer: Observer | None = None,
-    ) -> None:
+    def __init__(self, app: Callable[..., Any], answers: AnswerContext, scopes: ScopeBuilder) -> None:
         self.app = app
-        self.loop = loop
-        self.task: Any = asyncio.Task
-        self.eager: dict[str, Any] = {"loop": loop, "eager_start": True}
-        self.root_path = root_path
-        self.observer = observer
-        self.reply = Reply()
-        self.state: dict[str, Any] | None = None
+        self.app_is_coroutine_function = is_coroutine_function(app)
+        self.answers = answers
+        self.scopes = scopes
         self.running: set[asyncio.Task[None]] = set()
-        self.dated = dated
-        self.date: tuple[bytes, bytes] | None = None
-        self.server = (b"server", server.encode("latin-1")) if server else None
-        self.tick()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.task: Any = None
 
-    def scope(self, request: Request) -> dict[str, Any]:
-        """Return the HTTP connection scope of ASGI 3, spec version 2.5."""
-        peer = request.peer
-        assert peer is not None
-        template = peer.memo
-        if template is None:
-            template = peer.memo = self._template(peer)
-        scope: dict[str, Any] = template.copy()
-        if request.version is not scope["http_version"]:
-            scope["http_version"] = request.version
-        if request.scheme is not peer.scheme:
-            scope["scheme"] = request.scheme
-        if request.client is not peer.client:
-            scope["client"] = request.client
-        scope["method"] = request.method
-        scope["path"] = request.path
-        scope["raw_path"] = request.raw_path
-        scope["query_string"] = request.query
-        scope["headers"] = request.fields
-        if self.root_path:
-            scope["path"] = self.root_path + request.path
-        if self.state is not None:
-            scope["state"] = self.state.copy()
-        return scope
-
-    def _template(self, peer: Peer) -> dict[str, Any]:
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.5"},
-            "http_version": "2",
-            "method": "",
-            "scheme": peer.scheme,
-            "path": "",
-            "raw_path": b"",
-            "query_string": b"",
-            "root_path": self.root_path,
-            "headers": [],
-            "client": peer.client,
-            "server": peer.server,
-            "extensions": EXTENSIONS,
-        }
-
-    def tick(self) -> None:
-        """Renew Date; the worker calls this about once a second (RFC 9110 6.6.1)."""
-        if self.dated:
-            self.date = (b"date", http_date(time.time()).encode("ascii"))
+    def bind(self, loop: asyncio.AbstractEventLoop, eager: bool = EAGER) -> None:
+        """Run in `loop` from now on: `task` begins a coroutine there."""
+        self.loop = loop
+        options: dict[str, Any] = {"eager_start": True} if eager else {}
+        self.task = functools.partial(asyncio.Task, loop=loop, **options)
 
     def report(self, request: Request, error: BaseException) -> None:
         """Log what a request's application did wrong, once, with an id to find it by."""
@@ -107,3 +54,16 @@ class Host:
             Event.APPLICATION_FAILED.log(
                 exc_info=error, request_id=request_id, method=request.method, path=request.path
             )
+
+
+def is_coroutine_function(app: object) -> bool:
+    """Tell whether to call `app` runs nothing of it: an `async def`, or an object whose `__call__` is one.
+
+    A function that is only marked as such (`inspect.markcoroutinefunction`) runs when it is called.
+    """
+    while isinstance(app, functools.partial):
+        app = app.func
+    if not inspect.isroutine(app):
+        app = type(app).__call__ if callable(app) else app
+    code = getattr(getattr(app, "__func__", app), "__code__", None)
+    return inspect.iscode(code) and bool(code.co_flags & inspect.CO_COROUTINE)

@@ -5,21 +5,31 @@ nghttp2 owns framing, HPACK, windows and stream states. Its own message validati
 judged by `http.message`, as for the pure engine. Policy and sockets are `h2.connection`'s.
 """
 
+cimport cython
+from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_SIZE
-from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
-from appserver.contract cimport Peer, Receiver, Request
+from appserver.accepted cimport Peer
+from appserver.contract cimport Receiver, Request
 from appserver.contract cimport Stream as ContractStream
+from appserver.h2.growth cimport WindowGrowth
 from appserver.h2.kernel.nghttp2 cimport *
-from appserver.http.message cimport Field, Head, Meter, judge, recall
+from appserver.http.body cimport BodyMeter
+from appserver.http.field cimport Field, judge
+from appserver.http.message cimport Head
 
 from appserver.contract import Reset
-from appserver.h2.engine import CONNECTION_QUEUE, MAX_CONTINUATIONS, MOST_HEAD, STREAM_QUEUE
-from appserver.http.message import DROP_CONNECTION, OK, RESET
+from appserver.h2.engine import CONNECTION_QUEUE, MAX_CONTINUATIONS, MAX_RESPONSE_HEAD, STREAM_QUEUE, trailers_only
+from appserver.h2.growth import GROWTH_PING
+from appserver.http.message import DROP_CONNECTION, RESET
+
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **bytes, Py_ssize_t size) except -1
 
 cdef extern from *:
     """
@@ -31,27 +41,44 @@ cdef extern from *:
     static int has_reset_limit(void) { return nghttp2_option_set_stream_reset_rate_limit != NULL; }
     static int has_continuation_limit(void) { return nghttp2_option_set_max_continuations != NULL; }
     static int has_glitch_limit(void) { return nghttp2_option_set_glitch_rate_limit != NULL; }
-    static void raise_continuation_limit(nghttp2_option *option, size_t most) {
-        if (nghttp2_option_set_max_continuations != NULL) nghttp2_option_set_max_continuations(option, most);
+    static void set_continuation_limit(nghttp2_option *option, size_t limit) {
+        if (nghttp2_option_set_max_continuations != NULL) nghttp2_option_set_max_continuations(option, limit);
+    }
+    static void set_reset_limit(nghttp2_option *option, uint64_t burst, uint64_t rate) {
+        if (nghttp2_option_set_stream_reset_rate_limit != NULL)
+            nghttp2_option_set_stream_reset_rate_limit(option, burst, rate);
     }
     """
     int has_reset_limit()
     int has_continuation_limit()
     int has_glitch_limit()
-    void raise_continuation_limit(nghttp2_option *option, size_t most)
+    void set_continuation_limit(nghttp2_option *option, size_t limit)
+    void set_reset_limit(nghttp2_option *option, uint64_t burst, uint64_t rate)
 
 cdef enum:
     SLOT_BITS = 7
     SLOTS = 128
-    # Longer values seldom repeat; what is remembered stays in memory with the connection.
-    REMEMBERED = 512
-    MOST_NV = 64
+    # Longer values seldom repeat; and what a connection remembers at most.
+    MAX_CACHED_VALUE = 512
+    MAX_CACHED_BYTES = 32768
+    MAX_HITS = 16
+    KNOWN_SIZE = 512
+    STACK_NV = 64
+    MAX_SETTINGS = 16
     # Payloads from this size on are handed to the transport without a copy.
     UNCOPIED = 4096
     SCRATCH = 65536
+    # Smaller writes that wait behind others are gathered.
+    GATHERED = 1024
+    # DATA frames of one read are delivered together, up to this size.
+    LARGEST_BODY = 65536
+    BULK = 4096
     # What fits into one DATA frame need not take turns.
     ONE_FRAME = 16384
-    UNLIMITED = 0x7FFFFFFF
+    LARGEST_DATA = 65536
+    # Resets of one connection: this many, and this many more each second. Budgets of our own are yet to come.
+    RESET_BURST = 10000
+    RESET_RATE = 1000
     # Closed streams whose late frames can still be told apart; nghttp2 keeps as many as may be open.
     REMEMBERED_STREAMS = 128
 
@@ -59,8 +86,9 @@ cdef Py_ssize_t STREAM_HIGH = STREAM_QUEUE
 cdef Py_ssize_t STREAM_LOW = STREAM_QUEUE // 2
 cdef Py_ssize_t CONNECTION_HIGH = CONNECTION_QUEUE
 cdef Py_ssize_t CONNECTION_LOW = CONNECTION_QUEUE // 2
-cdef size_t HEAD_BYTES = MOST_HEAD
+cdef size_t HEAD_BYTES = MAX_RESPONSE_HEAD
 cdef int CONTINUATIONS = MAX_CONTINUATIONS
+cdef bytes GROWTH_DATA = GROWTH_PING
 cdef int VERDICT_RESET = RESET
 cdef int VERDICT_DROP = DROP_CONNECTION
 cdef uint32_t NO_ERROR = Reset.NO_ERROR
@@ -71,12 +99,6 @@ cdef uint32_t STREAM_CLOSED = Reset.STREAM_CLOSED
 cdef uint32_t REFUSED_STREAM = Reset.REFUSED_STREAM
 cdef uint32_t ENHANCE_YOUR_CALM = Reset.ENHANCE_YOUR_CALM
 cdef list STATUSES = [b"%d" % status for status in range(1000)]
-cdef list NOTHING = [(b"content-length", b"0")]
-cdef list NO_FIELDS = []
-
-# take() is never re-entered, so that one buffer serves all connections of the process.
-cdef uint8_t scratch[SCRATCH]
-cdef Py_ssize_t scratch_used = 0
 
 
 def nghttp2_version():
@@ -93,6 +115,9 @@ def limiters():
     }
 
 
+include "fields.pxi"
+include "watch.pxi"
+include "outbox.pxi"
 include "stream.pxi"
-include "engine.pxi"
+include "session.pxi"
 include "callbacks.pxi"

@@ -4,14 +4,18 @@
 cdef nghttp2_session_callbacks *callbacks
 
 
+# Frames in
+
+
 cdef int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user) noexcept:
     cdef Engine engine = <Engine> user
+    cdef FrameWatch watch = engine.watch
     if hd.type == NGHTTP2_CONTINUATION:
-        engine.continuations += 1
-        if engine.continuations > CONTINUATIONS:
+        watch.continuations += 1
+        if watch.continuations > CONTINUATIONS:
             return stop(engine, ENHANCE_YOUR_CALM, "too many CONTINUATION frames")
         return 0
-    engine.continuations = 0
+    watch.continuations = 0
     if hd.type > NGHTTP2_PRIORITY:
         return 0
     if hd.type == NGHTTP2_PRIORITY:
@@ -19,11 +23,11 @@ cdef int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, vo
         if hd.stream_id == 0:
             return stop(engine, PROTOCOL_ERROR, "a PRIORITY frame on stream 0")
         return 0
-    engine.settle()
-    if hd.stream_id > engine.highest:
+    watch.settle()
+    if hd.stream_id > watch.highest:
         if hd.type == NGHTTP2_HEADERS and hd.stream_id & 1:
-            engine.highest = hd.stream_id
-            engine.opening = hd.stream_id
+            watch.highest = hd.stream_id
+            watch.opening = hd.stream_id
         return 0
     if hd.stream_id & 1 and nghttp2_session_get_stream_user_data(session, hd.stream_id) == NULL:
         return on_closed_stream(engine, hd.stream_id, hd.type)
@@ -33,9 +37,9 @@ cdef int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, vo
 cdef int on_closed_stream(Engine engine, int32_t stream_id, int kind) noexcept:
     # nghttp2 keeps no closed streams without RFC 7540's priorities and would ignore the frame. RFC 9113 5.1:
     # only after our own RST_STREAM may the peer not have known that the stream is closed.
-    if engine.is_expected(stream_id):
+    if engine.watch.is_expected(stream_id):
         return 0
-    if kind == NGHTTP2_HEADERS and not engine.was_open(stream_id):
+    if kind == NGHTTP2_HEADERS and not engine.watch.was_open(stream_id):
         return stop(engine, PROTOCOL_ERROR, "a stream id below the last")
     return stop(engine, STREAM_CLOSED, "a frame on a closed stream")
 
@@ -60,18 +64,16 @@ cdef int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, 
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
         engine.head.begin()
         if frame.headers.cat == NGHTTP2_HCAT_REQUEST:
-            if engine.inflight >= engine.most:
-                engine.opening = 0
-                engine.expect_more(frame.hd.stream_id)
+            engine.watch.opening = 0
+            if engine.inflight >= engine.max_streams:
+                engine.watch.expect_more(frame.hd.stream_id)
                 nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame.hd.stream_id, REFUSED_STREAM)
                 return 0
             stream = Stream.__new__(Stream)
             stream.engine = engine
             stream.id = frame.hd.stream_id
             stream.writable = True
-            engine.opening = 0
             join(engine, stream)
-            nghttp2_session_set_stream_user_data(session, frame.hd.stream_id, <void *> stream)
         else:
             known = nghttp2_session_get_stream_user_data(session, frame.hd.stream_id)
             if known != NULL:
@@ -87,7 +89,7 @@ cdef int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2
     cdef Engine engine = <Engine> user
     cdef Head head = engine.head
     try:
-        head.add(engine.remember(name, value, flags))
+        engine.fields.add(head, name, value, flags)
         if head.verdict == VERDICT_DROP:
             # Returning TEMPORAL alone would go on inflating the peer's blocks.
             engine.owner.on_fault(head.reason)
@@ -101,11 +103,12 @@ cdef int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2
 
 cdef int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user) noexcept:
     cdef Engine engine = <Engine> user
+    cdef Stream stream
     cdef void *known
     cdef bint ends
     if frame.hd.type > NGHTTP2_HEADERS:
         if frame.hd.type == NGHTTP2_PING and frame.hd.flags & NGHTTP2_FLAG_ACK:
-            return pong(engine)
+            return on_pong(engine, frame.ping.opaque_data)
         return 0
     ends = frame.hd.flags & NGHTTP2_FLAG_END_STREAM
     if frame.hd.type == NGHTTP2_DATA and not ends:
@@ -113,13 +116,14 @@ cdef int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, voi
     known = nghttp2_session_get_stream_user_data(session, frame.hd.stream_id)
     if known == NULL:
         return 0
+    stream = <Stream> known
     try:
         if frame.hd.type == NGHTTP2_DATA:
-            (<Stream> known).take_end(NO_FIELDS)
-        elif not (<Stream> known).trailing:
-            (<Stream> known).take_head(ends)
+            stream.take_end([])
+        elif not stream.trailing:
+            stream.take_head(ends)
         else:
-            take_trailers(engine, <Stream> known, ends)
+            take_trailers(engine, stream, ends)
         return 0
     except BaseException as error:
         engine.park(error)
@@ -131,15 +135,16 @@ cdef int take_trailers(Engine engine, Stream stream, bint ends) except -1:
     stream.trailing = False
     if trailers is None or not ends:
         # RFC 9113 8.1: a second block without END_STREAM makes the request malformed.
-        if stream.receiver is None:
-            return stream.answer(VERDICT_RESET, "wrong trailers")
         return stream.refuse_body(VERDICT_RESET)
     return stream.take_end(trailers)
 
 
-cdef int pong(Engine engine) noexcept:
+cdef int on_pong(Engine engine, const uint8_t *data) noexcept:
     try:
-        engine.owner.on_pong()
+        if not memcmp(data, PyBytes_AS_STRING(GROWTH_DATA), 8):
+            engine.grow_windows()
+        else:
+            engine.owner.on_pong()
         return 0
     except BaseException as error:
         engine.park(error)
@@ -149,30 +154,47 @@ cdef int pong(Engine engine) noexcept:
 cdef int on_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data, size_t size,
                   void *user) noexcept:
     cdef Engine engine = <Engine> user
+    cdef Stream stream = engine.last
     cdef void *known
     try:
-        if engine.last is None or engine.last.id != stream_id:
+        if stream is None or stream.id != stream_id:
             known = nghttp2_session_get_stream_user_data(session, stream_id)
             if known == NULL:
                 nghttp2_session_consume(session, stream_id, size)
                 return 0
-            engine.last = <Stream> known
-        engine.last.take_body(data, size)
+            stream = engine.last = <Stream> known
+        stream.take_body(data, size)
         return 0
     except BaseException as error:
         engine.park(error)
         return NGHTTP2_ERR_CALLBACK_FAILURE
 
 
+# Frames out
+
+
 cdef int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user) noexcept:
     cdef Engine engine = <Engine> user
     cdef void *known
-    if frame.hd.type != NGHTTP2_RST_STREAM:
+    try:
+        if frame.hd.type <= NGHTTP2_HEADERS:
+            if frame.hd.flags & NGHTTP2_FLAG_END_STREAM:
+                known = nghttp2_session_get_stream_user_data(session, frame.hd.stream_id)
+                if known != NULL:
+                    (<Stream> known).on_end_sent()
+        elif frame.hd.type == NGHTTP2_RST_STREAM:
+            known = nghttp2_session_get_stream_user_data(session, frame.hd.stream_id)
+            if known == NULL or not (<Stream> known).remote_ended:
+                engine.watch.expect_more(frame.hd.stream_id)
+        elif frame.hd.type == NGHTTP2_GOAWAY and frame.goaway.error_code and not engine.terminated:
+            # nghttp2 found the fault by itself.
+            engine.terminated = True
+            engine.owner.on_fault(nghttp2_http2_strerror(frame.goaway.error_code).decode("ascii"))
+            engine.lose_streams()
         return 0
-    known = nghttp2_session_get_stream_user_data(session, frame.hd.stream_id)
-    if known == NULL or not (<Stream> known).remote_ended:
-        engine.expect_more(frame.hd.stream_id)
-    return 0
+    except BaseException as error:
+        engine.park(error)
+        return NGHTTP2_ERR_CALLBACK_FAILURE
 
 
 cdef int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *frame, int why, void *user) noexcept:
@@ -188,9 +210,6 @@ cdef int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t c
     if known == NULL:
         return 0
     try:
-        nghttp2_session_set_stream_user_data(session, stream_id, NULL)
-        engine.closed[engine.closed_at] = stream_id
-        engine.closed_at = (engine.closed_at + 1) % REMEMBERED_STREAMS
         leave(engine, <Stream> known)
         return 0
     except BaseException as error:
@@ -198,11 +217,21 @@ cdef int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t c
         return NGHTTP2_ERR_CALLBACK_FAILURE
 
 
+cdef ssize_t read_length(nghttp2_session *session, uint8_t frame_type, int32_t stream_id, int32_t session_window,
+                         int32_t stream_window, uint32_t max_frame_size, void *user) noexcept:
+    # Frames as large as the peer allows; above this nothing is gained, and its other streams wait for longer.
+    return min(max_frame_size, <uint32_t> LARGEST_DATA)
+
+
 cdef ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buffer, size_t length, uint32_t *flags,
                        nghttp2_data_source *source, void *user) noexcept:
-    cdef Stream stream = <Stream> source.ptr
     cdef Engine engine = <Engine> user
-    cdef Py_ssize_t size = stream.queued
+    cdef Stream stream
+    cdef Py_ssize_t size
+    if nghttp2_session_get_stream_user_data(session, stream_id) != source.ptr:
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
+    stream = <Stream> source.ptr
+    size = stream.queued()
     if size == 0 and not stream.ended:
         stream.deferred = True
         return NGHTTP2_ERR_DEFERRED
@@ -210,29 +239,27 @@ cdef ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf
         size = length
     if size:
         flags[0] |= NGHTTP2_DATA_FLAG_NO_COPY
-    if stream.ended and size == stream.queued:
+    if stream.ended and size == stream.queued():
         flags[0] |= NGHTTP2_DATA_FLAG_EOF
-        try:
-            if stream.trailers is not None:
-                flags[0] |= NGHTTP2_DATA_FLAG_NO_END_STREAM
-                stream.send_trailers()
-            if not stream.remote_ended:
-                engine.forget(stream)
-        except BaseException as error:
-            engine.park(error)
-            return NGHTTP2_ERR_CALLBACK_FAILURE
+        if stream.trailers is not None:
+            flags[0] |= NGHTTP2_DATA_FLAG_NO_END_STREAM
+            try:
+                stream.submit_trailers()
+            except BaseException as error:
+                engine.park(error)
+                return NGHTTP2_ERR_CALLBACK_FAILURE
     return size
 
 
 cdef int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head, size_t length,
                    nghttp2_data_source *source, void *user) noexcept:
+    # Comes at once after `read_data` and never answers WOULDBLOCK: nghttp2 has been promised `length` bytes, and
+    # a reset before the next take() would drop them. PAUSE ends the take() after this frame.
     cdef Engine engine = <Engine> user
-    if engine.room <= 0:
-        return NGHTTP2_ERR_WOULDBLOCK
     try:
-        engine.put(head, 9)
-        engine.put_payload(<Stream> source.ptr, length)
-        return 0
+        engine.outbox.copy(head, 9)
+        (<Stream> source.ptr).send_payload(length)
+        return NGHTTP2_ERR_PAUSE if engine.outbox.remaining <= 0 else 0
     except BaseException as error:
         engine.park(error)
         return NGHTTP2_ERR_CALLBACK_FAILURE
@@ -248,4 +275,5 @@ nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_chunk)
 nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send)
 nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_send)
 nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close)
+nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, read_length)
 nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data)

@@ -42,10 +42,21 @@ cdef extern from "nghttp2/nghttp2.h":
         nghttp2_frame_hd hd
         size_t padlen
 
+    ctypedef struct nghttp2_ping:
+        nghttp2_frame_hd hd
+        uint8_t opaque_data[8]
+
+    ctypedef struct nghttp2_goaway:
+        nghttp2_frame_hd hd
+        int32_t last_stream_id
+        uint32_t error_code
+
     ctypedef union nghttp2_frame:
         nghttp2_frame_hd hd
         nghttp2_headers headers
         nghttp2_data data
+        nghttp2_ping ping
+        nghttp2_goaway goaway
 
     ctypedef union nghttp2_data_source:
         int fd
@@ -55,20 +66,21 @@ cdef extern from "nghttp2/nghttp2.h":
         int32_t settings_id
         uint32_t value
 
-    int NGHTTP2_ERR_WOULDBLOCK
+    int NGHTTP2_ERR_PAUSE
     int NGHTTP2_ERR_DEFERRED
     int NGHTTP2_ERR_CALLBACK_FAILURE
     int NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
     int NGHTTP2_ERR_FRAME_SIZE_ERROR
     int NGHTTP2_ERR_NOMEM
     int NGHTTP2_ERR_BAD_CLIENT_MAGIC
-    int NGHTTP2_ERR_FLOODED
 
     int NGHTTP2_DATA
     int NGHTTP2_HEADERS
     int NGHTTP2_PRIORITY
     int NGHTTP2_RST_STREAM
+    int NGHTTP2_SETTINGS
     int NGHTTP2_PING
+    int NGHTTP2_GOAWAY
     int NGHTTP2_CONTINUATION
     int NGHTTP2_HCAT_REQUEST
     int NGHTTP2_FLAG_END_STREAM
@@ -90,6 +102,7 @@ cdef extern from "nghttp2/nghttp2.h":
 
     nghttp2_info *nghttp2_version_info "nghttp2_version"(int least_version)
     const char *nghttp2_strerror(int lib_error_code)
+    const char *nghttp2_http2_strerror(uint32_t error_code)
 
     void nghttp2_rcbuf_incref(nghttp2_rcbuf *rcbuf)
     void nghttp2_rcbuf_decref(nghttp2_rcbuf *rcbuf)
@@ -141,6 +154,7 @@ cdef extern from "nghttp2/nghttp2.h":
 # Callback types stand outside the block above: they call Python, so they hold the GIL and are noexcept.
 ctypedef ssize_t (*read_data_t)(nghttp2_session *, int32_t, uint8_t *, size_t, uint32_t *, nghttp2_data_source *,
                                 void *) noexcept
+ctypedef ssize_t (*read_length_t)(nghttp2_session *, uint8_t, int32_t, int32_t, int32_t, uint32_t, void *) noexcept
 ctypedef int (*send_data_t)(nghttp2_session *, nghttp2_frame *, const uint8_t *, size_t, nghttp2_data_source *,
                             void *) noexcept
 ctypedef int (*on_frame_hd_t)(nghttp2_session *, const nghttp2_frame_hd *, void *) noexcept
@@ -166,4 +180,6 @@ cdef extern from "nghttp2/nghttp2.h":
     void nghttp2_session_callbacks_set_on_frame_send_callback(nghttp2_session_callbacks *cbs, on_frame_t cb)
     void nghttp2_session_callbacks_set_on_frame_not_send_callback(nghttp2_session_callbacks *cbs, on_not_sent_t cb)
     void nghttp2_session_callbacks_set_on_stream_close_callback(nghttp2_session_callbacks *cbs, on_close_t cb)
+    void nghttp2_session_callbacks_set_data_source_read_length_callback(nghttp2_session_callbacks *cbs,
+                                                                        read_length_t cb)
     void nghttp2_session_callbacks_set_send_data_callback(nghttp2_session_callbacks *cbs, send_data_t cb)

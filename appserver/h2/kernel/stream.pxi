@@ -19,56 +19,92 @@ cdef int fill(nghttp2_nv *nva, list fields, uint8_t flags) except -1:
 
 
 cdef class Stream(ContractStream):
+    """What the application answers with.
+
+    request   open --END_STREAM--> remote_ended
+    answer    --respond--> head_held --take()--> head sent --end--> ended --last frame--> end_sent
+    closed    once both have ended; or was_reset, by RST_STREAM from either side; or with the connection
+
+    An answer that ends before its request: end_sent, then bytes are discarded up to a bound, then was_reset.
+    """
+
     # The application's calls
 
     cpdef inform(self, int status, list fields):
         if self.is_open() and not self.responded:
-            self.send_head(status, fields, False, True)
+            self.submit_fields(status, fields, True, False)
+            self.engine.wake()
 
     cpdef respond(self, int status, list fields, bint end):
-        if self.is_open() and not self.responded:
-            self.submit(status, fields, end)
-            self.engine.wake()
+        if not self.is_open() or self.responded:
+            return
+        self.responded = True
+        self.status = status
+        self.fields = fields
+        self.ended = end
+        if self.connect and 200 <= status < 300:
+            self.tunnel = True
+            self.meter = None
+        self.request = None
+        self.head_held = True
+        self.engine.held.append(self)
+        self.engine.wake()
 
     cpdef write(self, bytes chunk, bint end):
         cdef Engine engine = self.engine
-        if self.ended or not self.is_open():
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk)
+        if self.ended or not self.responded or not self.is_open():
             return
-        if PyBytes_GET_SIZE(chunk):
-            self.enqueue(chunk)
+        if size:
+            if self.queue is None:
+                self.queue = ByteQueue.__new__(ByteQueue)
+            self.queue.append(chunk)
+            engine.queued += size
+            if self.queue.size >= STREAM_HIGH:
+                self.writable = False
+            elif engine.queued >= CONNECTION_HIGH:
+                self.writable = False
+                engine.blocked = True
         self.ended = end
-        if not self.sharing and (not end or self.queued > ONE_FRAME):
-            self.share()
+        if not self.incremental and (not end or self.queued() > ONE_FRAME):
+            self.make_incremental()
         if self.deferred:
             self.deferred = False
             nghttp2_session_resume_data(engine.session, self.id)
         engine.wake()
 
     cpdef finish(self, list trailers):
-        if trailers:
-            self.trailers = trailers
-        self.write(b"", True)
+        if self.responded and not self.ended:
+            self.trailers = trailers or None
+            self.write(b"", True)
 
     cpdef grant(self, Py_ssize_t size):
-        if not self.is_open():
-            return
+        cdef Engine engine = self.engine
         size = min(size, self.owed)
-        if size > 0:
+        if size > 0 and self.is_open():
             self.owed -= size
-            nghttp2_session_consume(self.engine.session, self.id, size)
-            self.engine.wake()
+            nghttp2_session_consume(engine.session, self.id, size)
+            if engine.growth.consume(size):
+                nghttp2_submit_ping(engine.session, NGHTTP2_FLAG_NONE, <const uint8_t *> PyBytes_AS_STRING(GROWTH_DATA))
+            engine.wake()
 
     cpdef reset(self, int reason):
         cdef Engine engine = self.engine
         if not self.is_open():
             return
-        self.ended = True
+        self.was_reset = True
+        self.head_held = False
+        self.receiver = None
+        self.writable = True
         self.drop_queue()
         nghttp2_submit_rst_stream(engine.session, NGHTTP2_FLAG_NONE, self.id, reason)
         engine.wake()
 
-    cdef bint is_open(self):
-        return self.engine is not None and self.engine.session != NULL
+    cdef bint is_open(self) noexcept:
+        return self.engine is not None and self.engine.session != NULL and not self.was_reset
+
+    cdef Py_ssize_t queued(self) noexcept:
+        return 0 if self.queue is None else self.queue.size
 
     # Bytes in
 
@@ -78,109 +114,158 @@ cdef class Stream(ContractStream):
         cdef Request request = head.request(engine.peer, ends, "2")
         self.remote_ended = ends
         if request is None:
-            return self.answer(head.verdict, head.reason)
+            return self.refuse_head()
+        self.connect = request.method == "CONNECT"
         if not ends:
-            self.meter = Meter(request.length, head._limits.body)
+            self.request = request
+            self.meter = head.meter(request.length)
         receiver = engine.begin(request, self)
         if receiver is not None:
             self.receiver = <Receiver?> receiver
-        elif not self.responded and self.is_open():
+        elif not self.responded:
             self.reset(REFUSED_STREAM)
         return 0
 
     cdef int take_body(self, const uint8_t *data, size_t size) except -1:
         cdef int verdict
-        cdef Receiver receiver = self.receiver
-        if receiver is None or self.ended:
-            nghttp2_session_consume(self.engine.session, self.id, size)
-            return 0
+        if self.receiver is None or (self.ended and not self.tunnel):
+            return self.discard(size)
         self.owed += size
-        verdict = self.meter.take(size)
-        if verdict:
-            return self.refuse_body(verdict)
-        receiver.on_body(PyBytes_FromStringAndSize(<const char *> data, size))
+        if self.meter is not None:
+            verdict = self.meter.take(size)
+            if verdict:
+                return self.refuse_body(verdict)
+        return self.gather_body(data, size)
+
+    cdef int gather_body(self, const uint8_t *data, Py_ssize_t size) except -1:
+        # An upload comes in DATA frames of 16 KiB, several to a read: the application hears of them at once.
+        cdef Py_ssize_t capacity
+        if self.body is not None and self.body_size + size > PyBytes_GET_SIZE(self.body):
+            self.deliver_body()
+        if self.body is None:
+            capacity = LARGEST_BODY if size >= BULK else size
+            if self.meter is not None and self.meter.length >= 0:
+                capacity = min(self.meter.length - self.meter.received + size, capacity)
+            self.body = PyBytes_FromStringAndSize(NULL, max(size, capacity))
+            self.engine.receiving.append(self)
+        memcpy(PyBytes_AS_STRING(self.body) + self.body_size, data, size)
+        self.body_size += size
         return 0
 
-    cdef int refuse_body(self, int verdict) except -1:
-        cdef Receiver receiver = self.receiver
-        cdef bint answered = self.responded
-        self.receiver = None
-        if verdict != VERDICT_RESET and answered:
-            self.reset(CANCEL)
-        elif verdict == VERDICT_RESET:
-            self.answer(verdict, "a body that is not as long as its content-length")
+    cdef int deliver_body(self) except -1:
+        cdef PyObject *body
+        cdef Py_ssize_t size = self.body_size
+        if self.body is None:
+            return 0
+        if size < PyBytes_GET_SIZE(self.body):
+            # Nobody else has seen it yet.
+            body = <PyObject *> self.body
+            Py_INCREF(self.body)
+            self.body = None
+            _PyBytes_Resize(&body, size)
+            chunk = <bytes> body
+            Py_DECREF(chunk)
         else:
-            self.answer(verdict, "the body is longer than limit.request_body")
-        receiver.on_lost()
+            chunk, self.body = self.body, None
+        self.body_size = 0
+        if self.receiver is not None:
+            self.receiver.on_body(chunk)
         return 0
 
     cdef int take_end(self, list trailers) except -1:
-        cdef Receiver receiver = self.receiver
+        cdef Receiver receiver
+        self.deliver_body()
+        receiver = self.receiver
         self.remote_ended = True
-        if receiver is None:
+        self.request = None
+        if receiver is None or (self.ended and not self.tunnel):
             return 0
-        if self.meter is not None and self.meter.end() and not self.ended:
+        if self.meter is not None and self.meter.end():
             return self.refuse_body(VERDICT_RESET)
         receiver.on_end(trailers)
         return 0
 
-    cdef int answer(self, int verdict, str reason) except -1:
+    cdef int discard(self, Py_ssize_t size) except -1:
+        # Credit is given up to the bound; above it the peer's window runs dry until RST_STREAM may be sent.
         cdef Engine engine = self.engine
-        if verdict == VERDICT_DROP:
+        if engine.session == NULL:
+            return 0
+        self.discarded += size
+        if self.discarded <= engine.max_discard:
+            nghttp2_session_consume(engine.session, self.id, size)
+            return 0
+        nghttp2_session_consume_connection(engine.session, size)
+        if self.end_sent:
+            self.stop_upload()
+        return 0
+
+    cdef int on_end_sent(self) except -1:
+        self.end_sent = True
+        self.stamp = 0
+        if not self.tunnel and not self.remote_ended and (
+            self.engine.max_discard == 0 or self.discarded > self.engine.max_discard
+        ):
+            self.stop_upload()
+        return 0
+
+    cdef int stop_upload(self) except -1:
+        # RFC 9113 8.1: the answer is complete, and nobody will read what is still to come of the request.
+        self.reset(NO_ERROR)
+        return 0
+
+    cdef int refuse_head(self) except -1:
+        cdef Engine engine = self.engine
+        cdef Head head = engine.head
+        engine.owner.on_fault(head.reason)
+        if head.verdict == VERDICT_DROP:
             engine.terminate(ENHANCE_YOUR_CALM)
-        elif verdict == VERDICT_RESET:
+        elif head.verdict == VERDICT_RESET:
             self.reset(PROTOCOL_ERROR)
         else:
-            self.submit(verdict, NOTHING, True)
-        engine.owner.on_fault(reason)
+            engine.owner.refuse(self, head.refused(engine.peer, "2"), head.verdict)
         return 0
 
-    cdef int give_up(self) except -1:
-        # The peer takes nothing of an answer that waits for it.
-        cdef Receiver receiver = self.receiver
-        cdef bint told = self.ended
-        self.receiver = None
-        self.reset(CANCEL)
-        if receiver is not None and not told:
-            receiver.on_lost()
-        return 0
-
-    cdef int close(self) except -1:
-        # nghttp2 is done with this stream, or the connection is: the one place where it ends.
-        cdef Engine engine = self.engine
-        cdef Receiver receiver = self.receiver
-        if engine is None:
-            return 0
-        self.drop_queue()
-        if self.owed and engine.session != NULL:
-            nghttp2_session_consume_connection(engine.session, self.owed)
-        self.owed = 0
-        self.engine = None
-        self.receiver = None
-        self.writable = True
-        if receiver is not None and not self.ended:
+    cdef int refuse_body(self, int verdict) except -1:
+        # Not what was announced, or too long: the exchange is over.
+        cdef Receiver receiver
+        cdef object owner = self.engine.owner
+        self.deliver_body()
+        receiver, self.receiver = self.receiver, None
+        if verdict == VERDICT_RESET:
+            owner.on_fault("a body that is not as long as its content-length, or wrong trailers")
+            self.reset(PROTOCOL_ERROR)
+        else:
+            owner.on_fault("the body is longer than limit.request_body")
+            if self.responded:
+                self.reset(CANCEL)
+            else:
+                owner.refuse(self, self.request, verdict)
+        if receiver is not None:
             receiver.on_lost()
         return 0
 
     # Bytes out
 
-    cdef int submit(self, int status, list fields, bint end) except -1:
-        self.responded = True
-        self.fields = fields
-        self.ended = end
-        self.send_head(status, fields, end, False)
-        if end and not self.remote_ended:
-            self.engine.forget(self)
-        return 0
+    cdef int submit_head(self) except -1:
+        # All that is known by now may change how the head is sent: an answer without a body is one frame.
+        cdef bint end = False
+        self.head_held = False
+        if self.ended and self.queued() == 0:
+            end = self.trailers is None
+            if not end and trailers_only(self.fields):
+                self.fields = self.fields + self.trailers
+                self.trailers = None
+                end = True
+        return self.submit_fields(self.status, self.fields, False, end)
 
-    cdef int send_head(self, int status, list fields, bint end, bint interim) except -1:
-        cdef nghttp2_nv stack[MOST_NV]
+    cdef int submit_fields(self, int status, list fields, bint interim, bint end) except -1:
+        cdef nghttp2_nv stack[STACK_NV]
         cdef nghttp2_nv *nva = stack
         cdef nghttp2_data_provider provider
         cdef bytes code = STATUSES[status]
         cdef uint8_t flags = NGHTTP2_NV_FLAG_NONE
         cdef Py_ssize_t count = PyList_GET_SIZE(fields) + 1
-        if count > MOST_NV:
+        if count > STACK_NV:
             nva = <nghttp2_nv *> malloc(count * sizeof(nghttp2_nv))
             if nva == NULL:
                 raise MemoryError
@@ -196,7 +281,6 @@ cdef class Stream(ContractStream):
             fill(nva + 1, fields, flags)
             if interim:
                 nghttp2_submit_headers(self.engine.session, NGHTTP2_FLAG_NONE, self.id, NULL, nva, count, NULL)
-                self.engine.wake()
             elif end:
                 nghttp2_submit_response(self.engine.session, self.id, nva, count, NULL)
             else:
@@ -208,59 +292,7 @@ cdef class Stream(ContractStream):
                 free(nva)
         return 0
 
-    cdef int enqueue(self, bytes chunk) except -1:
-        cdef Engine engine = self.engine
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk)
-        if self.chunk is None:
-            self.chunk = chunk
-            self.offset = 0
-        elif self.chunks is None:
-            self.chunks = [chunk]
-        else:
-            self.chunks.append(chunk)
-        self.queued += size
-        engine.queued += size
-        if self.queued >= STREAM_HIGH:
-            self.writable = False
-        elif engine.queued >= CONNECTION_HIGH:
-            self.writable = False
-            engine.blocked = True
-        return 0
-
-    cdef int share(self) except -1:
-        # By default nghttp2 serves one long response to its end before the next: to a proxy's other clients
-        # that is a stall. RFC 9218 4.2: incremental streams take turns.
-        cdef nghttp2_extpri priority
-        self.sharing = True
-        priority.urgency = 3
-        priority.inc = 1
-        nghttp2_session_change_extpri_stream_priority(self.engine.session, self.id, &priority, 1)
-        return 0
-
-    cdef int spent(self, Py_ssize_t size) except -1:
-        # `size` bytes of the current chunk went out.
-        self.moved = True
-        self.offset += size
-        self.queued -= size
-        self.engine.queued -= size
-        if self.offset == PyBytes_GET_SIZE(self.chunk):
-            self.offset = 0
-            self.chunk = None
-            if self.chunks is not None:
-                self.chunk = self.chunks.pop(0)
-                if not self.chunks:
-                    self.chunks = None
-        return 0
-
-    cdef drop_queue(self):
-        if self.engine is not None:
-            self.engine.queued -= self.queued
-        self.queued = 0
-        self.offset = 0
-        self.chunk = None
-        self.chunks = None
-
-    cdef int send_trailers(self) except -1:
+    cdef int submit_trailers(self) except -1:
         cdef nghttp2_nv *nva = <nghttp2_nv *> malloc(PyList_GET_SIZE(self.trailers) * sizeof(nghttp2_nv))
         if nva == NULL:
             raise MemoryError
@@ -270,4 +302,81 @@ cdef class Stream(ContractStream):
             )
         finally:
             free(nva)
+        return 0
+
+    cdef int make_incremental(self) except -1:
+        # By default nghttp2 serves one long response to its end before the next: to a proxy's other clients
+        # that is a stall. RFC 9218 4.2: incremental streams take turns.
+        cdef nghttp2_extpri priority
+        self.incremental = True
+        priority.urgency = 3
+        priority.inc = 1
+        nghttp2_session_change_extpri_stream_priority(self.engine.session, self.id, &priority, 1)
+        return 0
+
+    cdef int send_payload(self, Py_ssize_t size) except -1:
+        # `size` bytes of the queue go into the DATA frame whose header is in the outbox.
+        self.queue.move(self.engine.outbox, size)
+        self.progressed = True
+        self.engine.queued -= size
+        # One with nothing queued may always go on: others, whose windows are closed, may fill the connection's queue.
+        if not self.queue.size or self.engine.queued < CONNECTION_HIGH:
+            self.check_writable()
+        return 0
+
+    cdef int check_writable(self) except -1:
+        if not self.writable and self.queued() <= STREAM_LOW:
+            self.writable = True
+            if self.receiver is not None:
+                self.receiver.on_writable()
+        return 0
+
+    cdef int drop_queue(self) except -1:
+        if self.owed and self.engine.session != NULL:
+            nghttp2_session_consume_connection(self.engine.session, self.owed)
+        self.owed = 0
+        self.engine.queued -= self.queued()
+        self.queue = None
+        return 0
+
+    # The end
+
+    cdef int expire(self, double now, double stall, double discard) except -1:
+        cdef bint discarding = self.end_sent and not self.remote_ended and not self.tunnel
+        cdef bint waiting = self.responded and not self.end_sent and (self.ended or self.queued() > 0)
+        if self.was_reset or not (discarding or waiting):
+            self.stamp = 0
+        elif self.stamp == 0 or (waiting and self.progressed):
+            self.stamp = now
+        elif discarding:
+            if now - self.stamp >= discard:
+                self.stop_upload()
+        elif now - self.stamp > stall:
+            self.give_up("a stream's window stays shut")
+        self.progressed = False
+        return 0
+
+    cdef int give_up(self, str reason) except -1:
+        cdef Receiver receiver = None if self.ended and not self.tunnel else self.receiver
+        self.engine.owner.on_fault(reason)
+        self.reset(CANCEL)
+        if receiver is not None:
+            receiver.on_lost()
+        return 0
+
+    cdef int close(self) except -1:
+        # nghttp2 is done with this stream, or the connection is: the one place where it ends.
+        cdef Receiver receiver
+        if self.engine is None:
+            return 0
+        self.deliver_body()
+        receiver = self.receiver
+        self.drop_queue()
+        self.engine = None
+        self.receiver = None
+        self.request = None
+        self.head_held = False
+        self.writable = True
+        if receiver is not None and not (self.ended and (self.remote_ended or not self.tunnel)):
+            receiver.on_lost()
         return 0

@@ -14,40 +14,44 @@ from h2.events import PingAckReceived, StreamReset
 from h2.exceptions import FlowControlError, ProtocolError
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PriorityFrame, RstStreamFrame
 
-from appserver.contract import Fields, Peer, Reset
-from appserver.h2.engine import CONNECTION_QUEUE, STREAM_QUEUE, EngineOwner, Windows
+from appserver.accepted import Peer
+from appserver.contract import Fields, Reset
+from appserver.h2.engine import CONNECTION_QUEUE, MAX_RESPONSE_HEAD, STREAM_QUEUE, EngineOwner, Settings
+from appserver.h2.growth import GROWTH_PING, WindowGrowth
 from appserver.h2.pure.reader import Broken, Reader
-from appserver.h2.pure.session import HIGHEST_STREAM, Session
+from appserver.h2.pure.session import HIGHEST_STREAM, HeldBlock, Session
 from appserver.h2.pure.stream import PureStream
-from appserver.http.message import DROP_CONNECTION, RESET, Head, judge
+from appserver.http.message import DROP_CONNECTION, RESET, Head
 
 __all__ = ["Engine"]
 
 
 # Frames that wait to be taken: what a peer asks for while it reads nothing. nghttp2 allows 1000 acknowledgements.
-MOST_WAITING = 2_000
+MAX_WAITING = 2_000
 
 
 class Engine:
     """One connection's HTTP/2 (see `h2.engine`)."""
 
-    def __init__(self, owner: EngineOwner, head: Head, peer: Peer, windows: Windows) -> None:
+    def __init__(self, owner: EngineOwner, head: Head, peer: Peer, settings: Settings) -> None:
         self.owner = owner
-        self.session = Session(windows)
+        self.session = Session(settings)
         self.queued = 0
         self.corked = False
+        self.max_discard = 0
         self._head = head
         self._peer = peer
-        self._most_streams = windows.streams
+        self._max_streams = settings.max_concurrent_streams
+        self._growth = WindowGrowth(settings.stream_window, settings.max_window)
         self._reader = Reader()
         self._streams: dict[int, PureStream] = {}
+        self._held: list[PureStream] = []
         self._senders: deque[PureStream] = deque()
-        self._unfinished: list[PureStream] = []
         self._last = HIGHEST_STREAM
         self._leaving = False
         self._dead = False
         self._busy = False
-        self._full = False
+        self._blocked = False
 
     # Bytes in
 
@@ -61,7 +65,7 @@ class Engine:
                 self._take_frame(frame)
                 if self._dead:
                     break
-                if len(self.session.outbox) > MOST_WAITING:
+                if len(self.session.outbox) > MAX_WAITING:
                     raise Broken(ErrorCodes.ENHANCE_YOUR_CALM, "frames that ask for answers and take none")
         except Broken as error:
             self._break(error.code, error.reason)
@@ -92,18 +96,27 @@ class Engine:
     def _take_control(self, frame: Frame) -> None:
         for event in self.session.control(frame):
             if isinstance(event, PingAckReceived):
-                self.owner.on_pong()
+                if event.ping_data == GROWTH_PING:
+                    self._grow_windows()
+                else:
+                    self.owner.on_pong()
             elif isinstance(event, StreamReset):
                 # h2 answered a WINDOW_UPDATE that overflows the stream's window.
                 self.owner.on_fault("a stream's window grew above 2**31-1")
                 self._lose(self._streams[event.stream_id])
+
+    def _grow_windows(self) -> None:
+        window = self._growth.on_pong()
+        if window:
+            self.session.open_stream_windows(window)
+            self.session.open_connection_window(window)
 
     def _take_block(self, frame: HeadersFrame) -> None:
         if "PRIORITY" in frame.flags:
             self._check_dependency(frame)
         ended = "END_STREAM" in frame.flags
         stream = self._streams.get(frame.stream_id)
-        if stream is not None and stream.complete:
+        if stream is not None and stream.remote_ended:
             raise Broken(ErrorCodes.STREAM_CLOSED, "HEADERS after END_STREAM")
         new = stream is None and self.session.admit(frame.stream_id)
         # Whatever becomes of it, each block is decoded: HPACK's state is the connection's.
@@ -112,7 +125,7 @@ class Engine:
             self._take_trailers(stream, fields, ended)
         elif new and frame.stream_id > self._last:
             self.session.skip(frame.stream_id)
-        elif new and len(self._streams) >= self._most_streams:
+        elif new and len(self._streams) >= self._max_streams:
             self.session.refuse(frame.stream_id)
         elif new:
             self._take_request(frame.stream_id, fields, ended)
@@ -121,7 +134,7 @@ class Engine:
         head = self._head
         head.begin()
         for name, value in fields:
-            head.add(judge(name, value))
+            head.add(name, value)
             if head.verdict == DROP_CONNECTION:
                 raise Broken(ErrorCodes.ENHANCE_YOUR_CALM, head.reason)
 
@@ -131,9 +144,11 @@ class Engine:
         self.session.open(id, ended)
         stream = self._streams[id] = PureStream(self, id, ended)
         if request is None:
-            stream.answer(self._head.verdict, self._head.reason)
+            stream.refuse_head(self._head.verdict, self._head.reason, self._head.refused(self._peer, "2"))
             return
+        stream.connect = request.method == "CONNECT"
         if not ended:
+            stream.request = request
             stream.meter = self._head.meter(request.length)
         receiver = self.owner.begin(request, stream)
         if receiver is not None:
@@ -158,7 +173,7 @@ class Engine:
         if stream is None:
             self.session.credit(size)
             return
-        if stream.complete:
+        if stream.remote_ended:
             raise Broken(ErrorCodes.STREAM_CLOSED, "DATA after END_STREAM")
         try:
             self.session.take_data(frame)
@@ -168,7 +183,7 @@ class Engine:
             self.session.credit(size)
             return
         ended = "END_STREAM" in frame.flags
-        stream.complete = ended
+        stream.remote_ended = ended
         self.session.credit(size - len(frame.data), 0 if ended else stream.id)
         if frame.data:
             stream.take_body(frame.data)
@@ -190,25 +205,33 @@ class Engine:
         if not self._busy and not self.corked:
             self.owner.schedule()
 
-    def queue(self, stream: PureStream, size: int) -> None:
+    def queue_interim(self, stream: PureStream, status: int, fields: Fields) -> None:
+        """Queue an interim head."""
+        self.session.outbox.append(HeldBlock(stream, [(b":status", b"%d" % status), *fields], False))
+        self.wake()
+
+    def hold_head(self, stream: PureStream) -> None:
+        """Hold the head of an answer until the next take."""
+        self._held.append(stream)
+        self.wake()
+
+    def queue_body(self, stream: PureStream, size: int) -> None:
         """Count what a stream queued, and let it take its turn."""
         self.queued += size
         if len(stream.queue) >= STREAM_QUEUE:
             stream.writable = False
-        elif self.queued >= CONNECTION_QUEUE:
+        elif size and self.queued >= CONNECTION_QUEUE:
             stream.writable = False
-            self._full = True
+            self._blocked = True
         if not stream.sending:
             stream.sending = True
             self._senders.append(stream)
+        self.wake()
 
-    def end_sent(self, stream: PureStream) -> None:
-        """The answer's last frame is on its way."""
-        stream.sent = True
-        if stream.complete:
-            self.drop(stream)
-        else:
-            self._unfinished.append(stream)
+    def measure(self, size: int) -> None:
+        """An application has read `size` bytes: perhaps a window should grow."""
+        if self._growth.consume(size):
+            self.session.ping(GROWTH_PING)
 
     def reset(self, stream: PureStream, code: int) -> None:
         """Send RST_STREAM and forget the stream."""
@@ -224,30 +247,50 @@ class Engine:
 
     def _lose(self, stream: PureStream) -> None:
         self.drop(stream)
-        receiver, stream.receiver = stream.receiver, None
-        if receiver is not None and not stream.finished:
-            receiver.on_lost()
+        stream.lose()
 
     # Bytes out
 
-    def take(self, most: int) -> list[bytes | memoryview]:
-        """Return the next output, about `most` bytes."""
+    def take(self, max_bytes: int) -> list[bytes | memoryview]:
+        """Return the next output, `max_bytes` and at most a frame more."""
         output: list[bytes | memoryview] = []
         outbox = self.session.outbox
         self._busy = True
-        while most > 0:
+        while max_bytes > 0:
+            self._queue_heads()
             if outbox:
                 frame = outbox.popleft()
-                most -= len(frame)
-                output.append(frame)
-            elif not self._send_next() and not self._end_unfinished():
+                if isinstance(frame, HeldBlock):
+                    outbox.extendleft(reversed(self._serialize(frame)))
+                else:
+                    max_bytes -= len(frame)
+                    output.append(frame)
+            elif not self._send_next():
                 break
-        if self._full and self.queued <= CONNECTION_QUEUE // 2:
-            self._full = False
+        if self._blocked and self.queued <= CONNECTION_QUEUE // 2:
+            self._blocked = False
             for stream in list(self._streams.values()):
-                stream.relieve()
+                stream.check_writable()
         self._busy = False
         return output
+
+    def _queue_heads(self) -> None:
+        held, self._held = self._held, []
+        for stream in held:
+            if stream.head_held:
+                self.session.outbox.append(stream.make_head())
+
+    def _serialize(self, block: HeldBlock) -> list[bytes]:
+        stream = block.stream
+        if stream.closed:
+            return []
+        if sum(len(name) + len(value) for name, value in block.fields[1:]) > MAX_RESPONSE_HEAD:
+            self.reset(stream, Reset.INTERNAL_ERROR)
+            return []
+        frames = self.session.serialize(stream.id, block.fields, block.end)
+        if block.end:
+            stream.on_end_sent()
+        return frames
 
     def _send_next(self) -> bool:
         # Each stream that may send has its turn.
@@ -256,7 +299,7 @@ class Engine:
             if stream.closed:
                 continue
             sent = self._send(stream)
-            if stream.closed or stream.sent or not (stream.queue or stream.finished):
+            if stream.closed or stream.end_sent or not (stream.queue or stream.ended):
                 stream.sending = False
             else:
                 self._senders.append(stream)
@@ -265,32 +308,24 @@ class Engine:
         return False
 
     def _send(self, stream: PureStream) -> bool:
-        size = min(len(stream.queue), self.session.room(stream.id))
-        last = stream.finished and size == len(stream.queue)
-        if not size and not last:
+        size = min(len(stream.queue), self.session.sendable(stream.id))
+        last = stream.ended and size == len(stream.queue)
+        if stream.end_sent or stream.head_held or not (size or last):
             return False
         trailers = stream.trailers if last else None
         if size or trailers is None:
             self.session.send_data(stream.id, bytes(stream.queue[:size]), end_stream=last and trailers is None)
         if trailers is not None:
             self.session.send_headers(stream.id, trailers, end_stream=True)
-        stream.moved = True
+        stream.progressed = True
         del stream.queue[:size]
         self.queued -= size
         if last:
-            self.end_sent(stream)
+            stream.on_end_sent()
         elif self.queued < CONNECTION_QUEUE or not stream.queue:
             # Others, whose windows are closed, may fill the connection's queue.
-            stream.relieve()
+            stream.check_writable()
         return True
-
-    def _end_unfinished(self) -> bool:
-        # Their whole answer went out, and what is still to come of their request nobody will read.
-        unfinished, self._unfinished = self._unfinished, []
-        for stream in unfinished:
-            if not stream.closed:
-                self.reset(stream, Reset.NO_ERROR)
-        return bool(unfinished)
 
     # The end
 
@@ -304,38 +339,35 @@ class Engine:
         """Open streams."""
         return len(self._streams)
 
-    def expire(self, now: float, seconds: float) -> None:
-        """Reset each stream whose waiting answer has not moved for `seconds`."""
+    def expire(self, now: float, stall: float, discard: float) -> None:
+        """Reset each stream whose waiting answer stood still, or whose upload was discarded for long enough."""
         for stream in list(self._streams.values()):
-            if not stream.responded or not (stream.queue or stream.finished):
-                stream.stamp = 0.0
-            elif stream.moved or not stream.stamp:
-                stream.stamp = now
-            elif now - stream.stamp > seconds:
-                self.owner.on_fault("a stream's window stays shut")
-                self.reset(stream, Reset.CANCEL)
-                self.wake()
-            stream.moved = False
+            if not stream.closed:
+                stream.expire(now, stall, discard)
 
-    def notice(self) -> None:
+    def shutdown_notice(self) -> None:
         """Drain, step one."""
-        if not self._dead:
-            self.session.say_goaway(HIGHEST_STREAM, Reset.NO_ERROR)
-            self.session.ping(bytes(8))
-            self.wake()
+        if self._dead:
+            return
+        self.session.send_goaway(HIGHEST_STREAM, Reset.NO_ERROR)
+        self.session.ping(bytes(8))
+        for stream in list(self._streams.values()):
+            if stream.receiver is not None and not stream.closed:
+                stream.receiver.on_drain()
+        self.wake()
 
     def goaway(self) -> None:
         """Drain, step two."""
         if not self._dead and self._last == HIGHEST_STREAM:
             self._last = self.session.highest_inbound_stream_id
-            self.session.say_goaway(self._last, Reset.NO_ERROR)
+            self.session.send_goaway(self._last, Reset.NO_ERROR)
             self.wake()
 
     def terminate(self, code: int) -> None:
         """GOAWAY with `code` at once; open streams are lost."""
         if not self._dead:
             self._dead = True
-            self.session.say_goaway(self.session.highest_inbound_stream_id, code)
+            self.session.send_goaway(self.session.highest_inbound_stream_id, code)
             self._lose_all()
             self.wake()
 
@@ -348,14 +380,12 @@ class Engine:
     def _lose_all(self) -> None:
         streams, self._streams = self._streams, {}
         self._senders.clear()
-        self._unfinished.clear()
+        self._held.clear()
         self.queued = 0
         for stream in streams.values():
             stream.release()
         for stream in streams.values():
-            receiver, stream.receiver = stream.receiver, None
-            if receiver is not None and not stream.finished:
-                receiver.on_lost()
+            stream.lose()
 
     def _break(self, code: int, reason: str) -> None:
         self.owner.on_fault(reason)

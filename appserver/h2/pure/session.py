@@ -11,6 +11,7 @@ never asked: it is given no fields, so that its own rules have nothing to judge.
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from h2.config import H2Configuration
 from h2.connection import AllowedStreamIDs, ConnectionInputs, ConnectionState, H2Connection, H2ConnectionStateMachine
@@ -21,19 +22,32 @@ from h2.stream import StreamClosedBy
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
 from appserver.contract import Fields, Reset
-from appserver.h2.engine import Windows
+from appserver.h2.engine import TABLE_BYTES, Settings
 from appserver.h2.pure.decoder import BoundedDecoder, HPACKError, OversizedHeaderListError
 from appserver.h2.pure.reader import Broken
 
-__all__ = ["HIGHEST_STREAM", "Session"]
+if TYPE_CHECKING:
+    from appserver.h2.pure.stream import PureStream
+
+__all__ = ["HIGHEST_STREAM", "HeldBlock", "Session"]
 
 HIGHEST_STREAM = 2**31 - 1
 _DEFAULT_WINDOW = 65_535
-_TABLE = 4_096
 _NO_RFC7540_PRIORITIES = 0x9
 # Head ends the connection at four times its limit; the decoder must not do so before.
 _HARD = 4
 _KNOWN = frozenset(int(code) for code in SettingCodes)
+
+
+class HeldBlock:
+    """A header block that waits its turn; it is encoded when it leaves, or never if its stream was reset."""
+
+    __slots__ = ("end", "fields", "stream")
+
+    def __init__(self, stream: PureStream, fields: Fields, end: bool) -> None:
+        self.stream = stream
+        self.fields = fields
+        self.end = end
 
 
 class _States(H2ConnectionStateMachine):
@@ -60,7 +74,7 @@ class Session(H2Connection):
     # How many closed streams are remembered, to tell a late frame from a wrong one.
     MAX_CLOSED_STREAMS = 1_000
 
-    def __init__(self, windows: Windows) -> None:
+    def __init__(self, settings: Settings) -> None:
         config = H2Configuration(
             client_side=False,
             header_encoding=False,
@@ -70,24 +84,37 @@ class Session(H2Connection):
             normalize_outbound_headers=False,
         )
         super().__init__(config)
-        self.outbox: deque[bytes] = deque()
+        self.outbox: deque[bytes | HeldBlock] = deque()
         self.state_machine = _States()
-        self._most_fields = windows.head * _HARD
-        self._acknowledged = False
-        self.decoder = BoundedDecoder(self._most_fields)
-        self.update_settings({
-            SettingCodes.HEADER_TABLE_SIZE: _TABLE,
-            SettingCodes.ENABLE_PUSH: 0,
-            SettingCodes.MAX_CONCURRENT_STREAMS: windows.streams,
-            SettingCodes.INITIAL_WINDOW_SIZE: windows.stream,
-            SettingCodes.MAX_HEADER_LIST_SIZE: windows.head,
-            _NO_RFC7540_PRIORITIES: 1,
-        })
-        if windows.connection > _DEFAULT_WINDOW:
-            self.increment_flow_control_window(windows.connection - _DEFAULT_WINDOW)
+        self._max_list = settings.max_header_list_size * _HARD
+        self._unacknowledged = 1
+        self.decoder = BoundedDecoder(self._max_list)
+        self.update_settings(dict(settings.advertised()))
+        self._window = _DEFAULT_WINDOW
+        self.open_connection_window(settings.connection_window)
 
     def _prepare_for_sending(self, frames: list[Frame]) -> None:
         self.outbox.extend([frame.serialize() for frame in frames])
+
+    def open_connection_window(self, size: int) -> None:
+        """Let the connection's receive window be `size` bytes, if that is more than before."""
+        if size > self._window:
+            self.increment_flow_control_window(size - self._window)
+            self._window = size
+
+    def open_stream_windows(self, size: int) -> None:
+        """Announce another initial window for all streams."""
+        self._unacknowledged += 1
+        self.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: size})
+
+    def serialize(self, stream: int, fields: Fields, end: bool) -> list[bytes]:
+        """Return the frames of a header block, in HPACK's state of now."""
+        kept, self.outbox = self.outbox, deque()
+        try:
+            self.send_headers(stream, fields, end_stream=end)
+        finally:
+            frames, self.outbox = self.outbox, kept
+        return [frame for frame in frames if isinstance(frame, bytes)]
 
     # Streams
 
@@ -170,32 +197,32 @@ class Session(H2Connection):
     def control(self, frame: Frame) -> list[Event]:
         """Let h2 take SETTINGS, PING and WINDOW_UPDATE; raises h2's ProtocolError."""
         if isinstance(frame, SettingsFrame):
-            self._vet(frame)
+            self._check_settings(frame)
         return self._receive_frame(frame)
 
-    def _vet(self, frame: SettingsFrame) -> None:
+    def _check_settings(self, frame: SettingsFrame) -> None:
         if "ACK" in frame.flags:
-            if self._acknowledged:
+            if not self._unacknowledged:
                 raise Broken(ErrorCodes.PROTOCOL_ERROR, "SETTINGS acknowledged twice")
-            self._acknowledged = True
+            self._unacknowledged -= 1
         if frame.settings.get(_NO_RFC7540_PRIORITIES, 0) > 1:
             raise Broken(ErrorCodes.PROTOCOL_ERROR, "SETTINGS_NO_RFC7540_PRIORITIES is neither 0 nor 1")
         # h2 would keep each unknown setting, and a table as large as the peer likes.
         frame.settings = {code: value for code, value in frame.settings.items() if code in _KNOWN}
-        if frame.settings.get(SettingCodes.HEADER_TABLE_SIZE, 0) > _TABLE:
-            frame.settings[SettingCodes.HEADER_TABLE_SIZE] = _TABLE
+        if frame.settings.get(SettingCodes.HEADER_TABLE_SIZE, 0) > TABLE_BYTES:
+            frame.settings[SettingCodes.HEADER_TABLE_SIZE] = TABLE_BYTES
 
     def _local_settings_acked(self) -> dict[SettingCodes | int, ChangedSetting]:
         changes = super()._local_settings_acked()
-        self.decoder.max_header_list_size = self._most_fields
+        self.decoder.max_header_list_size = self._max_list
         return changes
 
     # Frames out
 
-    def room(self, stream: int) -> int:
+    def sendable(self, stream: int) -> int:
         """Return how many bytes the next DATA frame of `stream` may hold."""
         return max(0, min(self.local_flow_control_window(stream), self.max_outbound_frame_size))
 
-    def say_goaway(self, last: int, code: int) -> None:
+    def send_goaway(self, last: int, code: int) -> None:
         """Queue GOAWAY."""
         self._prepare_for_sending([GoAwayFrame(0, last, code)])

@@ -1,23 +1,26 @@
 """One stream of the pure engine: the contract's calls down, and what the engine does with its frames.
 
-Request: open --END_STREAM--> complete. Answer: --respond--> responded --end--> finished --last frame--> sent.
-Closed once complete and sent, at a reset by either side, or with the connection.
+    request   open --END_STREAM--> remote_ended
+    answer    --respond--> head_held --take()--> head sent --end--> ended --last frame--> end_sent
+    closed    once both have ended, at a reset by either side, or with the connection
+
+An answer that ends before its request: end_sent, then bytes are discarded up to a bound, then it is reset.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appserver.contract import Fields, Receiver, Reset, Stream
-from appserver.h2.engine import MOST_HEAD, STREAM_QUEUE
-from appserver.http.message import RESET, Meter
+from appserver.contract import Fields, Receiver, Request, Reset, Stream
+from appserver.h2.engine import STREAM_QUEUE, trailers_only
+from appserver.h2.pure.session import HeldBlock
+from appserver.http.body import BodyMeter
+from appserver.http.message import RESET
 
 if TYPE_CHECKING:
     from appserver.h2.pure.engine import Engine
 
 __all__ = ["PureStream"]
-
-_NOTHING = [(b"content-length", b"0")]
 
 
 class PureStream(Stream):
@@ -25,38 +28,52 @@ class PureStream(Stream):
 
     __slots__ = (
         "closed",
-        "complete",
+        "connect",
+        "discarded",
+        "end_sent",
+        "ended",
         "engine",
-        "finished",
+        "fields",
+        "head_held",
         "id",
         "meter",
-        "moved",
         "owed",
+        "progressed",
         "queue",
         "receiver",
+        "remote_ended",
+        "request",
         "responded",
         "sending",
-        "sent",
         "stamp",
+        "status",
         "trailers",
+        "tunnel",
     )
 
-    def __init__(self, engine: Engine, id: int, complete: bool) -> None:
+    def __init__(self, engine: Engine, id: int, remote_ended: bool) -> None:
         super().__init__()
         self.engine = engine
         self.id = id
-        self.complete = complete
+        self.remote_ended = remote_ended
         self.closed = False
         self.responded = False
-        self.finished = False
-        self.sent = False
+        self.head_held = False
+        self.ended = False
+        self.end_sent = False
         self.sending = False
+        self.connect = False
+        self.tunnel = False
         self.receiver: Receiver | None = None
-        self.meter: Meter | None = None
+        self.request: Request | None = None
+        self.meter: BodyMeter | None = None
+        self.status = 0
+        self.fields: Fields = []
         self.trailers: Fields | None = None
         self.queue = bytearray()
         self.owed = 0
-        self.moved = False
+        self.discarded = 0
+        self.progressed = False
         self.stamp = 0.0
 
     # The application's calls
@@ -64,36 +81,34 @@ class PureStream(Stream):
     def inform(self, status: int, fields: Fields) -> None:
         """Send an interim response."""
         if not self.closed and not self.responded:
-            self._send_head(status, fields, False)
+            self.engine.queue_interim(self, status, fields)
 
     def respond(self, status: int, fields: Fields, end: bool) -> None:
-        """Send the response head."""
-        if not self.closed and not self.responded:
-            self.responded = True
-            self.finished = end
-            self._send_head(status, fields, end)
-
-    def _send_head(self, status: int, fields: Fields, end: bool) -> None:
-        if sum(len(name) + len(value) for name, value in fields) > MOST_HEAD:
-            self.engine.reset(self, Reset.INTERNAL_ERROR)
-        else:
-            self.engine.session.send_headers(self.id, [(b":status", b"%d" % status), *fields], end_stream=end)
-            if end:
-                self.engine.end_sent(self)
-        self.engine.wake()
+        """Give the response head; it is held until the next take."""
+        if self.closed or self.responded:
+            return
+        self.responded = True
+        self.status = status
+        self.fields = fields
+        self.ended = end
+        if self.connect and 200 <= status < 300:
+            self.tunnel = True
+            self.meter = None
+        self.request = None
+        self.head_held = True
+        self.engine.hold_head(self)
 
     def write(self, chunk: bytes, end: bool) -> None:
         """Queue body bytes."""
-        if self.closed or self.finished or not self.responded:
+        if self.closed or self.ended or not self.responded:
             return
         self.queue += chunk
-        self.finished = end
-        self.engine.queue(self, len(chunk))
-        self.engine.wake()
+        self.ended = end
+        self.engine.queue_body(self, len(chunk))
 
     def finish(self, trailers: Fields) -> None:
         """End the body with trailers."""
-        if not self.finished:
+        if self.responded and not self.ended:
             self.trailers = trailers or None
             self.write(b"", True)
 
@@ -103,79 +118,141 @@ class PureStream(Stream):
         if not self.closed and size > 0:
             self.owed -= size
             self._credit(size)
+            self.engine.measure(size)
             self.engine.wake()
 
     def reset(self, reason: int) -> None:
         """Give the stream up."""
         if not self.closed:
             # Asked for by our side: nobody is to be told.
-            self.finished = True
+            self.receiver = None
             self.engine.reset(self, reason)
             self.engine.wake()
 
     def _credit(self, size: int) -> None:
         # A window that nobody may use any more is not opened.
-        self.engine.session.credit(size, 0 if self.complete else self.id)
+        self.engine.session.credit(size, 0 if self.remote_ended else self.id)
 
     # The peer's frames
 
     def take_body(self, chunk: bytes) -> None:
-        """Pass on a piece of the request's body, or give it back if nobody wants it."""
-        if self.receiver is None or self.meter is None or self.finished:
-            self._credit(len(chunk))
+        """Pass on a piece of the request's body, or drop it if nobody wants it."""
+        if self.receiver is None or (self.ended and not self.tunnel):
+            self._discard(len(chunk))
             return
         self.owed += len(chunk)
-        verdict = self.meter.take(len(chunk))
-        if verdict:
-            self.refuse_body(verdict)
-        else:
-            self.receiver.on_body(chunk)
+        if self.meter is not None:
+            verdict = self.meter.take(len(chunk))
+            if verdict:
+                self.refuse_body(verdict)
+                return
+        self.receiver.on_body(chunk)
+
+    def _discard(self, size: int) -> None:
+        # Credit is given up to the bound; above it the peer's window runs dry until RST_STREAM may be sent.
+        self.discarded += size
+        if self.discarded <= self.engine.max_discard:
+            self._credit(size)
+            return
+        self.engine.session.credit(size)
+        if self.end_sent and not self.remote_ended:
+            self.reset(Reset.NO_ERROR)
 
     def take_end(self, trailers: Fields) -> None:
         """The request is complete: pass it on, unless bytes are missing."""
         receiver = self.receiver
-        self.complete = True
-        if receiver is not None and self.meter is not None:
-            if self.meter.end() and not self.finished:
+        self.remote_ended = True
+        self.request = None
+        if receiver is not None and (self.tunnel or not self.ended):
+            if self.meter is not None and self.meter.end():
                 self.refuse_body(RESET)
                 return
             receiver.on_end(trailers)
-        if self.sent and not self.closed:
+        if self.end_sent and not self.closed:
             self.engine.drop(self)
 
     def refuse_body(self, verdict: int) -> None:
         """A body that was announced otherwise or is too long: the exchange is over."""
         receiver, self.receiver = self.receiver, None
+        owner = self.engine.owner
         if verdict == RESET:
-            self.answer(verdict, "a body that is not as long as its content-length, or wrong trailers")
-        elif self.responded:
-            self.reset(Reset.CANCEL)
+            owner.on_fault("a body that is not as long as its content-length, or wrong trailers")
+            self.reset(Reset.PROTOCOL_ERROR)
         else:
-            self.answer(verdict, "the body is longer than limit.request_body")
+            owner.on_fault("the body is longer than limit.request_body")
+            if self.request is None:
+                self.reset(Reset.CANCEL)
+            else:
+                owner.refuse(self, self.request, verdict)
         if receiver is not None:
             receiver.on_lost()
 
-    def answer(self, verdict: int, reason: str) -> None:
+    def refuse_head(self, verdict: int, reason: str, request: Request) -> None:
         """Answer a wrong request without an application."""
         self.engine.owner.on_fault(reason)
         if verdict == RESET:
             self.reset(Reset.PROTOCOL_ERROR)
         else:
-            self.respond(verdict, _NOTHING, True)
+            self.engine.owner.refuse(self, request, verdict)
 
     # The engine's
 
-    def relieve(self) -> None:
+    def make_head(self) -> HeldBlock:
+        """Return the head as it is to be sent, by all that is known now: an answer without a body is one frame."""
+        self.head_held = False
+        fields = [(b":status", b"%d" % self.status), *self.fields]
+        end = self.ended and not self.queue
+        if end and self.trailers is not None:
+            end = trailers_only(fields)
+            if end:
+                fields += self.trailers
+        return HeldBlock(self, fields, end)
+
+    def check_writable(self) -> None:
         """There is room in the connection's queue: say so if there is in ours."""
         if not self.writable and len(self.queue) <= STREAM_QUEUE // 2:
             self.writable = True
             if self.receiver is not None and not self.closed:
                 self.receiver.on_writable()
 
+    def on_end_sent(self) -> None:
+        """END_STREAM is on its way: done, or what is left of the upload is discarded within a bound."""
+        self.end_sent = True
+        self.stamp = 0.0
+        if self.remote_ended:
+            self.engine.drop(self)
+        elif not self.tunnel and (self.engine.max_discard == 0 or self.discarded > self.engine.max_discard):
+            self.reset(Reset.NO_ERROR)
+
+    def expire(self, now: float, stall: float, discard: float) -> None:
+        """Give up an answer that stood still for `stall` seconds, or an upload discarded for `discard`."""
+        discarding = self.end_sent and not self.remote_ended and not self.tunnel
+        waiting = self.responded and not self.end_sent and (self.ended or bool(self.queue))
+        if not (discarding or waiting):
+            self.stamp = 0.0
+        elif not self.stamp or (waiting and self.progressed):
+            self.stamp = now
+        elif discarding:
+            if now - self.stamp >= discard:
+                self.reset(Reset.NO_ERROR)
+        elif now - self.stamp > stall:
+            self.engine.owner.on_fault("a stream's window stays shut")
+            self.engine.reset(self, Reset.CANCEL)
+            self.engine.wake()
+        self.progressed = False
+
     def release(self) -> int:
-        """Let go of everything; return the bytes that were queued."""
+        """Let go of everything but the receiver; return the bytes that were queued."""
         queued = len(self.queue)
         self.queue = bytearray()
         self.closed = True
+        self.head_held = False
+        self.request = None
         self.writable = True
         return queued
+
+    def lose(self) -> None:
+        """Tell the application that its client is gone, unless it has nothing more to hear or to say."""
+        receiver, self.receiver = self.receiver, None
+        if receiver is not None and not (self.ended and (self.remote_ended or not self.tunnel)):
+            receiver.on_lost()

@@ -11,7 +11,7 @@ from proxyconf.proxies.caddy.matchers import conditions, matcher, websocket
 from proxyconf.proxies.caddy.plan import NOTHING, Files, Handle, Matcher, Page, ReverseProxy, Words
 from proxyconf.proxies.caddy.upstreams import header_up, reverse_proxy, transport
 from proxyconf.spec.deployment import Deployment, Forward, ResolvedRoute, ResolvedSite, ResolvedUpstream, ServeFiles
-from proxyconf.spec.policies import Cors, Policies
+from proxyconf.spec.policies import DEFAULTS, Cors, Policies
 from proxyconf.spec.routes import Internal, PathMatch, RedirectTo, Respond
 from proxyconf.syntax.caddyfile import joined, multiline
 from proxyconf.syntax.words import Raw, raw
@@ -200,7 +200,7 @@ class _Route:
         asks = reverse_proxy(self._deployment, self._route, upstream, self._gate)
         # What asks for a WebSocket is asked about by a plain request.
         plain = ((Raw("header_up"), Raw("-Upgrade")), (Raw("header_up"), Raw("-Connection")))
-        fields = (*header_up(self._deployment.trust, Policies.model_construct(), ""), *plain)
+        fields = (*header_up(self._deployment.trust, DEFAULTS, ""), *plain)
         asks = replace(asks, lines=fields, transport=transport(upstream.options, self._policies))
         copied = tuple(raw(name) for name in auth.forward.copy_headers)
         return replace(handle, auth=asks, auth_uri=auth.forward.path, auth_copy=copied)

@@ -12,7 +12,7 @@ from proxyconf.proxies.nginx.plan import NOTHING, Guard, Location, Plan, Server,
 from proxyconf.proxies.nginx.upstreams import Upstreams, seconds
 from proxyconf.proxies.nginx.variables import Variables
 from proxyconf.spec.addresses import ListenAddress
-from proxyconf.spec.deployment import Deployment, ResolvedListener, ResolvedRoute, ResolvedSite, ServeFiles
+from proxyconf.spec.deployment import Deployment, ResolvedListener, ResolvedSite, ServeFiles
 from proxyconf.spec.policies import Policies
 from proxyconf.syntax.nginx import literal
 from proxyconf.syntax.words import Raw, raw
@@ -83,6 +83,7 @@ class _Edge:
         self.variables = Variables(deployment)
         self.upstreams = Upstreams(gate)
         self.zones: list[Words] = []
+        self._listener_lines: dict[str, tuple[Words, ...]] = {}
 
     def common(self) -> Iterator[Words]:
         """Yield the lines of `http` that all servers share."""
@@ -129,7 +130,7 @@ class _Edge:
             if not any(site.is_any for site in sites):
                 yield self._unknown(listener)
             for site in sites:
-                number = self._deployment.sites.index(site)
+                number = int(site.path[-1])
                 if site.aliases:
                     yield self._aliases(listener, site)
                 yield self._site(listener, site, number)
@@ -149,7 +150,7 @@ class _Edge:
             http3=listener.options.speaks("h3") and self._gate.can("http3_edge"),
             names=names,
             tls=self._tls(listener, site),
-            lines=tuple(self._bounds(listener)),
+            lines=self._bounds_of(listener),
             headers=(),
             guards=(*self._balancers(listener), *guards),
             locations=locations,
@@ -182,6 +183,12 @@ class _Edge:
         ca = literal(auth.ca) if auth.ca else NOTHING
         return Tls(literal(pair.cert), literal(pair.key), Raw(protocols), Raw(ciphers), ca, Raw(verify))
 
+    def _bounds_of(self, listener: ResolvedListener) -> tuple[Words, ...]:
+        """Return a listener's bounds, which all of its servers have."""
+        if listener.name not in self._listener_lines:
+            self._listener_lines[listener.name] = tuple(self._bounds(listener))
+        return self._listener_lines[listener.name]
+
     def _bounds(self, listener: ResolvedListener) -> Iterator[Words]:
         """Yield what nginx asks before it knows the location."""
         policies = self._policies(listener)
@@ -198,8 +205,8 @@ class _Edge:
             yield Raw("real_ip_header"), Raw("proxy_protocol")
 
     def _policies(self, listener: ResolvedListener) -> Policies:
-        routes: list[ResolvedRoute] = [route for site in self._deployment.on(listener) for route in site.routes]
-        return routes[0].policies if routes else self._deployment.sites[0].policies
+        first = next((route for site in self._deployment.on(listener) for route in site.routes), None)
+        return first.policies if first else self._deployment.sites[0].policies
 
     def _balancers(self, listener: ResolvedListener) -> Iterator[Guard]:
         """Yield what turns away whoever is none of the balancers: nginx takes the header from everybody."""

@@ -17,7 +17,7 @@ from proxyconf.proxies.nginx.plan import NOTHING, Files, Guard, Location, Proxy,
 from proxyconf.proxies.nginx.upstreams import Hop, Upstreams
 from proxyconf.proxies.nginx.variables import Variables
 from proxyconf.spec.deployment import Deployment, Forward, ResolvedRoute, ResolvedSite, ResolvedUpstream, ServeFiles
-from proxyconf.spec.policies import Policies
+from proxyconf.spec.policies import DEFAULTS, Policies
 from proxyconf.spec.routes import Internal, PathMatch, RedirectTo, Respond
 from proxyconf.syntax.nginx import body, joined, pattern
 from proxyconf.syntax.words import Raw, raw
@@ -48,15 +48,22 @@ class Site:
         paths = list(dict.fromkeys(route.match.path for route in self._site.routes))
         if PathMatch(type="prefix", value="/") not in paths:
             paths.append(PathMatch(type="prefix", value="/"))
-        by_path = [location for path in paths for location in self._of_path(path)]
+        # "/x" is two locations, unless a route of its own has one of them.
+        own = {(path.type, path.value) for path in paths}
+        by_path = [
+            location
+            for path in paths
+            for kind, location in self._of_path(path)
+            if kind == (path.type, path.value) or kind not in own
+        ]
         return (*_shared([*by_path, *self._conditional(), *self._named]), *self._error_pages(), *self._auth_locations())
 
     def _scope(self, route: ResolvedRoute, policy: str, name: str) -> str:
         """Return what the variables of a policy are named after: the site, if the whole site says it."""
         return name if "routes" in route.where(policy) else self._name
 
-    def _of_path(self, path: PathMatch) -> Iterator[Location]:
-        """Yield the locations of a path: guards for conditional routes, then the first route that takes the rest."""
+    def _of_path(self, path: PathMatch) -> Iterator[tuple[tuple[str, str], Location]]:
+        """Yield the locations of a path with what each is: guards for conditional routes, then the first route that takes the rest."""
         guards: list[Guard] = []
         rest: ResolvedRoute | None = None
         for at, route in enumerate(self._site.routes):
@@ -68,13 +75,13 @@ class Site:
                 break
             variable = self._variables.condition(f"{self._name}_route{at}", route.match)
             guards.append(Guard(Raw(f"{variable} = 1"), raw(_FIRST_CONDITIONAL + at), Raw(f"@{self._name}_route{at}")))
-        for head in self._heads(path):
+        for kind, head in self._heads(path):
             if rest is None:
-                yield Location(head, guards=tuple(guards), answer=(Raw("404"),))
+                yield kind, Location(head, guards=tuple(guards), answer=(Raw("404"),))
             else:
                 at = self._site.routes.index(rest)
                 made = self._location(rest, head, f"{self._name}_route{at}")
-                yield replace(made, guards=(*guards, *made.guards))
+                yield kind, replace(made, guards=(*guards, *made.guards))
 
     def _conditional(self) -> Iterator[Location]:
         for at, route in enumerate(self._site.routes):
@@ -82,20 +89,20 @@ class Site:
                 name = f"{self._name}_route{at}"
                 yield self._location(route, (Raw(f"@{name}"),), name)
 
-    def _heads(self, path: PathMatch) -> Iterator[Words]:
+    def _heads(self, path: PathMatch) -> Iterator[tuple[tuple[str, str], Words]]:
         """Yield what stands behind `location`; "/x" is itself and what is below it."""
         if path.type == "regex":
-            yield Raw("~"), pattern(path.value)
+            yield ("regex", path.value), (Raw("~"), pattern(path.value))
         elif path.type == "exact":
-            yield Raw("="), path.value
+            yield ("exact", path.value), (Raw("="), path.value)
         else:
             first = any(route.match.path.type == "regex" for route in self._site.routes) and self._before_regexes(path)
             mark = (Raw("^~"),) if first and path.value != "/" else ()
             if path.value.endswith("/"):
-                yield (*mark, path.value)
+                yield ("prefix", path.value), (*mark, path.value)
             else:
-                yield Raw("="), path.value
-                yield (*mark, f"{path.value}/")
+                yield ("exact", path.value), (Raw("="), path.value)
+                yield ("prefix", f"{path.value}/"), (*mark, f"{path.value}/")
 
     def _before_regexes(self, path: PathMatch) -> bool:
         kinds = [route.match.path for route in self._site.routes]
@@ -248,7 +255,7 @@ class Site:
             if auth is None or auth.forward is None or upstream is None:
                 continue
             kind = self._upstreams.kind(upstream)
-            proxy = self._hop.proxy(replace(route, policies=Policies.model_construct()), upstream, kind)
+            proxy = self._hop.proxy(replace(route, policies=DEFAULTS), upstream, kind)
             fields = (*proxy.fields, (Raw("Content-Length"), Raw('""')), (Raw("X-Original-URI"), Raw("$request_uri")))
             lines = (*proxy.lines, (Raw("proxy_pass_request_body"), Raw("off")))
             head = (Raw("="), Raw(f"/.lasthop/auth/{self._name}_route{at}"))
@@ -259,14 +266,18 @@ class Site:
         files, path = action.files, route.match.path
         base = self._with_auth(base, route, name)
         precompressed = "gzip" in files.precompressed
+        named = base.head[0].startswith("@")  # where nginx allows no alias
         if files.file is not None:
-            if path.type == "exact":
+            if path.type == "exact" and not named:
                 return replace(base, files=Files("", files.file, NOTHING, precompressed))
             rewrite: Words = (Raw("^"), f"/{basename(files.file)}")
             return replace(base, rewrite=rewrite, files=Files(dirname(files.file), "", NOTHING, precompressed))
         root = str(files.root)
         strips = files.strip_prefix and path.type == "prefix" and path.value != "/"
         if action.fallback is None:
+            if strips and named:
+                cut: Words = (pattern(f"(?s)^{_escape(path.value.removesuffix('/'))}/?(.*)$"), Raw("/$1"))
+                return replace(base, rewrite=cut, files=Files(root, "", NOTHING, precompressed))
             served = Files("", self._folder(route, root), NOTHING, precompressed) if strips else Files(root, "", NOTHING, precompressed)
             return replace(base, files=served)
         self._fallback(base, route, action.fallback, name)

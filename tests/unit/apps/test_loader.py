@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from appserver.apps.interfaces import interface_of
 from appserver.apps.loader import load
 from appserver.errors import ConfigError, StartupError
 
@@ -39,7 +40,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
 def refused(app: str, app_dir: Path, factory: bool = False) -> str:
     with pytest.raises(ConfigError) as caught:
-        load(app, str(app_dir), factory)
+        interface_of("auto", *load(app, str(app_dir), factory))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -57,7 +58,7 @@ def failed(app: str, app_dir: Path, factory: bool = False) -> StartupError:
 def test_an_attribute_of_a_module(write: Write, tmp_path: Path) -> None:
     name = write(ASGI)
 
-    assert load(f"{name}:app", str(tmp_path), False) is sys.modules[name].app
+    assert load(f"{name}:app", str(tmp_path), False).app is sys.modules[name].app
 
 
 def test_the_current_directory_comes_first(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,21 +77,23 @@ def test_a_dotted_module_and_a_dotted_attribute(write: Write, tmp_path: Path) ->
     (package / "__init__.py").write_text("")
     (package / "web.py").write_text(f"class site:\n    @staticmethod\n    {ASGI}")
 
-    assert load("loaded_package.web:site.app", str(tmp_path), False) is sys.modules["loaded_package.web"].site.app
+    assert load("loaded_package.web:site.app", str(tmp_path), False).app is sys.modules["loaded_package.web"].site.app
 
 
 @pytest.mark.parametrize("attribute", ["app", "application"])
 def test_a_module_alone_means_app_then_application(write: Write, tmp_path: Path, attribute: str) -> None:
     name = write(f"async def {attribute}(scope, receive, send): ...")
 
-    assert load(name, str(tmp_path), False) is getattr(sys.modules[name], attribute)
+    assert load(name, str(tmp_path), False).app is getattr(sys.modules[name], attribute)
 
 
 def test_a_factory_is_called(write: Write, tmp_path: Path) -> None:
     name = write(f"def create_app():\n    {ASGI}    return app")
 
     for spelling in (name, f"{name}:create_app"):
-        assert load(spelling, str(tmp_path), True).__name__ == "app"  # type: ignore[attr-defined]  # a function
+        loaded = load(spelling, str(tmp_path), True)
+        assert loaded.app.__name__ == "app"  # type: ignore[attr-defined]  # a function
+        assert loaded.name == f"{name}:create_app()"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,8 @@ def test_a_factory_is_called(write: Write, tmp_path: Path) -> None:
     ],
 )
 def test_every_form_of_an_asgi_3_application(write: Write, tmp_path: Path, source: str) -> None:
-    load(f"{write(source)}:app", str(tmp_path), False)
+    loaded = load(f"{write(source)}:app", str(tmp_path), False)
+    assert interface_of("auto", loaded.app, loaded.name) == interface_of("asgi3", loaded.app, loaded.name) == "asgi3"
 
 
 # The user's slips: exit 2

@@ -36,7 +36,7 @@ def test_values_and_where_they_stand() -> None:
         ("[server]\nhead_size = 1", "a.toml:2:1 [server] head_size: no such option; did you mean [limit] head_size?"),
         ("[limit]\nqq = 1", "a.toml:2:1 [limit] qq: no such option; see appserver --help"),
         ("[server]\nhttp1 = 1", "a.toml:2:1 [server] http1: 1 is not true or false"),
-        ("server.backlog = 0", "a.toml:1:8 [server] backlog: 0 is too small, the least is 1"),
+        ("server.backlog = 0", "a.toml:1:8 [server] backlog: 0 is too small, the minimum is 1"),
         ("[server]\nbind = ':1'", "a.toml:2:1 [server] bind: ':1' is not an array of strings"),
         ('["a\\n"]', "a.toml:1:2 [a\\n]: no such option; see appserver --help"),
         ("[server]\n[limit", "a.toml:2:7: Expected ']' at the end of a table declaration"),

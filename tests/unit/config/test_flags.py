@@ -1,4 +1,4 @@
-"""The command line: what is taken, and that every mistake is told in one pass."""
+"""The command line: what is taken, and that every mistake is reported in one pass."""
 
 from __future__ import annotations
 

@@ -112,6 +112,7 @@ def test_trust() -> None:
         ("", "is no address"),
         ("10.0.0.0/33", "is no address"),
         ("10.0.0.0/8,unix", "is no address"),
+        ("fe80::1%eth0", "has a zone, which peers are compared without; write fe80::1"),
     ],
 )
 def test_bad_trust(text: str, reason: str) -> None:

@@ -61,13 +61,13 @@ def test_not_a_count(text: str) -> None:
 
 def test_bounds_are_inclusive_and_named_in_the_option_s_unit() -> None:
     assert from_text(COUNT, "65535") == 65_535
-    with pytest.raises(BadValue, match="65536 is too big, the most is 65535"):
+    with pytest.raises(BadValue, match="65536 is too big, the maximum is 65535"):
         from_text(COUNT, "65536")
-    with pytest.raises(BadValue, match="-5 is too small, the least is 1"):
+    with pytest.raises(BadValue, match="-5 is too small, the minimum is 1"):
         from_text(COUNT, "-5")
-    with pytest.raises(BadValue, match="the least is 100ms"):
+    with pytest.raises(BadValue, match="the minimum is 100ms"):
         from_text(SECONDS, "0")
-    with pytest.raises(BadValue, match="the most is 16MiB"):
+    with pytest.raises(BadValue, match="the maximum is 16MiB"):
         from_text(OPTIONS["limit.head_size"], "17MiB")
 
 

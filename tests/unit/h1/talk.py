@@ -10,9 +10,11 @@ from typing import Any
 
 import h11
 
+from appserver.accepted import Peer
 from appserver.config.options import Http1Options, TimeoutOptions
-from appserver.contract import Application, Fields, Peer, Receiver, Request, Stream
+from appserver.contract import Application, Fields, Receiver, Request, Stream
 from appserver.h1.connection import Connection
+from appserver.http.answer import AnswerContext
 from appserver.http.message import Limits
 
 LIMITS = Limits(8_190, 100, 16_384, 65_536, 100_000)
@@ -31,6 +33,10 @@ class MemoryTransport:
 
     def set_write_buffer_limits(self, high: int, low: int) -> None:
         self.high = high
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            self.write(piece)
 
     def write(self, data: bytes) -> None:
         assert type(data) is bytes
@@ -89,13 +95,24 @@ class MemoryTransport:
 
 
 class TurnedLoop:
-    """`call_soon` by hand."""
+    """`call_soon` and `call_later` by hand."""
 
     def __init__(self) -> None:
         self.ready: list[Callable[[], object]] = []
+        self.later: list[tuple[float, Callable[[], object]]] = []
 
     def call_soon(self, callback: Callable[[], object], context: object = None) -> None:
         self.ready.append(callback)
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> None:
+        self.later.append((seconds, callback))
+
+    def elapse(self) -> list[float]:
+        """Let all timers ring; return what they were set to."""
+        later, self.later = self.later, []
+        for _, callback in later:
+            callback()
+        return [seconds for seconds, _ in later]
 
     def turn(self) -> None:
         ready, self.ready = self.ready, []
@@ -123,8 +140,9 @@ class Call(Receiver):
         self.trailers: Fields = []
         self.pieces = 0
         self.complete = request.ends
-        self.started = self.lost = self.answered = False
-        self.writable_again = 0
+        self.started = self.lost = self.answered = self.half_closed = False
+        self.refused: tuple[int, int] | None = None
+        self.writable_again = self.drained = 0
 
     def start(self) -> None:
         assert not self.started
@@ -155,9 +173,23 @@ class Call(Receiver):
         assert self.stream.writable
         self.writable_again += 1
 
+    def on_drain(self) -> None:
+        self.drained += 1
+
+    def on_half_closed(self) -> None:
+        assert self.started
+        assert self.complete
+        assert not self.lost
+        assert not self.half_closed
+        self.half_closed = True
+
     def on_lost(self) -> None:
         assert not self.lost
         self.lost = True
+
+    def on_refused(self, status: int, sent: int) -> None:
+        self.refused = status, sent
+        self.on_lost()
 
     def answer(self, status: int = 200, body: bytes = b"ok", fields: Fields | None = None) -> None:
         self.answered = True
@@ -193,6 +225,16 @@ class App(Application):
         return call
 
 
+class Log:
+    """The observer of a worker: (method, path, status, sent) of what the wire answered by itself."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, str, int, int]] = []
+
+    def on_done(self, request: Request, status: int, sent: int, seconds: float) -> None:
+        self.done.append((request.method, request.path, status, sent))
+
+
 class Talk:
     """One client, one connection, one application."""
 
@@ -206,10 +248,13 @@ class Talk:
         self.transport = MemoryTransport()
         self.registry = Registry()
         self.app = App(handler)
+        self.log = Log()
+        self.peer = Peer(("192.0.2.7", 4711), ("192.0.2.1", 80), scheme)
         self.connection = Connection(
             self.transport,  # type: ignore[arg-type] # only what a connection uses
-            Peer(("192.0.2.7", 4711), ("192.0.2.1", 80), scheme),
+            self.peer,
             self.app,
+            AnswerContext(observer=self.log),
             limits,
             Http1Options(max_requests=options.pop("max_requests", 0)),
             TimeoutOptions(**options),

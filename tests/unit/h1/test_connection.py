@@ -14,6 +14,9 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 OK_CLOSE = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 def post(size: int, *fields: bytes) -> bytes:
     return b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n%s\r\n" % (size, b"".join(f + b"\r\n" for f in fields))
 
@@ -38,7 +41,7 @@ class TestTurns:
         assert talk.transport.writes == [OK]
 
     def test_a_request_waits_unparsed_for_the_answer_before_it(self) -> None:
-        talk = Talk(never).say(get(b"/1") + get(b"/2") + b"bad")
+        talk = Talk(never).say(get(b"/1") + get(b"/2") + b"b@d")
         assert [call.request.target for call in talk.calls] == [b"/1"]
         talk.calls[0].answer()
         assert len(talk.calls) == 1, "an answer must not run the next application within its own stack"
@@ -124,7 +127,7 @@ class TestTurns:
     @pytest.mark.parametrize(
         "bad",
         [b"GET /\x01 HTTP/1.1", b"GET  / HTTP/1.1", b"GET / HTTP/1.2", b"CONNECT a:1 HTTP/1.1", b"GET /\nX HTTP/1.1",
-         b"GET / HTTP/1.1\rX", b"GET /a b HTTP/1.1", b"get / HTTP/1.1", b"GET http://b/ HTTP/1.1", b"GET / HTTP/2.0"],
+         b"GET / HTTP/1.1\rX", b"GET /a b HTTP/1.1", b"g@t / HTTP/1.1", b"GET http://b/ HTTP/1.1", b"GET / HTTP/2.0"],
     )  # fmt: skip
     def test_a_kept_block_does_not_shield_a_bad_line(self, bad: bytes) -> None:
         block = b"\r\nHost: a\r\nX: y\r\n\r\n"
@@ -143,7 +146,7 @@ class TestBodies:
         while not talk.transport.reading_paused:
             talk.say(bytes(65_536))
         call = talk.calls[0]
-        assert 262_144 < len(call.body) <= 262_144 + 65_536
+        assert 262_144 <= len(call.body) <= 262_144 + 65_536
         call.stream.grant(65_536)
         assert talk.transport.reading_paused
         call.stream.grant(len(call.body) - 65_536)
@@ -232,6 +235,9 @@ class TestContinue:
         assert not talk.calls[0].request.expects
 
 
+SHORT_DISCARD = Limits(8_190, 100, 16_384, 65_536, 0, 65_536)
+
+
 class TestEarlyAnswers:
     def test_a_short_rest_is_read_and_dropped(self) -> None:
         talk = Talk(at_once).say(post(60_000) + b"x" * 10, b"GET /no HTTP/1.1\r\n\r\n" * 1_000, bytes(39_990))
@@ -241,13 +247,13 @@ class TestEarlyAnswers:
         assert talk.calls[0].body == b"x" * 10
 
     def test_a_long_rest_is_not_waited_for(self) -> None:
-        talk = Talk(at_once).say(post(70_000), b"GET /no HTTP/1.1\r\n\r\n" * 10)
-        assert talk.heard == OK
+        talk = Talk(at_once, limits=SHORT_DISCARD).say(post(70_000), b"GET /no HTTP/1.1\r\n\r\n" * 10)
+        assert talk.heard == OK_CLOSE
         assert talk.transport.half_closed
         assert len(talk.calls) == 1
 
     def test_an_endless_rest_is_not_waited_for(self) -> None:
-        talk = Talk(at_once).say(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        talk = Talk(at_once, limits=SHORT_DISCARD).say(CHUNKED)
         for _ in range(8):
             assert not talk.transport.ended
             talk.say(b"2710\r\n" + bytes(10_000) + b"\r\n")
@@ -476,11 +482,40 @@ class TestPatience:
 
 
 class TestStop:
-    def test_idle_it_closes(self) -> None:
+    def test_idle_it_closes_once_no_request_is_on_its_way(self) -> None:
+        talk = Talk(drain_idle=1.5).say(GET)
+        talk.connection.drain()
+        assert not talk.transport.closed
+        assert talk.connection.inflight == 0
+        assert talk.registry.loop.elapse() == [1.5]
+        assert talk.transport.closed
+        assert talk.heard == OK
+
+    def test_a_request_on_its_way_is_answered_and_told(self) -> None:
         talk = Talk().say(GET)
         talk.connection.drain()
+        talk.connection.drain()
+        assert talk.say(GET).heard == OK + OK_CLOSE
         assert talk.transport.closed
-        assert talk.connection.inflight == 0
+        assert len(talk.registry.loop.elapse()) == 1
+
+    def test_and_given_its_time(self) -> None:
+        """A head that has begun is no longer idle."""
+        talk = Talk(never).say(GET[:9])
+        talk.connection.drain()
+        talk.say(GET[9:12])
+        talk.registry.loop.elapse()
+        talk.say(GET[12:])
+        talk.registry.loop.elapse()
+        assert not talk.transport.ended
+        talk.calls[0].answer()
+        assert talk.heard == OK_CLOSE
+
+    def test_the_request_in_progress_hears_of_it_once(self) -> None:
+        talk = Talk(never).say(GET)
+        talk.connection.drain()
+        talk.connection.drain()
+        assert talk.calls[0].drained == 1
 
     def test_before_its_first_request_it_waits_for_it(self) -> None:
         """The front hands over together with the first bytes."""
@@ -507,6 +542,8 @@ class TestStop:
         talk.connection.drain()
         stream.write(b"ok", True)
         assert talk.heard == OK
+        assert not talk.transport.closed, "the client was not told, and may have sent another"
+        talk.registry.loop.elapse()
         assert talk.transport.closed
 
     def test_half_a_head_may_become_a_last_request(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.h1.corpus import Case, Seen, load
 from tests.unit.h1.talk import Talk
 
-REFUSED = load("refused.txt")
+REFUSED = load("refused.txt") + load("smuggled.txt")
 SERVED = load("served.txt")
 NEXT = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 # Byte by byte and all two-way splits grow with the square; longer cases are split around their middle and ends.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.unit.h1.corpus import load
 from tests.unit.h1.talk import Call, Talk, when_complete
 
-CASES = [case.data for case in load("refused.txt") + load("served.txt") if len(case.data) < 2_000]
+CASES = [case.data for case in load("refused.txt") + load("smuggled.txt") + load("served.txt") if len(case.data) < 2_000]
 WORDS = [
     b"GET / HTTP/1.1\r\n", b"POST /x HTTP/1.1\r\n", b"Host: a\r\n", b"\r\n", b"\r", b"\n", b"Content-Length: 3\r\n",
     b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"Connection: upgrade\r\n", b"Upgrade: h2c\r\n",

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from appserver.accepted import Peer
 from appserver.config.options import Http1Options, TimeoutOptions
-from appserver.contract import Peer
 from appserver.h1.connection import Connection
+from appserver.http.answer import AnswerContext
 from appserver.http.message import Limits
 from tests.unit.h1.talk import App, Call, Handler, when_complete
 
@@ -48,7 +49,7 @@ class Front(asyncio.Protocol):
         server = self.server
         peer = Peer(self.transport.get_extra_info("peername"), ("192.0.2.1", 80), "http")
         connection: Any = Connection(
-            self.transport, peer, server.app, server.limits, Http1Options(), TimeoutOptions(), server
+            self.transport, peer, server.app, AnswerContext(), server.limits, Http1Options(), TimeoutOptions(), server
         )
         server.open.add(connection)
         self.transport.set_protocol(connection)

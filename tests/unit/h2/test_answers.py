@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from appserver.accepted import Peer
 from appserver.apps.asgi.application import AsgiApplication
-from appserver.apps.asgi.host import Host
-from appserver.config.options import TimeoutOptions
-from appserver.contract import Peer
+from appserver.config.options import LifespanOptions, TimeoutOptions
 from appserver.h2 import load_engine
 from appserver.h2.connection import NOTICE_SECONDS, Connection
-from appserver.h2.engine import Windows
+from appserver.h2.engine import Settings
+from appserver.http.answer import AnswerContext
 from appserver.http.message import Limits
 from tests.support.asgi import DISCONNECT, body, start
 from tests.support.clock import ClockLoop
@@ -31,12 +31,14 @@ class Served:
 
     def __init__(self, loop: ClockLoop, engine: Any, app: Any) -> None:
         self.loop = loop
-        self.host = Host(app, loop, dated=False)
+        self.application = AsgiApplication(app, AnswerContext(has_date=False), LifespanOptions(mode="off"))
+        loop.finish(self.application.startup())
         self.transport = MemoryTransport(loop)
         self.client, self.wire = Client(), Wire()
         self.connection = Connection(
-            self.transport, Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http"), AsgiApplication(self.host), engine,
-            Limits(8_190, 100, 16_384, 65_536, 0), Windows(100, WINDOW, WINDOW, 65_536), TimeoutOptions(), self,
+            self.transport, Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http"), self.application,
+            AnswerContext(has_date=False), engine, Limits(8_190, 100, 16_384, 65_536, 0),
+            Settings(100, WINDOW, WINDOW, 65_536), TimeoutOptions(), self,
         )  # fmt: skip
         self.gone = False
         self.transport.connect(self.connection)
@@ -135,7 +137,7 @@ def test_uploads_that_break_off_do_not_use_up_the_connection(serve: Serve) -> No
         assert credit > WINDOW // 4, "the client may not go on"
 
     assert heard == [True, DISCONNECT] * 50
-    assert not served.host.running
+    assert served.application.busy() == 0
 
 
 def test_a_body_that_is_never_read_does_not_use_up_the_connection(serve: Serve) -> None:
@@ -245,4 +247,4 @@ def test_a_lost_connection_ends_its_requests(serve: Serve) -> None:
 
     assert heard == [DISCONNECT] * 3
     assert served.gone
-    assert not served.host.running
+    assert served.application.busy() == 0

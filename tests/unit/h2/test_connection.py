@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 import appserver.h2.connection
+from appserver.accepted import Peer
 from appserver.config.options import TimeoutOptions
-from appserver.contract import Application, Peer, Receiver, Request, Reset, Stream
+from appserver.contract import Application, Receiver, Request, Reset, Stream
 from appserver.events import Event
-from appserver.h2.engine import Windows
+from appserver.h2.engine import Settings
+from appserver.http.answer import AnswerContext
 from appserver.http.message import Limits
 from tests.support.asgi import make_request
 from tests.support.clock import ClockLoop
@@ -30,9 +32,10 @@ PEER = Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http")
 class Engine:
     """The seam: `output` is what `take` returns, about as much as it is asked for; `heard` what was called."""
 
-    def __init__(self, owner: Any, head: Any, peer: Peer, windows: Windows) -> None:
+    def __init__(self, owner: Any, head: Any, peer: Peer, settings: Settings) -> None:
         self.owner = owner
         self.corked = False
+        self.max_discard = -1
         self.output: list[bytes | memoryview] = []
         self.heard: list[Any] = []
         self.taken = 0
@@ -52,14 +55,14 @@ class Engine:
         if self.react is not None:
             self.react(data)
 
-    def take(self, most: int) -> list[bytes | memoryview]:
+    def take(self, max_bytes: int) -> list[bytes | memoryview]:
         self.taken += 1
         taken: list[bytes | memoryview] = []
-        while self.output and sum(map(len, taken)) < most:
+        while self.output and sum(map(len, taken)) < max_bytes:
             taken.append(self.output.pop(0))
         return taken
 
-    def notice(self) -> None:
+    def shutdown_notice(self) -> None:
         self.heard.append("notice")
         self.say(b"<notice>")
 
@@ -73,8 +76,8 @@ class Engine:
         self.say(b"<terminated>")
         self.ended = True
 
-    def expire(self, now: float, seconds: float) -> None:
-        self.heard.append(("expire", now, seconds))
+    def expire(self, now: float, stall: float, discard: float) -> None:
+        self.heard.append(("expire", now, stall, discard))
 
     def lose(self) -> None:
         self.heard.append("lose")
@@ -91,6 +94,9 @@ class Call(Receiver):
         self.talk.started.append(self.request.path)
         self.talk.engine.say(f"<{self.request.path}>".encode())
 
+    def on_drain(self) -> None:
+        self.talk.drained.append(self.request.path)
+
 
 class App(Application):
     def __init__(self, talk: Talk) -> None:
@@ -103,14 +109,16 @@ class App(Application):
 class Talk:
     """The connection, and all that surrounds it."""
 
-    def __init__(self, loop: ClockLoop, module: Any, **transport: Any) -> None:
+    def __init__(self, loop: ClockLoop, module: Any, timeouts: TimeoutOptions = TIMEOUTS, **transport: Any) -> None:
         self.loop = loop
         self.started: list[str] = []
+        self.drained: list[str] = []
         self.forgotten: list[Any] = []
         self.transport = MemoryTransport(loop, **transport)
         self.connection = module.Connection(
-            self.transport, PEER, App(self), self.make, LIMITS, Windows(100, 65_536, 65_536, 65_536), TIMEOUTS, self
-        )
+            self.transport, PEER, App(self), AnswerContext(has_date=False), self.make, LIMITS,
+            Settings(100, 65_536, 65_536, 65_536), timeouts, self,
+        )  # fmt: skip
         self.transport.connect(self.connection)
 
     def make(self, *arguments: Any) -> Engine:
@@ -134,7 +142,7 @@ class Talk:
         return self.transport.calls
 
     @property
-    def told(self) -> list[Any]:
+    def asked(self) -> list[Any]:
         """What the engine was told to do, reads and clocks aside."""
         return [call for call in self.engine.heard if not isinstance(call, bytes) and call[0] != "expire"]
 
@@ -149,7 +157,7 @@ def loop() -> Iterator[ClockLoop]:
 
 @pytest.fixture(params=MODULES)
 def connect(request: pytest.FixtureRequest, loop: ClockLoop) -> Callable[..., Talk]:
-    return lambda **transport: Talk(loop, MODULES[request.param], **transport)
+    return lambda **options: Talk(loop, MODULES[request.param], **options)
 
 
 Connect = Callable[..., Talk]
@@ -343,7 +351,7 @@ def test_a_lost_connection_loses_its_streams(connect: Connect) -> None:
     talk.connection.drain()
     talk.loop.turn()
     assert talk.calls == []
-    assert talk.told == ["lose"]
+    assert talk.asked == ["lose"]
 
 
 def test_a_peer_that_hangs_up_is_gone(connect: Connect) -> None:
@@ -365,25 +373,25 @@ def test_a_drain_is_notice_pong_goaway(connect: Connect) -> None:
     talk.engine.react = lambda data: talk.engine.owner.on_pong()
     talk.transport.say(b"PING ACK")
 
-    assert talk.told == ["notice", "goaway"]
+    assert talk.asked == ["notice", "goaway"]
     assert talk.calls == [b"<notice>", b"<goaway>"]
     assert talk.transport.eof_written
 
     talk.loop.advance(SOURCE.NOTICE_SECONDS)
-    assert talk.told == ["notice", "goaway", "lose"]
+    assert talk.asked == ["notice", "goaway", "lose"]
 
 
 def test_a_peer_that_does_not_answer_gets_a_second(connect: Connect) -> None:
     talk = connect()
     talk.connection.drain()
     talk.loop.advance(SOURCE.NOTICE_SECONDS - 0.1)
-    assert talk.told == ["notice"]
+    assert talk.asked == ["notice"]
     talk.loop.advance(0.2)
-    assert talk.told == ["notice", "goaway"]
+    assert talk.asked == ["notice", "goaway"]
 
     talk.engine.owner.on_pong()
     talk.loop.turn()
-    assert talk.told == ["notice", "goaway"]
+    assert talk.asked == ["notice", "goaway"]
 
 
 def test_what_is_in_flight_is_finished(connect: Connect) -> None:
@@ -391,7 +399,7 @@ def test_what_is_in_flight_is_finished(connect: Connect) -> None:
     talk.engine.inflight = 1
     talk.connection.drain()
     talk.loop.advance(SOURCE.NOTICE_SECONDS)
-    assert talk.told == ["notice", "goaway"]
+    assert talk.asked == ["notice", "goaway"]
     assert not talk.transport.eof_written
 
     talk.engine.inflight = 0
@@ -414,6 +422,16 @@ def test_requests_are_taken_until_the_second_step(connect: Connect) -> None:
     assert not talk.begin("/too late")
 
 
+def test_a_request_that_comes_after_the_notice_hears_of_the_drain(connect: Connect) -> None:
+    talk = connect()
+    talk.engine.react = lambda data: talk.engine.heard.append(talk.begin("/x"))
+    talk.transport.say(b"frames")
+    talk.connection.drain()
+    assert talk.drained == []  # the engine tells who was there before
+    talk.transport.say(b"frames")
+    assert (talk.started, talk.drained) == (["/x", "/x"], ["/x"])
+
+
 def test_a_second_drain_is_none(connect: Connect) -> None:
     talk = connect()
     talk.connection.drain()
@@ -421,14 +439,56 @@ def test_a_second_drain_is_none(connect: Connect) -> None:
     talk.loop.advance(SOURCE.NOTICE_SECONDS)
     talk.connection.drain()
 
-    assert talk.told == ["notice", "goaway"]
+    assert talk.asked == ["notice", "goaway"]
 
 
 def test_a_pong_that_nobody_asked_for(connect: Connect) -> None:
     talk = connect()
     talk.engine.owner.on_pong()
 
-    assert talk.told == []
+    assert talk.asked == []
+
+
+# The table
+
+
+def test_each_state_is_left_for_good(connect: Connect) -> None:
+    source = SOURCE
+    order = [source.OPEN, source.NOTIFIED, source.DRAINING, source.CLOSING, source.LOST]
+    for state in order:
+        assert len(source.MOVES[state]) == 4
+        for target in source.MOVES[state]:
+            assert target == source.STAY or order.index(target) > order.index(state)
+        assert state == source.LOST or source.MOVES[state][source.LOSS] == source.LOST
+
+
+def test_an_engine_that_fails_ends_the_connection(connect: Connect) -> None:
+    talk = connect()
+
+    def fails(max_bytes: int) -> list[bytes]:
+        raise RuntimeError("half a frame")
+
+    talk.engine.take = fails  # type: ignore[method-assign,assignment] # a fault of ours
+    with pytest.raises(RuntimeError, match="half a frame"):
+        talk.transport.say(b"frames")
+    assert talk.transport.aborted
+
+
+# Refusing and discarding
+
+
+def test_the_server_answers_what_the_engine_refuses(connect: Connect) -> None:
+    talk = connect()
+    stream = RecordingStream()
+    talk.connection.refuse(stream, make_request(), 413)
+
+    assert stream.said[0][:2] == ("respond", 413)
+    assert stream.body.startswith(b"413 ")
+
+
+@pytest.mark.parametrize(("seconds", "size"), [(5.0, LIMITS.discard), (0.0, 0)])
+def test_no_time_to_discard_is_none_to_be_discarded(connect: Connect, seconds: float, size: int) -> None:
+    assert connect(timeouts=TimeoutOptions(discard=seconds)).engine.max_discard == size
 
 
 # Cutting
@@ -440,7 +500,7 @@ def test_a_cut_says_goodbye(connect: Connect) -> None:
     talk.connection.terminate()
     talk.connection.terminate()
 
-    assert talk.told == [("terminate", Reset.NO_ERROR)]
+    assert talk.asked == [("terminate", Reset.NO_ERROR)]
     assert talk.calls == [b"<terminated>"]
     assert talk.transport.eof_written
 
@@ -458,10 +518,10 @@ def test_an_abort_is_at_once(connect: Connect) -> None:
 def test_an_idle_connection_is_drained(connect: Connect) -> None:
     talk = connect()
     talk.tick(120.0)
-    assert talk.told == []
+    assert talk.asked == []
 
     talk.tick(1.0)
-    assert talk.told == ["notice"]
+    assert talk.asked == ["notice"]
 
 
 def test_ping_is_no_life(connect: Connect) -> None:
@@ -470,7 +530,7 @@ def test_ping_is_no_life(connect: Connect) -> None:
         talk.transport.say(b"PING")
         talk.tick(10.0)
 
-    assert talk.told[0] == "notice"
+    assert talk.asked[0] == "notice"
 
 
 def test_a_request_is_life(connect: Connect) -> None:
@@ -482,20 +542,20 @@ def test_a_request_is_life(connect: Connect) -> None:
     talk.engine.inflight = 1
     for _ in range(30):
         talk.tick(10.0)
-    assert talk.told == []
+    assert talk.asked == []
 
     talk.engine.inflight = 0
     talk.tick(120.0)
-    assert talk.told == []
+    assert talk.asked == []
     talk.tick(1.0)
-    assert talk.told == ["notice"]
+    assert talk.asked == ["notice"]
 
 
 def test_streams_that_wait_for_their_window_are_the_engines(connect: Connect) -> None:
     talk = connect()
     talk.tick()
 
-    assert talk.engine.heard == [("expire", talk.loop.time(), 30.0)]
+    assert talk.engine.heard == [("expire", talk.loop.time(), 30.0, 5.0)]
 
 
 def stuck(connect: Connect) -> Talk:

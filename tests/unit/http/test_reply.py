@@ -144,24 +144,79 @@ def test_connection_is_for_http_1(reply: Any) -> None:
 @pytest.mark.parametrize("h2", [True, False])
 def test_date_and_server_are_noticed(reply: Any, h2: bool) -> None:
     assert judged(reply, [(b"Date", b"x"), (b"SERVER", b"y")], h2) == [(b"date", b"x"), (b"server", b"y")]
-    assert (reply.dated, reply.served) == (True, True)
+    assert (reply.has_date, reply.has_server) == (True, True)
 
 
 def test_nothing_is_left_of_the_response_before(reply: Any) -> None:
     judged(reply, [(b"date", b"x"), (b"server", b"y"), (b"content-length", b"5")])
 
     assert judged(reply, []) == []
-    assert (reply.dated, reply.served, reply.length) == (False, False, -1)
+    assert (reply.has_date, reply.has_server, reply.length) == (False, False, -1)
 
 
 @pytest.mark.parametrize(
     ("status", "head", "expected"),
     [(200, False, True), (200, True, False), (204, False, False), (304, False, False), (304, True, False),
-     (103, False, False), (199, False, False), (205, False, True), (404, False, True), (999, False, True)],
+     (103, False, False), (199, False, False), (205, False, False), (404, False, True), (999, False, True)],
 )  # fmt: skip
 def test_which_responses_have_a_body(status: int, head: bool, expected: bool) -> None:
     for module in MODULES.values():
         assert bool(module.has_body(status, head)) is expected
+
+
+# Heads that repeat
+
+CONSTANTS = ((b"content-type", b"text/plain"), (b"content-length", b"2"), (b"connection", b"close"), (b"date", b"x"))
+
+
+def test_a_head_that_repeats_is_judged_as_the_first_one(reply: Any) -> None:
+    for _ in range(4):
+        assert judged(reply, list(CONSTANTS)) == [CONSTANTS[0], CONSTANTS[1], CONSTANTS[3]]
+        assert (reply.length, reply.has_date, reply.has_server) == (2, True, False)
+        reply.fields.append((b"server", b"added by the caller"))
+    assert judged(reply, list(CONSTANTS), h2=False) == list(CONSTANTS)
+    assert judged(reply, [*CONSTANTS[:3], (b"server", b"x")]) == [CONSTANTS[0], CONSTANTS[1], (b"server", b"x")]
+    assert (reply.length, reply.has_date, reply.has_server) == (2, False, True)
+    assert judged(reply, list(CONSTANTS[:2])) == list(CONSTANTS[:2])
+
+
+def test_a_wrong_field_is_found_behind_known_ones(reply: Any) -> None:
+    for _ in range(3):
+        judged(reply, list(CONSTANTS))
+    with pytest.raises(InvalidMessage):
+        judged(reply, [*CONSTANTS[:3], (b"x", b"\n")])
+    assert judged(reply, list(CONSTANTS)) == [CONSTANTS[0], CONSTANTS[1], CONSTANTS[3]]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [(b"set-cookie", b"a=1"), (b"authorization", b"x"), (b"x", b"v" * 2_000)],
+    ids=["a cookie", "a credential", "a long value"],
+)
+def test_what_is_secret_or_long_is_not_kept(field: tuple[bytes, bytes]) -> None:
+    module = MODULES["plain"]  # whose attributes can be seen
+    reply = module.Reply()
+    for fields in ([CONSTANTS[0], field], [field, CONSTANTS[0]]):
+        for _ in range(3):
+            judged(reply, fields)
+    reply.fields = []
+    kept = [getattr(reply, name) for name in module.Reply.__slots__]
+    assert field not in [item for items in kept if isinstance(items, list) for item in items]
+    assert field[0] == b"x" or field not in kept
+
+
+# Trailers
+
+
+@pytest.mark.parametrize("name", [b"content-length", b"Content-Type", b"set-cookie", b"trailer", b"host", b"www-authenticate"])
+def test_trailers_do_not_frame_or_describe_what_came_before(reply: Any, name: bytes) -> None:
+    with pytest.raises(InvalidMessage, match=rf"{name.lower().decode()} in trailers"):
+        reply.judge_trailers([(b"grpc-status", b"0"), (name, b"5")])
+
+
+def test_trailers_lose_what_is_ours(reply: Any) -> None:
+    reply.judge_trailers([(b"Grpc-Status", b"0"), (b"connection", b"close"), (b"transfer-encoding", b"x"), (b"etag", b'"1"')])
+    assert reply.fields == [(b"grpc-status", b"0"), (b"etag", b'"1"')]
 
 
 # Whatever an application sends
@@ -204,7 +259,10 @@ def test_both_builds_judge_alike(fields: Any, h2: bool) -> None:
     for module in MODULES.values():
         reply = module.Reply()
         try:
-            verdicts.append((judged(reply, fields, h2), reply.length, reply.dated, reply.served))
+            first = (judged(reply, fields, h2), reply.length, reply.has_date, reply.has_server)
+            for _ in range(3):
+                assert (judged(reply, fields, h2), reply.length, reply.has_date, reply.has_server) == first
+            verdicts.append(first)
         except (InvalidMessage, TypeError, ValueError) as error:
             verdicts.append((type(error), str(error) if isinstance(error, InvalidMessage) else ""))
     assert verdicts[0] == verdicts[1]

@@ -14,14 +14,16 @@ import pytest
 
 import appserver.net.listeners as module
 from appserver.errors import ConfigError
-from appserver.net.listeners import Listener, open_all
+from appserver.net.listeners import Listener, ListenerSettings, open_all
+from appserver.net.peer import TrustList
 
 MODE = "0660"
+SETTINGS = ListenerSettings(TrustList([]))
 
 
 @contextmanager
 def opened(*binds: str, mode: str = MODE) -> Iterator[list[Listener]]:
-    listeners = open_all(binds, mode)
+    listeners = open_all(binds, mode, SETTINGS)
     try:
         yield listeners
     finally:
@@ -31,7 +33,7 @@ def opened(*binds: str, mode: str = MODE) -> Iterator[list[Listener]]:
 
 def refused(*binds: str, mode: str = MODE) -> str:
     with pytest.raises(ConfigError) as caught:
-        open_all(binds, mode)
+        open_all(binds, mode, SETTINGS)
     return str(caught.value)
 
 

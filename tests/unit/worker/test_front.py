@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
+import re
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import pairwise
 from typing import Any
 
@@ -14,14 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appserver.contract import Peer
-from appserver.net.peer import TrustList
-from appserver.worker.front import DRAIN_SECONDS, PREFACE, REFUSAL, Front
-from appserver.worker.loop import choose_loop
+from appserver.accepted import Peer
+from appserver.config.options import TimeoutOptions
+from appserver.contract import Request
+from appserver.http.answer import AnswerContext
+from appserver.net.listeners import HTTP1, HTTP2
+from appserver.worker.front import PREFACE, Front
 from tests.support.clock import ClockLoop
 from tests.support.transport import MemoryTransport
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
+TIMEOUTS = TimeoutOptions(preface=5.0, drain_idle=1.0)
+DATE = re.compile(rb"date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n")
 
 
 class Chosen(asyncio.Protocol):
@@ -35,14 +37,25 @@ class Chosen(asyncio.Protocol):
         self.received += data
 
 
-class Worker:
-    """What the front needs of it."""
+class Seen:
+    """An observer that keeps what it is called with."""
 
-    def __init__(self, loop: Any, http1: bool = True, full: bool = False) -> None:
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, bytes, str, Any, int, int]] = []
+
+    def on_done(self, request: Request, status: int, sent: int, seconds: float) -> None:
+        self.lines.append((request.method, request.target, request.version, request.client, status, sent))
+
+
+class Connections:
+    """What the front needs of them."""
+
+    def __init__(self, loop: Any, full: bool = False, answers: AnswerContext | None = None) -> None:
         self.loop = loop
-        self.http1, self.full = http1, full
+        self.full = full
+        self.answers = answers or AnswerContext()
         self.admitted: list[Any] = []
-        self.forgotten: list[Any] = []
+        self.gone: list[Any] = []
         self.chosen: Chosen | None = None
 
     def admit(self, front: object) -> bool:
@@ -50,27 +63,28 @@ class Worker:
         return not self.full
 
     def closed(self, connection: object) -> None:
-        self.forgotten.append(connection)
+        self.gone.append(connection)
 
-    def connect_h2(self, front: object, transport: Any, peer: Peer) -> Any:
-        return self._choose("h2", transport, peer)
-
-    def connect_h1(self, front: object, transport: Any, peer: Peer) -> Any:
-        return self._choose("h1", transport, peer) if self.http1 else None
-
-    def _choose(self, kind: str, transport: Any, peer: Peer) -> Chosen:
+    def replace(self, front: object, protocol: str, transport: Any, peer: Peer) -> Any:
         assert self.chosen is None
-        self.chosen = Chosen(kind, transport, peer)
+        self.chosen = Chosen(protocol, transport, peer)
         return self.chosen
 
 
 class Talk:
-    def __init__(self, loop: ClockLoop, worker: Worker | None = None, **transport: Any) -> None:
+    def __init__(
+        self,
+        loop: ClockLoop,
+        full: bool = False,
+        protocols: tuple[str, ...] = (HTTP2, HTTP1),
+        answers: AnswerContext | None = None,
+        **transport: Any,
+    ) -> None:
         self.loop = loop
-        self.worker = worker or Worker(loop)
+        self.worker = Connections(loop, full, answers)
         self.transport = MemoryTransport(loop, **transport)
-        self.trust = TrustList(["192.0.2.1", "unix"])
-        self.front = Front(self.worker, self.trust.for_peer, 5.0)
+        self.peer = Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http")
+        self.front = Front(self.worker, self.peer, protocols, TIMEOUTS)
         self.transport.connect(self.front)
 
     def say(self, *pieces: bytes) -> Chosen | None:
@@ -98,7 +112,7 @@ def test_the_preface_in_two_pieces(loop: ClockLoop, at: int) -> None:
     chosen = talk.say(PREFACE[at:] + b"frames")
 
     assert chosen is not None
-    assert (chosen.kind, chosen.received) == ("h2", PREFACE + b"frames")
+    assert (chosen.kind, chosen.received) == (HTTP2, PREFACE + b"frames")
     assert talk.transport.protocol is chosen
 
 
@@ -106,7 +120,7 @@ def test_the_preface_byte_by_byte(loop: ClockLoop) -> None:
     chosen = Talk(loop).say(*(bytes([byte]) for byte in PREFACE))
 
     assert chosen is not None
-    assert (chosen.kind, chosen.received) == ("h2", PREFACE)
+    assert (chosen.kind, chosen.received) == (HTTP2, PREFACE)
 
 
 @pytest.mark.parametrize("at", range(len(REQUEST)))
@@ -114,29 +128,29 @@ def test_a_request_in_two_pieces(loop: ClockLoop, at: int) -> None:
     chosen = Talk(loop).say(*filter(None, [REQUEST[:at], REQUEST[at:]]))
 
     assert chosen is not None
-    assert (chosen.kind, chosen.received) == ("h1", REQUEST)
+    assert (chosen.kind, chosen.received) == (HTTP1, REQUEST)
 
 
 @pytest.mark.parametrize(
     ("first", "kind"),
     [
-        (PREFACE, "h2"),
-        (PREFACE + PREFACE, "h2"),
-        (b"POST / HTTP/1.1\r\n", "h1"),
+        (PREFACE, HTTP2),
+        (PREFACE + PREFACE, HTTP2),
+        (b"POST / HTTP/1.1\r\n", HTTP1),
         (b"P", None),
         (b"PR", None),
-        (b"PROPFIND / HTTP/1.1\r\n", "h1"),
-        (b"PRI * HTTP/1.1\r\n\r\n", "h1"),
-        (b"PRI /x", "h1"),
-        (b"\r\nGET / HTTP/1.1\r\n", "h1"),
-        (b"GET / http/1.1\r\n", "h1"),
-        (b"GET /\r\n", "h1"),
-        (b"GET / x HTTP/1.1\r\n", "h1"),
-        (b"\x16\x03\x01\x02\x00\x01", "h1"),
-        (b"\0", "h1"),
+        (b"PROPFIND / HTTP/1.1\r\n", HTTP1),
+        (b"PRI * HTTP/1.1\r\n\r\n", HTTP1),
+        (b"PRI /x", HTTP1),
+        (b"\r\nGET / HTTP/1.1\r\n", HTTP1),
+        (b"GET / http/1.1\r\n", HTTP1),
+        (b"GET /\r\n", HTTP1),
+        (b"GET / x HTTP/1.1\r\n", HTTP1),
+        (b"\x16\x03\x01\x02\x00\x01", HTTP1),
+        (b"\0", HTTP1),
         # RFC 9113 3.4: a wrong preface is a connection error of HTTP/2.
-        (b"INVALID CONNECTION PREFACE\r\n\r\n", "h2"),
-        (b"GET / HTTQ/1.1\r\n", "h2"),
+        (b"INVALID CONNECTION PREFACE\r\n\r\n", HTTP2),
+        (b"GET / HTTQ/1.1\r\n", HTTP2),
     ],
 )
 def test_what_the_first_bytes_are(loop: ClockLoop, first: bytes, kind: str | None) -> None:
@@ -165,7 +179,7 @@ def test_no_byte_is_lost_or_doubled(data: bytes, cuts: list[int]) -> None:
         assert data != PREFACE
     else:
         assert chosen.received == data
-        assert (chosen.kind == "h2") or not data.startswith(PREFACE)
+        assert (chosen.kind == HTTP2) or not data.startswith(PREFACE)
 
 
 def test_the_transport_is_the_connections_alone(loop: ClockLoop) -> None:
@@ -175,6 +189,7 @@ def test_the_transport_is_the_connections_alone(loop: ClockLoop) -> None:
     talk.front.tick(loop.time() + 100)
 
     assert chosen is not None
+    assert chosen.peer is talk.peer
     assert chosen.transport is talk.transport
     assert not talk.transport.closing
 
@@ -182,34 +197,64 @@ def test_the_transport_is_the_connections_alone(loop: ClockLoop) -> None:
 # --no-http1
 
 
+def refused(loop: ClockLoop, *pieces: bytes, seen: Seen | None = None, **answers: Any) -> Talk:
+    talk = Talk(loop, protocols=(HTTP2,), answers=AnswerContext(observer=seen, **answers))
+    talk.say(*pieces)
+    return talk
+
+
 def test_http_1_is_refused_where_it_is_switched_off(loop: ClockLoop) -> None:
-    talk = Talk(loop, Worker(loop, http1=False))
-    talk.say(REQUEST)
-
-    assert talk.transport.written == REFUSAL
-    assert talk.transport.eof_written
-    assert talk.worker.chosen is None
-
-    talk.transport.hang_up()
-    loop.turn()
-    assert talk.worker.forgotten == [talk.front]
-
-
-def test_the_refusal_is_a_whole_response() -> None:
-    head, _, text = REFUSAL.partition(b"\r\n\r\n")
+    talk = refused(loop, REQUEST)
+    head, _, text = talk.transport.written.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
 
     assert lines[0] == b"HTTP/1.1 505 HTTP Version Not Supported"
     assert b"content-length: %d" % len(text) in lines
     assert b"connection: close" in lines
     assert b"HTTP/2 only" in text
+    assert talk.transport.eof_written
+    assert talk.worker.chosen is None
+
+    talk.transport.hang_up()
+    loop.turn()
+    assert talk.worker.gone == [talk.front]
+
+
+def test_the_refusal_has_date_and_server_as_every_answer(loop: ClockLoop) -> None:
+    plain = refused(loop, REQUEST)
+    named = refused(loop, REQUEST, server="the server")
+    bare = refused(loop, REQUEST, has_date=False)
+
+    assert DATE.search(plain.transport.written)
+    assert b"server:" not in plain.transport.written
+    assert b"\r\nserver: the server\r\n" in named.transport.written
+    assert b"date:" not in bare.transport.written
+
+
+@pytest.mark.parametrize(
+    ("first", "method", "target", "version", "bodiless"),
+    [
+        (REQUEST, "GET", b"/", "1.1", False),
+        (b"HEAD /a?b HTTP/1.0\r\n\r\n", "HEAD", b"/a?b", "1.0", True),
+        (b"GET /unfinished", "", b"", "", False),
+        (b"GET /\r\n", "", b"", "", False),
+    ],
+)
+def test_the_refusal_is_in_the_access_log(
+    loop: ClockLoop, first: bytes, method: str, target: bytes, version: str, bodiless: bool
+) -> None:
+    seen = Seen()
+    talk = refused(loop, first, seen=seen)
+    text = talk.transport.written.partition(b"\r\n\r\n")[2]
+
+    assert seen.lines == [(method, target, version, ("192.0.2.1", 4711), 505, len(text))]
+    assert (text == b"") is bodiless
 
 
 def test_what_follows_a_refused_request_is_not_read_as_another(loop: ClockLoop) -> None:
-    talk = Talk(loop, Worker(loop, http1=False))
-    talk.say(REQUEST, b"the body", REQUEST, PREFACE)
+    talk = refused(loop, REQUEST, b"the body", REQUEST, PREFACE)
 
-    assert talk.transport.calls == [REFUSAL]
+    assert len(talk.transport.calls) == 1
     assert not talk.transport.closing
 
     talk.front.tick(loop.time() + 5.1)
@@ -217,25 +262,32 @@ def test_what_follows_a_refused_request_is_not_read_as_another(loop: ClockLoop) 
 
 
 def test_a_refusal_without_half_close(loop: ClockLoop) -> None:
-    talk = Talk(loop, Worker(loop, http1=False), half_close=False)
+    talk = Talk(loop, protocols=(HTTP2,), half_close=False)
     talk.say(REQUEST)
 
-    assert talk.transport.written == REFUSAL
+    assert talk.transport.written.startswith(b"HTTP/1.1 505 ")
     assert talk.transport.closing
 
 
 def test_http_2_goes_on_where_http_1_is_switched_off(loop: ClockLoop) -> None:
-    chosen = Talk(loop, Worker(loop, http1=False)).say(PREFACE)
+    chosen = Talk(loop, protocols=(HTTP2,)).say(PREFACE)
 
     assert chosen is not None
-    assert chosen.kind == "h2"
+    assert chosen.kind == HTTP2
+
+
+def test_a_preface_where_only_http_1_is_spoken_is_for_http_1_to_refuse(loop: ClockLoop) -> None:
+    chosen = Talk(loop, protocols=(HTTP1,)).say(PREFACE)
+
+    assert chosen is not None
+    assert (chosen.kind, chosen.received) == (HTTP1, PREFACE)
 
 
 # Waiting
 
 
 @pytest.mark.parametrize("said", [b"", b"PRI * HTTP/2.0\r\n"])
-def test_patience(loop: ClockLoop, said: bytes) -> None:
+def test_a_connection_that_cannot_make_up_its_mind(loop: ClockLoop, said: bytes) -> None:
     talk = Talk(loop)
     if said:
         talk.say(said)
@@ -246,15 +298,15 @@ def test_patience(loop: ClockLoop, said: bytes) -> None:
     loop.turn()
 
     assert talk.transport.aborted
-    assert talk.worker.forgotten == [talk.front]
+    assert talk.worker.gone == [talk.front]
 
 
 def test_too_many_connections(loop: ClockLoop) -> None:
-    talk = Talk(loop, Worker(loop, full=True))
+    talk = Talk(loop, full=True)
     loop.turn()
 
     assert talk.transport.aborted
-    assert talk.worker.admitted == talk.worker.forgotten == [talk.front]
+    assert talk.worker.admitted == talk.worker.gone == [talk.front]
 
 
 def test_a_client_that_leaves_without_a_word(loop: ClockLoop) -> None:
@@ -262,20 +314,20 @@ def test_a_client_that_leaves_without_a_word(loop: ClockLoop) -> None:
     talk.transport.hang_up()
     loop.turn()
 
-    assert talk.worker.forgotten == [talk.front]
+    assert talk.worker.gone == [talk.front]
     assert talk.transport.written == b""
 
 
 def test_a_stop_gives_bytes_on_their_way_a_moment(loop: ClockLoop) -> None:
-    quick, silent = Talk(loop), Talk(loop)
-    for talk in (quick, silent):
+    asking, silent = Talk(loop), Talk(loop)
+    for talk in (asking, silent):
         talk.front.drain()
-    loop.advance(DRAIN_SECONDS / 2)
-    chosen = quick.say(REQUEST)
-    loop.advance(DRAIN_SECONDS)
+    loop.advance(TIMEOUTS.drain_idle / 2)
+    chosen = asking.say(REQUEST)
+    loop.advance(TIMEOUTS.drain_idle)
 
     assert chosen is not None
-    assert not quick.transport.closing
+    assert not asking.transport.closing
     assert silent.transport.aborted
 
 
@@ -286,61 +338,3 @@ def test_a_cut_is_at_once(loop: ClockLoop, how: str) -> None:
 
     assert talk.transport.aborted
     assert talk.front.inflight == 0
-
-
-# Who is there
-
-
-@pytest.mark.parametrize(
-    ("transport", "client", "server", "trusted"),
-    [
-        ({}, ("192.0.2.1", 4711), ("192.0.2.2", 80), True),
-        ({"peername": ("192.0.2.9", 1)}, ("192.0.2.9", 1), ("192.0.2.2", 80), False),
-        (
-            {"peername": ("2001:db8::1", 1, 0, 0), "sockname": ("::", 80, 0, 0), "family": socket.AF_INET6},
-            ("2001:db8::1", 1), ("::", 80), False,
-        ),
-        ({"peername": "", "sockname": "/run/app.sock", "family": socket.AF_UNIX}, None, ("/run/app.sock", None), True),
-        ({"peername": "", "sockname": b"/run/a\xff", "family": socket.AF_UNIX}, None, ("/run/a\udcff", None), True),
-        ({"peername": "", "sockname": None, "family": socket.AF_UNIX}, None, ("", None), True),
-    ],
-)  # fmt: skip
-def test_the_peer(loop: ClockLoop, transport: Any, client: Any, server: Any, trusted: bool) -> None:
-    talk = Talk(loop, **transport)
-    peer = talk.front.peer
-
-    assert peer is not None
-    assert (peer.client, peer.server, peer.scheme) == (client, server, "http")
-    assert (peer.trust is talk.trust) is trusted
-    no_delay = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    assert talk.transport.sock.options == ([no_delay] if client else [])
-
-
-def test_a_peer_that_was_gone_before_it_was_accepted(loop: ClockLoop) -> None:
-    talk = Talk(loop, peername=None)
-    loop.turn()
-
-    assert talk.transport.aborted
-    assert talk.worker.admitted == []
-
-
-@pytest.mark.parametrize("wish", ["asyncio", "auto"])
-def test_a_peer_that_resets_before_it_is_accepted_is_no_fault_of_ours(wish: str) -> None:
-    loop = choose_loop(wish)[0]()
-    complaints: list[Any] = []
-    loop.set_exception_handler(lambda _, context: complaints.append(context))
-    worker = Worker(loop)
-
-    async def accept() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            client = socket.create_connection(listener.getsockname())
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            client.close()
-            server = await loop.create_server(lambda: Front(worker, TrustList([]).for_peer, 5.0), sock=listener)
-            while not worker.forgotten:
-                await asyncio.sleep(0.001)
-            server.close()
-
-    with closing(loop):
-        loop.run_until_complete(asyncio.wait_for(accept(), 10))
-    assert complaints == []

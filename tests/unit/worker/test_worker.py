@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from appserver.config.options import Config, LifespanOptions, LimitOptions, ServerOptions, TimeoutOptions
+from appserver.accepted import Peer
+from appserver.apps.interfaces import application
+from appserver.config.options import Config, LifespanOptions, LimitOptions, TimeoutOptions
 from appserver.errors import StartupError
-from appserver.events import Event
 from appserver.h2 import load_engine
-from appserver.worker.worker import CUT_SECONDS, Worker, _run_through
+from appserver.http.answer import AnswerContext
+from appserver.net.listeners import HTTP1, HTTP2, ListenerSettings
+from appserver.net.peer import TrustList
+from appserver.worker.connections import Connections
+from appserver.worker.pulse import Phase
+from appserver.worker.stop import StopRequest
+from appserver.worker.worker import CLOSE_SECONDS, Worker
 from tests.support.asgi import body, start
 from tests.support.clock import ClockLoop
 from tests.support.events import EventLog
@@ -56,20 +62,40 @@ class App:
             await send({"type": message["type"] + ".complete"})
 
 
+class Monitor:
+    """Who watches: the phases, and the beats of each."""
+
+    def __init__(self) -> None:
+        self.beats: list[tuple[Phase, int]] = []
+
+    def beat(self, phase: Phase) -> None:
+        if self.beats and self.beats[-1][0] is phase:
+            self.beats[-1] = (phase, self.beats[-1][1] + 1)
+        else:
+            self.beats.append((phase, 1))
+
+
 class Site:
     """A worker, what it serves, and its clients."""
 
     def __init__(self, loop: ClockLoop, app: Any = None, engine: str = "auto", **sections: Any) -> None:
         self.loop = loop
         self.app = App(loop)
-        config = Config(timeout=TimeoutOptions(graceful=GRACEFUL), **sections)
-        self.worker = Worker(config, app or self.app, load_engine(engine)[0], [], loop)
+        config = Config(**{"timeout": TimeoutOptions(graceful=GRACEFUL), **sections})
+        self.answers = AnswerContext()
+        target = application("auto", app or self.app, "app", self.answers, config.lifespan)
+        self.connections = Connections(config, loop, load_engine(engine)[0], target, self.answers)
+        self.monitor, self.stop = Monitor(), StopRequest()
+        self.worker = Worker(
+            config.server, config.timeout, target, self.answers, self.connections, [], self.monitor, self.stop
+        )
         self.serving = loop.create_task(self.worker.serve(0.0))
         loop.turn()
 
-    def connect(self, first: bytes = b"") -> MemoryTransport:
+    def connect(self, first: bytes = b"", protocols: tuple[str, ...] = (HTTP2, HTTP1)) -> MemoryTransport:
         transport = MemoryTransport(self.loop)
-        transport.connect(self.worker._front())
+        peer = Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http")
+        transport.connect(self.connections.front(peer, ListenerSettings(TrustList([]), protocols)))
         if first:
             self.say(transport, first)
         return transport
@@ -79,9 +105,9 @@ class Site:
         self.loop.turn()
         return transport.fresh()
 
-    def signal(self, number: int = signal.SIGTERM) -> None:
-        self.worker._on_signal(number)
-        self.loop.turn()
+    def signal(self) -> None:
+        self.stop.request("SIGTERM")
+        self.loop.turn(24)
 
     @property
     def over(self) -> bool:
@@ -143,9 +169,9 @@ def test_both_protocols_reach_the_application(serve: Serve) -> None:
 
 
 def test_http_1_may_be_switched_off(serve: Serve) -> None:
-    site = serve(server=ServerOptions(http1=False))
+    site = serve()
 
-    assert site.say(site.connect(), REQUEST).startswith(b"HTTP/1.1 505 ")
+    assert site.say(site.connect(protocols=(HTTP2,)), REQUEST).startswith(b"HTTP/1.1 505 ")
     assert site.app.scopes == []
 
 
@@ -171,10 +197,10 @@ def test_a_connection_that_says_nothing_is_closed_by_the_tick(serve: Serve) -> N
 
 def test_date_is_renewed_by_the_tick(serve: Serve) -> None:
     site = serve()
-    site.worker._host.date = None
+    site.worker._answers.date = None
     site.loop.advance(1.1)
 
-    assert site.worker._host.date is not None
+    assert site.worker._answers.date is not None
 
 
 # Stopping
@@ -193,7 +219,7 @@ def test_a_stop_waits_for_what_is_in_flight(serve: Serve, log: EventLog) -> None
 
     assert b"connection: close\r\n" in asking.written
     assert asking.written.endswith(b"hello")
-    site.loop.advance(2 * CUT_SECONDS)
+    site.loop.advance(2 * CLOSE_SECONDS)
     assert site.over
     assert site.app.lived == ["lifespan.startup", "lifespan.shutdown"]
     assert log.names == ["READY", "STOPPING"]
@@ -203,13 +229,13 @@ def test_a_request_on_its_way_at_the_stop_is_answered(serve: Serve) -> None:
     site = serve()
     site.app.go.set()
     late = site.connect()
-    site.signal(signal.SIGINT)
+    site.signal()
 
     answer = site.say(late, REQUEST)
 
     assert answer.endswith(b"hello")
     assert b"connection: close\r\n" in answer
-    site.loop.advance(CUT_SECONDS)
+    site.loop.advance(CLOSE_SECONDS)
     assert site.over
 
 
@@ -219,7 +245,7 @@ def test_the_graceful_bound_cuts(serve: Serve, log: EventLog) -> None:
     site.signal()
     site.loop.advance(GRACEFUL + 0.1)
     for _ in range(4):
-        site.loop.advance(CUT_SECONDS)
+        site.loop.advance(CLOSE_SECONDS)
 
     assert site.over
     assert asking.closing
@@ -234,7 +260,7 @@ def test_a_second_signal_cuts_at_once(serve: Serve, log: EventLog) -> None:
     site.signal()
     site.signal()
     for _ in range(4):
-        site.loop.advance(CUT_SECONDS)
+        site.loop.advance(CLOSE_SECONDS)
 
     assert site.over
     assert log.names == ["READY", "STOPPING", "FORCED"]
@@ -248,7 +274,7 @@ def test_an_application_that_will_not_be_cut_is_left(serve: Serve) -> None:
     site.signal()
     site.signal()
     for _ in range(4):
-        site.loop.advance(CUT_SECONDS)
+        site.loop.advance(CLOSE_SECONDS)
 
     assert site.over
     assert asking.closing
@@ -266,7 +292,7 @@ def test_a_client_that_takes_nothing_does_not_hold_up_a_cut(serve: Serve) -> Non
     site.signal()
     site.signal()
     for _ in range(4):
-        site.loop.advance(CUT_SECONDS)
+        site.loop.advance(CLOSE_SECONDS)
 
     assert site.over
 
@@ -298,51 +324,27 @@ def test_a_startup_that_fails_ends_the_worker(serve: Serve) -> None:
         site.serving.result()
 
 
-# What goes wrong elsewhere
+def test_only_idle_connections_at_the_bound_are_nothing_to_warn_of(serve: Serve, log: EventLog) -> None:
+    site = serve(timeout=TimeoutOptions(graceful=0.4, drain_idle=1.0))
+    idle = site.connect()
+    site.signal()
+    assert not idle.closing
+    site.loop.advance(0.5)
+    site.loop.advance(CLOSE_SECONDS)
+
+    assert site.over
+    assert idle.closing
+    assert log.names == ["READY", "STOPPING"]
 
 
-def test_a_fault_in_a_background_task_is_told(serve: Serve, loop: ClockLoop, log: EventLog) -> None:
+def test_a_connection_that_comes_during_the_drain_is_drained_too(serve: Serve) -> None:
     site = serve()
-    error = LookupError("in the background")
-    loop.call_exception_handler({"message": "Task exception was never retrieved", "exception": error})
+    site.app.go.set()
+    holding = site.connect()
+    site.signal()
+    late = site.connect()
 
-    assert log.names == ["READY", "APPLICATION_TASK_FAILED"]
-    assert not site.serving.done()
-
-
-def test_a_fault_of_our_own_is_told_as_that(serve: Serve, loop: ClockLoop, log: EventLog) -> None:
-    serve()
-    loop.call_exception_handler({"message": "Fatal error", "exception": LookupError(), "protocol": object()})
-
-    assert log.names == ["READY", "INTERNAL_ERROR"]
-
-
-@pytest.mark.parametrize("number", [3, None])
-def test_an_application_that_exits_in_a_task_does_not_end_the_loop(
-    loop: ClockLoop, log: EventLog, number: int | None
-) -> None:
-    went_on: list[bool] = []
-
-    async def exits() -> None:
-        raise SystemExit(number)
-
-    async def serve() -> None:
-        task = asyncio.ensure_future(exits())
-        await asyncio.wait({task})
-        task.exception()
-        went_on.append(True)
-
-    loop.add_signal_handler(signal.SIGINT, went_on.clear)  # as a worker that serves has one
-    _run_through(loop, loop.create_task(serve()))
-    loop.remove_signal_handler(signal.SIGINT)
-
-    assert went_on == [True]
-    assert log.only(Event.APPLICATION_EXIT) == {"code": number}
-
-
-def test_what_ends_the_worker_ends_the_loop(loop: ClockLoop) -> None:
-    async def serve() -> None:
-        raise StartupError("no")
-
-    with pytest.raises(StartupError):
-        _run_through(loop, loop.create_task(serve()))
+    assert b"connection: close\r\n" in site.say(late, REQUEST)
+    holding.hang_up()
+    site.loop.advance(CLOSE_SECONDS)
+    assert site.over

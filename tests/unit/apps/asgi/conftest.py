@@ -18,7 +18,6 @@ from tests.support.events import EventLog
 from tests.support.plain import plain
 
 LATE = plain("appserver.apps.asgi.exchange")
-LATE.EAGER = False  # type: ignore[attr-defined]  # a constant of that module
 EXCHANGES = {"built": Exchange, "late": LATE.Exchange}
 
 
@@ -43,7 +42,7 @@ def converse(request: pytest.FixtureRequest, loop: ClockLoop) -> Callable[..., T
     """Begin a conversation; the application runs unless `run=False`."""
 
     def begin(app: Any = None, *, run: bool = True, **values: Any) -> Talk:
-        talk = Talk(loop, EXCHANGES[request.param], app, **values)
+        talk = Talk(loop, EXCHANGES[request.param], app, eager=request.param == "built", **values)
         return talk.run() if run else talk
 
     return begin

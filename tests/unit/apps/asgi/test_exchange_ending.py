@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from appserver.contract import Reset
-from appserver.errors import InvalidMessage, UnexpectedMessage
+from appserver.errors import ClientDisconnected, InvalidMessage, UnexpectedMessage
 from appserver.events import Event
 from tests.support.asgi import DISCONNECT, Talk, body, http_request, start, trailers
 from tests.support.events import EventLog
@@ -21,12 +21,12 @@ Converse = Callable[..., Talk]
 
 HELLO = [("respond", 200, [(b"x", b"y")], False), ("write", b"hello", True)]
 ERROR_500 = [
-    ("respond", 500, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"22")], False),
-    ("write", b"Internal Server Error\n", True),
+    ("respond", 500, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"26")], False),
+    ("write", b"500 Internal Server Error\n", True),
 ]
 CUT_503 = [
-    ("respond", 503, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"20")], False),
-    ("write", b"Service Unavailable\n", True),
+    ("respond", 503, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"24")], False),
+    ("write", b"503 Service Unavailable\n", True),
 ]
 BROKEN_OFF = ("reset", Reset.INTERNAL_ERROR)
 
@@ -134,7 +134,7 @@ def test_a_failure_is_answered_500_and_logged_once(
     talk = converse(app, method="POST", path="/café")
 
     assert talk.said == ERROR_500
-    assert talk.watcher.done == [(500, 22)]
+    assert talk.watcher.done == [(500, 26)]
     values = log.only(Event.APPLICATION_FAILED)
     assert re.fullmatch("[0-9a-f]{12}", values["request_id"])
     assert (values["method"], values["path"]) == ("POST", "/café")
@@ -174,10 +174,10 @@ def test_head_is_answered_500_without_a_body(converse: Converse, log: EventLog) 
 
 def test_a_500_has_date_and_server_too(converse: Converse, log: EventLog) -> None:
     talk = converse(raises, run=False)
-    talk.host.date, talk.host.server = (b"date", b"now"), (b"server", b"ours")
+    talk.answers.date, talk.answers.server = (b"date", b"now"), (b"server", b"ours")
     talk.run()
 
-    assert talk.said[0][2][-2:] == [(b"date", b"now"), (b"server", b"ours")]
+    assert talk.said[0][2][:2] == [(b"date", b"now"), (b"server", b"ours")]
 
 
 def test_a_failure_after_the_head_is_broken_off(converse: Converse, log: EventLog) -> None:
@@ -255,6 +255,105 @@ def test_a_client_that_left_needs_no_answer(converse: Converse, log: EventLog) -
 
     assert log.names == []
     assert talk.said == []
+
+
+class ClientDisconnect(Exception):
+    """Starlette's own word, raised where it catches ours."""
+
+
+class HandlerFailed(Exception):
+    """What a fault in the handling of a disconnect may be."""
+
+
+def chained(error: Exception, cause: BaseException | None = None, context: BaseException | None = None) -> Exception:
+    error.__cause__, error.__context__ = cause, context
+    return error
+
+
+GONE = ClientDisconnected("the client is gone")
+DISCONNECTS = [
+    GONE,
+    ClientDisconnect(),
+    chained(HandlerFailed(), cause=GONE),
+    ExceptionGroup("anyio", [GONE, ExceptionGroup("nested", [ClientDisconnect()])]),
+]
+FAULTS = [
+    chained(HandlerFailed(), context=GONE),
+    ExceptionGroup("anyio", [GONE, HandlerFailed()]),
+    OSError("a disk is full"),
+]
+
+
+@pytest.mark.parametrize("error", DISCONNECTS)
+def test_that_the_client_left_is_nobodys_fault(converse: Converse, log: EventLog, error: Exception) -> None:
+    talk = converse()
+    talk.on_lost()
+    talk.leave(error)
+
+    assert log.names == []
+
+
+@pytest.mark.parametrize("error", FAULTS)
+def test_a_fault_after_the_client_left_is_a_fault(converse: Converse, log: EventLog, error: Exception) -> None:
+    talk = converse()
+    talk.on_lost()
+    talk.leave(error)
+
+    assert log.names == ["APPLICATION_FAILED"]
+
+
+@pytest.mark.parametrize("error", DISCONNECTS)
+def test_a_disconnect_of_somebody_else_is_a_fault(converse: Converse, log: EventLog, error: Exception) -> None:
+    talk = converse()
+    talk.leave(error)
+
+    assert talk.said == ERROR_500
+    assert log.names == ["APPLICATION_FAILED"]
+
+
+def test_an_application_that_lets_the_disconnect_pass(converse: Converse, log: EventLog) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start())
+        while True:
+            await send(body(b"again", more=True))
+            await asyncio.sleep(0)
+
+    talk = converse(app)
+    talk.on_lost()
+
+    assert not talk.host.running
+    assert log.names == []
+
+
+@pytest.mark.parametrize(("status", "sent", "done"), [(408, 20, (408, 20)), (0, 0, (200, 4))])
+def test_the_wire_may_answer_for_the_application(
+    converse: Converse, log: EventLog, status: int, sent: int, done: tuple[int, int]
+) -> None:
+    talk = converse()
+    if not status:
+        talk.send(start())
+        talk.send(body(b"half", more=True))
+    talk.on_refused(status, sent)
+    with pytest.raises(ClientDisconnected):
+        talk.send(start())
+    talk.leave()
+
+    assert talk.watcher.done == [done]
+    assert talk.receive() == DISCONNECT
+    assert (talk.stream.late, log.names) == ([], [])
+
+
+@pytest.mark.parametrize("values", [{"method": "CONNECT"}, {"method": "CONNECT", "protocol": b"websocket"}])
+def test_what_asgi_does_not_serve_is_501(converse: Converse, log: EventLog, values: dict[str, Any]) -> None:
+    talk = converse(ends=False, **values)
+    talk.on_body(b"tunnelled")
+
+    assert talk.puppet.runs == 0
+    assert talk.said[0][:2] == ("respond", 501)
+    assert talk.stream.body == b"501 Not Implemented\n"
+    assert talk.stream.granted == talk.arrived
+    assert talk.watcher.done == [(501, 20)]
+    assert log.names == []
 
 
 def test_what_breaks_asgi_is_logged_without_a_traceback(converse: Converse, log: EventLog) -> None:
@@ -347,6 +446,24 @@ def test_a_request_is_a_real_task_of_its_own(converse: Converse) -> None:
     assert word.get() == "outside"
 
 
+@pytest.mark.parametrize("wrap", [lambda app: app, lambda app: lambda *arguments: app(*arguments)])
+def test_an_application_is_called_within_its_task(converse: Converse, wrap: Callable[[Any], Any]) -> None:
+    word: contextvars.ContextVar[str] = contextvars.ContextVar("word", default="outside")
+    seen: list[Any] = []
+
+    def app(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        # It runs before there is anything to await.
+        seen.append((asyncio.current_task() is not None, word.get()))
+        word.set("inside")
+        return hello(scope, receive, send)
+
+    talks = [converse(wrap(app)) for _ in range(2)]
+
+    assert seen == [(True, "outside")] * 2
+    assert word.get() == "outside"
+    assert [talk.said for talk in talks] == [HELLO, HELLO]
+
+
 def test_a_quick_answer_is_part_of_the_read(converse: Converse, request: pytest.FixtureRequest) -> None:
     talk = converse(hello, run=False)
 
@@ -373,7 +490,7 @@ def test_a_running_request_is_known_until_it_is_over(converse: Converse) -> None
 
 def test_nobody_watches(converse: Converse) -> None:
     talk = converse(hello, run=False)
-    talk.host.observer = None
+    talk.answers.observer = None
     talk.run()
 
     assert talk.said == HELLO

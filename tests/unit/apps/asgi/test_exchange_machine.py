@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from appserver.errors import ApplicationError
+from appserver.errors import ApplicationError, ClientDisconnected
 from tests.support.asgi import DISCONNECT, Talk, body, hint, start, trailers
 from tests.support.clock import ClockLoop
 from tests.support.events import EventLog
@@ -52,7 +52,7 @@ class Machine(RuleBasedStateMachine):
         self.log.open()
         self.loop = ClockLoop()
         self.talk = Talk(
-            self.loop, EXCHANGES[self.build], method=method, version=version, ends=ends, expects=expects,
+            self.loop, EXCHANGES[self.build], eager=self.build == "built", method=method, version=version, ends=ends, expects=expects,
             trailers_accepted=wants,
         )
         self.complete = ends
@@ -171,7 +171,10 @@ class Machine(RuleBasedStateMachine):
     def sends_fail_for_a_reason(self) -> None:
         for task in [task for task in self.sends if task.done()]:
             self.sends.remove(task)
-            assert task.cancelled() or task.exception() is None or isinstance(task.exception(), ApplicationError)
+            if task.cancelled() or task.exception() is None:
+                continue
+            assert isinstance(task.exception(), ApplicationError | ClientDisconnected)
+            assert isinstance(task.exception(), ApplicationError) or self.talk.stream.lost
 
     @invariant()
     def receives_tell_the_truth(self) -> None:

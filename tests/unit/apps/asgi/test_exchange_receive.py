@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from appserver.errors import ClientDisconnected
 from tests.support.asgi import DISCONNECT, Talk, body, http_request, start
 
 Converse = Callable[..., Talk]
@@ -174,6 +175,96 @@ def test_bytes_after_the_loss_are_granted(converse: Converse) -> None:
     talk.on_body(b"90")
 
     assert talk.stream.granted == talk.arrived == 10
+
+
+# Calls that are not awaited
+
+
+def test_a_receive_that_is_never_awaited_takes_nothing(converse: Converse) -> None:
+    talk = upload(converse, expects=True)
+    talk.exchange.receive().close()
+    talk.exchange.receive()
+    talk.on_body(b"data")
+    talk.exchange.receive()
+
+    assert talk.said == []
+    assert talk.stream.granted == 0
+    assert talk.receive() == http_request(b"data", more=True)
+
+
+def test_a_receive_that_is_given_up_at_once_loses_no_body(converse: Converse) -> None:
+    talk = upload(converse)
+    talk.on_body(b"data")
+    talk.on_end()
+
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(talk.exchange.receive(), 0)
+        task = asyncio.ensure_future(talk.exchange.receive())
+        task.cancel()
+        await asyncio.wait({task})
+
+    talk.loop.finish(give_up())
+    assert talk.stream.granted == 0
+    assert talk.receive() == http_request(b"data")
+
+
+def test_who_receives_the_disconnect_for_ever_yields_to_the_loop(converse: Converse) -> None:
+    talk = converse()
+    talk.on_lost()
+    heard: list[Any] = []
+
+    async def endless() -> None:
+        while True:
+            heard.append(await talk.exchange.receive())
+
+    task = talk.loop.create_task(endless())
+    for _ in range(10):
+        talk.loop.turn(1)  # each of them returns
+
+    assert 10 < len(heard) < 10_000
+    assert all(message == DISCONNECT for message in heard)
+    task.cancel()
+    talk.loop.turn()
+
+
+# Half closed
+
+
+def test_a_client_that_closed_its_half_may_still_read(converse: Converse) -> None:
+    talk = converse()
+    talk.receive()
+    waiting = talk.receiving()
+    talk.on_half_closed()
+
+    assert waiting.result() == talk.receive() == DISCONNECT
+    talk.send(start())
+    talk.send(body(b"still ", more=True))
+    talk.send(body(b"here"))
+    assert talk.stream.body == b"still here"
+    assert talk.watcher.done == [(200, 10)]
+
+
+def test_a_body_comes_before_the_news_that_no_more_will(converse: Converse) -> None:
+    talk = upload(converse, run=False)
+    talk.on_body(b"whole")
+    talk.on_end()
+    talk.on_half_closed()  # before the application runs: all in one go
+    talk.run()
+
+    assert talk.receive() == http_request(b"whole")
+    assert talk.receive() == DISCONNECT
+
+
+def test_a_client_that_closed_its_half_may_be_lost_later(converse: Converse) -> None:
+    talk = converse()
+    talk.on_half_closed()
+    talk.send(start())
+    talk.on_lost()
+    with pytest.raises(ClientDisconnected):
+        talk.send(body(b"x"))
+
+    assert talk.watcher.done == [(200, 0)]
 
 
 # Several at once

@@ -11,9 +11,16 @@ from typing import Any
 import pytest
 
 from appserver.contract import Reset
-from appserver.errors import ApplicationError, BodyTooLong, BodyTooShort, InvalidMessage, UnexpectedMessage
+from appserver.errors import (
+    ApplicationError,
+    BodyTooLong,
+    BodyTooShort,
+    ClientDisconnected,
+    InvalidMessage,
+    UnexpectedMessage,
+)
 from appserver.events import Event
-from tests.support.asgi import Talk, body, hint, start, trailers
+from tests.support.asgi import DISCONNECT, Talk, body, hint, start, trailers
 from tests.support.events import EventLog
 from tests.unit.apps.asgi.conftest import LATE
 
@@ -25,7 +32,8 @@ PHASES: dict[str, tuple[dict[str, Any], ...]] = {
     "BODY": (start(),),
     "TRAILERS": (start(trailers=True), body()),
     "DONE": (start(), body()),
-    "GONE": (),
+    "LOST": (),
+    "BROKEN": (start(200, [(b"content-length", b"0")]),),
 }
 MESSAGES: dict[str, dict[str, Any]] = {
     "http.response.start": start(),
@@ -51,14 +59,17 @@ def enter(converse: Converse, phase: str) -> Talk:
     talk = converse(trailers_accepted=True)
     for message in PHASES[phase]:
         talk.send(message)
-    if phase == "GONE":
+    if phase == "LOST":
         talk.on_lost()
+    elif phase == "BROKEN":
+        with pytest.raises(BodyTooLong):
+            talk.send(body(b"more than nothing"))
     return talk
 
 
 def test_the_table_is_whole() -> None:
-    assert tuple(PHASES) == LATE._PHASES
-    assert len(LATE.SEND) == len(PHASES)
+    assert tuple(PHASES) == LATE.PHASES
+    assert LATE.PHASES.index("DONE") == LATE._DONE == len(LATE.SEND)
     assert {kind for table in LATE.SEND for kind in table} == set(HEARD)
 
 
@@ -66,14 +77,16 @@ def test_the_table_is_whole() -> None:
 @pytest.mark.parametrize("phase", PHASES)
 def test_each_cell_of_the_table(converse: Converse, phase: str, kind: str) -> None:
     talk = enter(converse, phase)
-    allowed = LATE.SEND[list(PHASES).index(phase)]
+    number = list(PHASES).index(phase)
+    allowed = LATE.SEND[number] if number < LATE._DONE else {}
     before = list(talk.said)
 
     if kind in allowed:
         talk.send(MESSAGES[kind])
         assert [call[0] for call in talk.said[len(before):]] == [HEARD[kind]]
-    elif phase == "GONE":
-        talk.send(MESSAGES[kind])
+    elif phase == "LOST":
+        with pytest.raises(ClientDisconnected, match="the client is gone"):
+            talk.send(MESSAGES[kind])
         assert talk.said == before
         assert talk.stream.late == []
     else:
@@ -177,7 +190,7 @@ def test_fields_may_come_from_anything_iterable(converse: Converse) -> None:
 
 def test_the_applications_list_is_not_ours_to_change(converse: Converse) -> None:
     talk = converse()
-    talk.host.date = (b"date", b"now")
+    talk.answers.date = (b"date", b"now")
     headers = [(b"x", b"y")]
     talk.send(start(200, headers))
 
@@ -187,7 +200,7 @@ def test_the_applications_list_is_not_ours_to_change(converse: Converse) -> None
 
 def test_date_and_server_where_the_application_has_none(converse: Converse) -> None:
     talk = converse()
-    talk.host.date, talk.host.server = (b"date", b"ours"), (b"server", b"ours")
+    talk.answers.date, talk.answers.server = (b"date", b"ours"), (b"server", b"ours")
     talk.send(start(200, [(b"Server", b"mine"), (b"date", b"mine")]))
 
     assert talk.said == [("respond", 200, [(b"server", b"mine"), (b"date", b"mine")], False)]
@@ -272,6 +285,16 @@ def test_204_has_no_content_length(converse: Converse) -> None:
     assert talk.said == [("respond", 204, [(b"x", b"y")], True)]
 
 
+@pytest.mark.parametrize("length", [[], [(b"content-length", b"5")]])
+def test_205_has_no_body_and_leaves_its_framing_to_the_wire(converse: Converse, length: list[Any]) -> None:
+    talk = converse()
+    talk.send(start(205, [(b"x", b"y"), *length]))
+    talk.send(body(b"hello"))
+
+    assert talk.said == [("respond", 205, [(b"x", b"y")], True)]
+    assert talk.watcher.done == [(205, 0)]
+
+
 @pytest.mark.parametrize("pieces", [[b"abc"], [b"a", b"bc"], [b"ab", b"", b"c"], [b"abc", b""]])
 def test_a_body_as_long_as_promised(converse: Converse, pieces: list[bytes]) -> None:
     talk = converse()
@@ -317,14 +340,15 @@ def test_a_body_shorter_than_promised_is_broken_off(converse: Converse, log: Eve
     assert "before its content-length" in str(log.only(Event.APPLICATION_BROKE_ASGI)["reason"])
 
 
-def test_after_breaking_off_sends_are_quiet(converse: Converse) -> None:
+def test_after_breaking_off_nothing_is_sent(converse: Converse) -> None:
     talk = converse()
     talk.send(start(200, [(b"content-length", b"1")]))
     with pytest.raises(BodyTooLong):
         talk.send(body(b"12"))
 
-    talk.send(body(b"3"))
-    talk.send(start())
+    for message in (body(b"3"), start()):
+        with pytest.raises(UnexpectedMessage, match="in phase BROKEN; allowed: nothing"):
+            talk.send(message)
     talk.leave()
 
     assert talk.said[1:] == [("write", b"1", False), ("reset", Reset.INTERNAL_ERROR)]
@@ -345,6 +369,17 @@ def test_trailers_end_the_body(converse: Converse) -> None:
 
     assert talk.said[-1] == ("finish", [(b"grpc-status", b"0")])
     assert talk.watcher.done == [(200, 5)]
+
+
+def test_an_empty_answer_with_trailers_writes_nothing_between(converse: Converse) -> None:
+    # gRPC's Trailers-Only: the wire may make one HEADERS frame of it.
+    talk = converse(trailers_accepted=True)
+    talk.send(start(200, [(b"content-type", b"application/grpc")], trailers=True))
+    talk.send(body(b"", more=True))
+    talk.send(body(b""))
+    talk.send(trailers([(b"grpc-status", b"5")]))
+
+    assert [call[0] for call in talk.said] == ["respond", "finish"]
 
 
 def test_trailers_in_several_messages_are_sent_together(converse: Converse) -> None:
@@ -492,8 +527,7 @@ def test_a_client_that_leaves_frees_the_senders(converse: Converse) -> None:
 
     talk.on_lost()
 
-    assert [task.result() for task in waiting] == [None, None]
-    talk.send(body(b"quiet", more=True))
+    assert [type(task.exception()) for task in waiting] == [ClientDisconnected, ClientDisconnected]
     assert talk.stream.late == []
 
 
@@ -507,6 +541,130 @@ def test_the_end_from_another_task_frees_the_senders(converse: Converse) -> None
     talk.loop.turn()
 
     assert waiting.result() is None
+
+
+@pytest.mark.parametrize("message", [hint(b"</a.css>"), start(), body(b"x", more=True), body(b""), trailers()])
+def test_after_the_client_left_every_send_raises(converse: Converse, message: dict[str, Any]) -> None:
+    talk = converse()
+    talk.on_lost()
+    with pytest.raises(ClientDisconnected):
+        talk.send(message)
+    with pytest.raises(OSError, match="the client is gone"):
+        talk.send(message)
+
+    assert talk.stream.late == []
+
+
+def test_a_send_that_is_never_awaited_sends_nothing(converse: Converse) -> None:
+    talk = converse()
+    talk.exchange.send(start()).close()
+    talk.exchange.send(start(201))
+
+    assert talk.said == []
+
+
+def test_a_send_that_is_cancelled_before_it_ran_sends_nothing(converse: Converse) -> None:
+    talk = converse()
+
+    async def cancel() -> None:
+        task = asyncio.ensure_future(talk.exchange.send(start(201)))
+        task.cancel()
+        await asyncio.wait({task})
+
+    talk.loop.finish(cancel())
+    talk.send(start(202))
+
+    assert talk.said == [("respond", 202, [], False)]
+
+
+def test_sends_may_be_made_before_they_are_awaited(converse: Converse) -> None:
+    talk = converse()
+
+    async def answer() -> None:
+        first, second, third = talk.exchange.send(start()), talk.exchange.send(body(b"1", more=True)), talk.exchange.send(body(b"2"))
+        await first
+        await second
+        await third
+
+    talk.loop.finish(answer())
+    assert talk.stream.body == b"12"
+
+
+# Its turn
+
+
+async def endless(send: Any, message: Any, swallow: bool = False) -> None:
+    """Send for ever and wait for nothing else."""
+    while True:
+        try:
+            await send(message)
+        except Exception:
+            if not swallow:
+                raise
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("size", [0, 1, 65_536, 1_000_000])
+def test_an_application_that_never_waits_yields_to_the_loop(converse: Converse, size: int, method: str) -> None:
+    talk = converse(method=method)
+    talk.send(start())
+    task = talk.loop.create_task(endless(talk.exchange.send, body(bytes(size), more=True)))
+    for _ in range(100):
+        talk.loop.turn(1)
+
+    # No turn of the loop took more than the bound, and one piece.
+    assert len(talk.stream.body) <= 101 * (262_144 + size)
+    assert len(talk.stream.body) >= 99 * min(size, 1) or method == "HEAD"
+    task.cancel()
+    talk.loop.turn()
+
+
+def left(talk: Talk) -> None:
+    talk.on_lost()
+
+
+def ended(talk: Talk) -> None:
+    talk.send(body(b"the end"))
+
+
+def broken(talk: Talk) -> None:
+    talk.leave(ValueError("a fault"))
+
+
+@pytest.mark.parametrize("over", [left, ended, broken])
+def test_who_swallows_the_end_and_goes_on_yields_each_time(
+    converse: Converse, log: EventLog, over: Callable[[Talk], None]
+) -> None:
+    talk = converse()
+    talk.send(start())
+    over(talk)
+    before = list(talk.said)
+    task = talk.loop.create_task(endless(talk.exchange.send, body(b"x", more=True), swallow=True))
+    for _ in range(20):
+        talk.loop.turn(1)  # each of them returns
+
+    assert talk.said == before
+    assert talk.stream.late == []
+    task.cancel()
+    talk.loop.turn()
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304), ("POST", 205)])
+def test_a_body_that_nobody_gets_has_an_end(converse: Converse, method: str, status: int) -> None:
+    talk = converse(method=method)
+    talk.send(start(status))
+    talk.receive()
+    waiting = talk.receiving()
+    talk.send(body(b"x", more=True))
+    talk.loop.advance(4.9)
+    talk.send(body(b"x", more=True))
+    talk.loop.advance(0.2)
+    with pytest.raises(ClientDisconnected):
+        talk.send(body(b"x", more=True))
+
+    assert waiting.result() == talk.receive() == DISCONNECT
+    assert talk.watcher.done == [(status, 0)]
+    assert len(talk.said) == 1
 
 
 def test_sends_can_be_waited_for_in_every_way(converse: Converse) -> None:

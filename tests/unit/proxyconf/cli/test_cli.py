@@ -98,7 +98,7 @@ def test_the_demo_site(capsys: pytest.CaptureFixture[str]) -> None:
         (["render", "caddy", "SITE", "--template", "DIR/mine.j2"], 2, "caddy has no template mine.j2; it has: Caddyfile.j2"),
         (["render", "all", "SITE", "--template", "DIR/mine.j2"], 2, "belongs to one proxy"),
         (["check", "DIR"], 2, "cannot be read: Is a directory"),
-        (["render", "caddy", "SITE", "-o", "SITE"], 2, "cannot be written: File exists"),
+        (["render", "caddy", "SITE", "-o", "SITE"], 2, "cannot be written: Not a directory"),
         (["render", "caddy", "SITE", "-o", "SITE/x"], 2, "cannot be written: Not a directory"),
     ],
 )
@@ -260,3 +260,47 @@ def test_a_template_that_is_wrong_is_one_line(
     out, err = capsys.readouterr()
     assert words in err
     assert (out, err.count("\n")) == ("", 1)
+
+
+def test_drift_and_diff(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "out"
+    assert main(["render", "all", str(site), "-o", str(folder)]) == 0
+    assert main(["drift", str(site), str(folder)]) == 0
+    assert main(["render", "all", str(site), "-o", str(folder), "--check"]) == 0
+    other = tmp_path / "other.yaml"
+    other.write_text(SITE.replace("8000", "8001"))
+    capsys.readouterr()
+    assert main(["drift", str(other), str(folder)]) == 1
+    out, err = capsys.readouterr()
+    assert f"{folder}/Caddyfile: was written from another site file" in err
+    assert "-\treverse_proxy 127.0.0.1:8000 {" in out
+    assert main(["diff", str(site), str(site)]) == 0
+    assert main(["diff", str(site), str(other), "--target", "appserver"]) == 1
+    assert '+bind = ["127.0.0.1:8001"]' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["json", "sarif", "github", "junit"])
+@pytest.mark.parametrize("text", [SITE, "sites: [", SITE.replace("8000", "99999")])
+def test_check_in_other_forms(site: Path, capsys: pytest.CaptureFixture[str], form: str, text: str) -> None:
+    site.write_text(text)
+    assert main(["check", str(site), "--format", form]) == (0 if text == SITE else 2)
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert ("PC" in out) == (text != SITE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["matrix", "nginx", "--since", "1.28"], 0, "1.29.0  can: early_hints"), (["matrix"], 0, "early_hints"),
+        (["matrix", "--json"], 0, '"proof"'), (["explain", "PC401"], 0, "refused"), (["schema", "--docs"], 0, "# Site file"),
+        (["matrix", "--since", "1"], 2, "name it"), (["matrix", "nginks"], 2, "did you mean 'nginx'?"),
+        (["matrix", "nginx", "--since", "x"], 2, "takes a version such as"), (["explain", "PC4011"], 2, "did you mean 'PC411'?"),
+        (["render", "caddy", "SITE", "--check"], 2, "add --output FOLDER"),
+        (["check", "SITE", "--format", "jsn"], 2, "did you mean 'json'?"),
+    ],
+)  # fmt: skip
+def test_other_commands(arguments: list[str], code: int, words: str, site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([word.replace("SITE", str(site)) for word in arguments]) == code
+    out, err = capsys.readouterr()
+    assert words in (out if code == 0 else err)

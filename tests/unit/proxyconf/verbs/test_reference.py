@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[4]
 
 
 def test_the_page_has_not_drifted() -> None:
-    assert (REPOSITORY / "docs/reference/site-spec.md").read_text() == page(), "run: python -m proxyconf.verbs.reference"
+    assert (REPOSITORY / "docs/reference/site-spec.md").read_text() == page(), "run: proxyconf schema --docs"
 
 
 def test_every_key_has_a_sentence() -> None:

@@ -1,0 +1,13 @@
+# Who is on the other side, as C types: attributes become struct fields, methods C slots.
+
+cdef class Trust:
+    cpdef object resolve(self, bytes forwarded_for)
+
+cdef class Peer:
+    cdef public object client
+    cdef public object server
+    cdef public str scheme
+    cdef public Trust trust
+    cdef public object tls
+    cdef public object proxy
+    cdef public dict memo

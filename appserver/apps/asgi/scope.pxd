@@ -1,0 +1,16 @@
+cimport cython
+
+from appserver.accepted cimport Peer
+from appserver.contract cimport Request
+
+cdef dict ASGI
+cdef str HTTP2
+
+@cython.final
+cdef class ScopeBuilder:
+    cdef readonly str root_path
+    cdef public dict state
+
+    @cython.locals(scope=dict, peer=Peer, template=dict)
+    cpdef dict build(self, Request request)
+    cdef dict _template(self, Peer peer)

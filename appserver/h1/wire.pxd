@@ -1,0 +1,43 @@
+cimport cython
+
+cdef Py_ssize_t WRITE_HIGH, WRITE_LOW, QUEUE, PIECE, TURN, OWED_HIGH, OWED_LOW, PIECE_OVERHEAD
+
+cdef class Wire:
+    cdef readonly object transport
+    cdef list out                   # borrowed by the stream while it answers
+    cdef long long queued
+    cdef object _write, _writelines, _call_soon, _context
+    cdef bint _corked, _scheduled, _yielding, _paused, _reading_paused, _lost
+    cdef long long _turn, _written, _owed, _owed_pieces
+
+    # Called by the stream, made by the connection
+    cpdef bint is_persistent(self) except -1
+    cpdef upgraded(self)
+    cpdef answered(self, bint persistent)
+    cpdef half_ended(self)
+    cpdef broken_off(self, bint abruptly)
+    cpdef set_writable(self, bint writable)
+
+    # Writing
+    cpdef bint can_write(self) except -1
+    cpdef schedule(self)
+    cpdef _flush_scheduled(self)
+    @cython.locals(out=list, data=bytes, large=bint)
+    cpdef flush(self)
+    @cython.locals(pieces=list, small=list, piece=bytes, size=Py_ssize_t)
+    cdef _flush_large(self, list out)
+    cpdef _end_turn(self)
+
+    # Reading
+    cpdef owe(self, Py_ssize_t size)
+    cpdef granted(self, Py_ssize_t size)
+    cpdef forgive(self)
+    @cython.locals(owed=cython.longlong)
+    cpdef bint is_owed_much(self) except -1
+    cpdef govern(self)
+    cpdef pause_reading(self, bint pause)
+
+    # The end
+    cpdef shut(self, bint linger)
+    cpdef tear_off(self)
+    cpdef abort(self)

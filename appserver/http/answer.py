@@ -1,0 +1,242 @@
+r"""What every answer of one worker obeys, whoever gives it: an application, or the server itself.
+
+The applications and both protocols answer through here, so that Date, Server and the access log are the same for all.
+An `Answer` is the answer to one request; what interface the application speaks is for its subclasses to say.
+
+    HEAD --respond--> BODY --end--> DONE
+       |               |  \--end_content--> TRAILERS --finish--> DONE
+       |               '-- a wrong length, or the application failed --> BROKEN
+       '-- the server answers for the application --> DONE              any but these --client gone--> LOST
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from appserver.contract import Fields, Observer, Receiver, Request, Reset, Stream
+from appserver.errors import BodyTooLong, BodyTooShort, InvalidMessage, error_of
+from appserver.http.dates import http_date
+from appserver.http.reply import Reply, has_body
+
+__all__ = ["PHASES", "Answer", "AnswerContext"]
+
+_HEAD = 0
+_BODY = 1
+_TRAILERS = 2
+_DONE = 3
+_LOST = 4
+_BROKEN = 5
+PHASES = ("HEAD", "BODY", "TRAILERS", "DONE", "LOST", "BROKEN")
+
+_STATUS = "a final response status is 200 to 999, not {}"
+
+CONTENT_TYPE = (b"content-type", b"text/plain; charset=utf-8")
+
+
+class AnswerContext:
+    """What the answers of one worker have in common: the Date and Server fields (None: not sent), the observer.
+
+    `reply` judges heads; each use of it ends before the next begins.
+    """
+
+    __slots__ = ("_has_date", "date", "observer", "reply", "server")
+
+    def __init__(self, has_date: bool = True, server: str = "", observer: Observer | None = None) -> None:
+        self._has_date = has_date
+        self.date: tuple[bytes, bytes] | None = None
+        self.server = (b"server", server.encode("latin-1")) if server else None
+        self.observer = observer
+        self.reply = Reply()
+        self.tick()
+
+    def tick(self) -> None:
+        """Renew Date; the worker calls this about once a second (RFC 9110 6.6.1)."""
+        if self._has_date:
+            self.date = (b"date", http_date(time.time()).encode("ascii"))
+
+    def fields(self) -> Fields:
+        """Return the fields that each answer has which the application did not set."""
+        return [field for field in (self.date, self.server) if field is not None]
+
+    def answer(self, stream: Stream, request: Request, status: int) -> int:
+        """Answer for the server: a whole response of one line; return its body's size. The observer is not called."""
+        text = f"{error_of(status).status} {HTTPStatus(status).phrase}\n".encode("ascii")
+        fields = [*self.fields(), CONTENT_TYPE, (b"content-length", b"%d" % len(text))]
+        if request.method == "HEAD":
+            text = b""
+        stream.respond(status, fields, not text)
+        if text:
+            stream.write(text, True)
+        return len(text)
+
+    def refuse(self, stream: Stream, request: Request, status: int, seconds: float = 0.0) -> None:
+        """Answer for the server and tell the observer; the reason goes to the log, not to the client."""
+        sent = self.answer(stream, request, status)
+        if self.observer is not None:
+            self.observer.on_done(request, status, sent, seconds)
+
+
+class Answer(Receiver):
+    """The answer to one request: judged head, declared length, phase; the observer is told of its end, once.
+
+    It is a base of what hears the request, so that a request costs one object. `closed` is called at the end.
+    `bodiless` says that the head alone is the response (HEAD, 204, 205, 304): body bytes are then dropped.
+    `sent` counts body bytes handed to the stream.
+    """
+
+    __slots__ = ("_began", "_remaining", "bodiless", "context", "phase", "request", "sent", "status", "stream")
+
+    def open_answer(self, context: AnswerContext, request: Request, stream: Stream) -> None:
+        """Begin; made by `__new__` and this, which a compiled caller reaches without packing arguments."""
+        self.context = context
+        self.request = request
+        self.stream = stream
+        self.phase = _HEAD
+        self.bodiless = False
+        self.status: int = 0
+        self.sent: int = 0
+        self._remaining: int = -1
+        self._began: float = time.perf_counter() if context.observer is not None else 0.0
+
+    # Head
+
+    def proceed(self) -> None:
+        """Ask a client that waits for it to send its body: 100 (Continue), once, and not after the head."""
+        request = self.request
+        if request.expects and self.phase == _HEAD:
+            request.expects = False
+            self.stream.inform(100, [])
+
+    def inform(self, status: int, fields: Iterable[Iterable[bytes]]) -> None:
+        """Send an interim response; HTTP/1.0 knows none. Raises InvalidMessage."""
+        reply = self.context.reply
+        reply.judge(fields, True)
+        if self.request.version != "1.0":
+            self.stream.inform(status, reply.fields)
+
+    def respond(self, status: int, fields: Iterable[Iterable[bytes]]) -> None:
+        """Send the head. Raises InvalidMessage for what must not be sent; then nothing was."""
+        code = status if type(status) is int else _to_int(status)
+        if code < 200 or code > 999:
+            raise InvalidMessage(_STATUS.format(code))
+        context = self.context
+        request = self.request
+        reply = context.reply
+        reply.judge(fields, request.version == "2")
+        judged = reply.fields
+        if not reply.has_date and context.date is not None:
+            judged.append(context.date)
+        if not reply.has_server and context.server is not None:
+            judged.append(context.server)
+        self.status = code
+        self._remaining = reply.length
+        self.bodiless = not has_body(code, request.method == "HEAD")
+        if reply.length >= 0 and (code == 204 or code == 205):
+            # RFC 9110 8.6, 15.3.6: a 204 has none, and the wire frames an empty 205 by itself.
+            judged = [pair for pair in judged if pair[0] != b"content-length"]
+        self.phase = _BODY
+        self.stream.respond(code, judged, self.bodiless)
+
+    # Body
+
+    def write(self, chunk: bytes) -> None:
+        """Send body bytes, more to follow. Raises BodyTooLong after what was declared; the answer is then broken off."""
+        size = len(chunk)
+        if size == 0 or self.bodiless:
+            return
+        if self._remaining >= 0:
+            if size > self._remaining:
+                self._too_long(chunk)
+            self._remaining -= size
+        self.sent += size
+        self.stream.write(chunk, False)
+
+    def end(self, chunk: bytes) -> None:
+        """Send the last body bytes. Raises BodyTooLong or BodyTooShort; the answer is then broken off."""
+        if not self.bodiless:
+            if self._remaining >= 0:
+                self._measure_last(chunk)
+            self.sent += len(chunk)
+            self.stream.write(chunk, True)
+        self._close(_DONE)
+
+    def end_content(self, chunk: bytes) -> None:
+        """Send the last body bytes before trailers; raises as `end` does. An empty chunk is no write."""
+        if not self.bodiless and self._remaining >= 0:
+            self._measure_last(chunk)
+        self.write(chunk)
+        self.phase = _TRAILERS
+
+    def finish(self, trailers: Fields) -> None:
+        """End with judged trailers, which only a client hears that wants them (RFC 9110 6.5.1)."""
+        if not self.bodiless:
+            self.stream.finish(trailers if self.request.trailers_accepted else [])
+        self._close(_DONE)
+
+    def _measure_last(self, chunk: bytes) -> None:
+        size = len(chunk)
+        if size > self._remaining:
+            self._too_long(chunk)
+        if size < self._remaining:
+            missing = self._remaining - size
+            self.break_off()
+            raise BodyTooShort(f"the body ended {missing} bytes before its content-length")
+
+    def _too_long(self, chunk: bytes) -> None:
+        excess = len(chunk) - self._remaining
+        if self._remaining:
+            self.sent += self._remaining
+            self.stream.write(chunk[: self._remaining], False)
+        self.break_off()
+        raise BodyTooLong(f"the body is longer than its content-length by at least {excess} bytes")
+
+    # Other ends
+
+    def fail(self, status: int) -> None:
+        """Answer for an application that did not, or break off what it began (a head alone may be whole)."""
+        if self.phase == _HEAD:
+            self.status = status
+            self.sent = self.context.answer(self.stream, self.request, status)
+            self._close(_DONE)
+        elif self.phase < _DONE:
+            if self.bodiless:
+                self._close(_DONE)
+            else:
+                self.break_off()
+
+    def break_off(self) -> None:
+        """Give the stream up; the client must not take what it has for a whole response."""
+        self.stream.reset(Reset.INTERNAL_ERROR)
+        self._close(_BROKEN)
+
+    def on_lost(self) -> None:
+        """The client is gone."""
+        if self.phase < _DONE:
+            self._close(_LOST)
+
+    def on_refused(self, status: int, sent: int) -> None:
+        """The wire has answered for the application, or cut its answer (`status` 0)."""
+        if self.phase < _DONE:
+            if status:
+                self.status = status
+                self.sent = sent
+            self._close(_LOST)
+
+    def closed(self) -> None:
+        """The answer is over, one way or the other: let go of what waits."""
+        raise NotImplementedError
+
+    def _close(self, phase: int) -> None:
+        self.phase = phase
+        self.closed()
+        observer = self.context.observer
+        if observer is not None:
+            observer.on_done(self.request, self.status, self.sent, time.perf_counter() - self._began)
+
+
+def _to_int(status: object) -> int:
+    if isinstance(status, int) and not isinstance(status, bool):
+        return int(status)
+    raise InvalidMessage(_STATUS.format(repr(status)))

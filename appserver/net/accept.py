@@ -1,0 +1,142 @@
+r"""Accepting: from a listening socket to a peer, and a protocol on the transport of its connection.
+
+    listener readable --accept, some per turn--> PROXY header, where the listener expects one --> transport, over TLS
+       |                                                                  where it has a context --> protocol(peer)
+       '-- no descriptor or memory left: nobody accepts for 0.1 s, and the kernel keeps who asks
+
+A loop's own server closes its listener, or spins, when descriptors run out; and it accepts before anybody
+could read what precedes the TLS handshake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from appserver.accepted import Peer
+from appserver.events import Event
+from appserver.net.listeners import Listener, ListenerSettings
+
+__all__ = ["Acceptor"]
+
+ACCEPTS_PER_TURN = 64
+# What a listener may still have queued at the stop; above, the others' turn would never come.
+LAST_ACCEPTS = 4_096
+RETRY_SECONDS = 0.1
+REPORT_SECONDS = 1.0
+
+# The process or the machine has no room: connections wait in the kernel's queue.
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+HINTS = {
+    errno.EMFILE: "; raise the limit of open files (ulimit -n) or lower --limit-connections",
+    errno.ENFILE: "; raise fs.file-max",
+}
+# accept(2): errors of the connection that was next, not of the listener.
+CONNECTION_GONE = frozenset(
+    {
+        errno.ECONNABORTED, errno.EPROTO, errno.ENOPROTOOPT, errno.EPERM, errno.EOPNOTSUPP,
+        errno.ENETDOWN, errno.EHOSTDOWN, errno.ENONET, errno.EHOSTUNREACH, errno.ENETUNREACH,
+    }
+)  # fmt: skip
+INET = (socket.AF_INET, socket.AF_INET6)
+
+Connect = Callable[[Peer, ListenerSettings], asyncio.Protocol]
+
+
+class Acceptor:
+    """Accepts on the listeners of a worker; `connect` returns the protocol that a new connection begins with."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, listeners: Iterable[Listener], connect: Connect) -> None:
+        self._loop = loop
+        self._listeners = list(listeners)
+        self._connect = connect
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_open = False
+        self._retry: asyncio.TimerHandle | None = None
+        self._reported = float("-inf")
+
+    def open(self) -> None:
+        """Accept from now on; the listeners listen already."""
+        self._is_open = True
+        self._retry = None
+        for listener in self._listeners:
+            self._loop.add_reader(listener.sock, self._accept, listener, ACCEPTS_PER_TURN)
+
+    def close(self) -> None:
+        """Take who is in the kernel's queue by now, then close the sockets: later ones are refused."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        self._pause()
+        for listener in self._listeners:
+            self._accept(listener, LAST_ACCEPTS)
+            listener.sock.close()
+
+    def _pause(self) -> None:
+        for listener in self._listeners:
+            self._loop.remove_reader(listener.sock)
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
+    def _accept(self, listener: Listener, limit: int) -> None:
+        for _ in range(limit):
+            try:
+                sock, address = listener.sock.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in CONNECTION_GONE:
+                    continue
+                self._wait_for_room(listener, error)
+                return
+            self._start(self._begin(listener, sock, address))
+
+    def _wait_for_room(self, listener: Listener, error: OSError) -> None:
+        # Who frees a descriptor is not always a connection of ours: ask again, seldom enough to cost nothing.
+        if self._is_open:
+            self._pause()
+            self._retry = self._loop.call_later(RETRY_SECONDS, self.open)
+        now = self._loop.time()
+        if now - self._reported >= REPORT_SECONDS:
+            self._reported = now
+            hint = HINTS.get(error.errno or 0, "")
+            Event.ACCEPT_FAILED.log(address=listener, reason=error.strerror, hint=hint)
+
+    def _start(self, beginning: Coroutine[Any, Any, None]) -> None:
+        if sys.version_info >= (3, 12):
+            task = asyncio.Task(beginning, loop=self._loop, eager_start=True)
+        else:
+            task = self._loop.create_task(beginning)
+        if not task.done():
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _begin(self, listener: Listener, sock: socket.socket, address: Any) -> None:
+        settings = listener.settings
+        try:
+            sock.setblocking(False)
+            peer = _peer(listener, sock, address)
+            if settings.proxy_protocol is not None:
+                await settings.proxy_protocol.consume(self._loop, sock, peer)
+            await self._loop.connect_accepted_socket(lambda: self._connect(peer, settings), sock, ssl=settings.tls)
+        except BaseException as error:
+            sock.close()
+            if not isinstance(error, OSError):
+                raise
+            # It went away, or broke what precedes HTTP.
+            name = f"{address[0]}:{address[1]}" if sock.family in INET else "unix"
+            Event.PEER_BROKE_PROTOCOL.log(client=name, reason=error.strerror or str(error))
+
+
+def _peer(listener: Listener, sock: socket.socket, address: Any) -> Peer:
+    """Return who has connected; the trust is that of the address, until a PROXY header says more."""
+    settings = listener.settings
+    if sock.family not in INET:
+        return Peer(None, (listener.path, None), "http", settings.trust.for_peer(None))
+    server = listener.server or sock.getsockname()
+    return Peer((address[0], address[1]), (server[0], server[1]), "http", settings.trust.for_peer(address[0]))

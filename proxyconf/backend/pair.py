@@ -1,0 +1,146 @@
+"""The server's end as a whole: its configuration, a systemd unit, and what the application has to be told."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from proxyconf.backend import appserver
+from proxyconf.backend.facts import Facts, facts
+from proxyconf.backend.presets import PRESETS, Preset, mismatches
+from proxyconf.document.findings import Finding, Rule
+from proxyconf.facts.table import table
+from proxyconf.facts.target import Target
+from proxyconf.output.bundle import Bundle
+from proxyconf.spec.deployment import Deployment
+
+__all__ = ["advice", "paired", "render"]
+
+TARGET = "appserver"
+
+
+def render(deployment: Deployment, targets: Sequence[Target] = ()) -> Bundle:
+    """Return what the server of a site is configured by: for ours a file, for others nothing but a command."""
+    found, preset, wrong = _found(deployment, targets)
+    if found is None or preset is None:
+        return Bundle(TARGET, {}, wrong)
+    if preset.name != TARGET:
+        text = f"exec {shlex.join(preset.command(found))}\n"
+        return Bundle(preset.name, {f"{preset.name}.sh": text}, tuple(_remarks(deployment, targets)))
+    made = appserver.render(found)
+    return Bundle(TARGET, made.files, (*made.findings, *_remarks(deployment, targets)))
+
+
+def paired(deployment: Deployment, targets: Sequence[Target]) -> Bundle:
+    """Return the same with a systemd unit beside it."""
+    made = render(deployment, targets)
+    found, preset, _ = _found(deployment, targets)
+    if found is None or preset is None or made.refused:
+        return made
+    unit = f"{found.server.app.partition(':')[0].replace('.', '-')}.service"
+    return Bundle(made.target, {**made.files, unit: _unit(found, preset)}, made.findings)
+
+
+def _found(
+    deployment: Deployment, targets: Sequence[Target]
+) -> tuple[Facts | None, Preset | None, tuple[Finding, ...]]:
+    found, wrong = facts(deployment, targets)
+    if found is None:
+        return None, None, wrong
+    preset = PRESETS[found.server.server]
+    wrong = tuple(mismatches(preset, found))
+    return (None if wrong else found), preset, wrong
+
+
+def _remarks(deployment: Deployment, targets: Sequence[Target]) -> Iterator[Finding]:
+    """Yield what no configuration of the server can put right."""
+    for one in targets:
+        if not table(one.proxy).can("early_hints", one.version, one.modules):
+            message = f"{one.proxy} {one.version} carries no 103 Early Hints; the application must not send them"
+            yield Finding(Rule.REMARK, ("appserver",), message)
+
+
+def _unit(found: Facts, preset: Preset) -> str:
+    """Return a systemd unit; the kill comes after the server's own deadline."""
+    server = found.server
+    sockets = [bind.path for bind in found.binds if bind.path.startswith("/run/") and bind.path.count("/") > 2]
+    folders = [path.split("/")[2] for path in sockets]
+    lines = [
+        "[Unit]",
+        f"Description={preset.name} for {server.app}",
+        "After=network.target",
+        "",
+        "[Service]",
+        "Type=exec",
+        *([f"User={server.user}"] if server.user else ["DynamicUser=yes"]),
+        *([f"WorkingDirectory={_specifier(server.directory)}"] if server.directory else []),
+        *(f"RuntimeDirectory={folder}" for folder in dict.fromkeys(folders)),
+        f"ExecStart=/usr/bin/env {' '.join(map(_word, preset.command(found)))}",
+        "ExecReload=/bin/kill -HUP $MAINPID",
+        "KillMode=mixed",
+        f"TimeoutStopSec={found.stop_seconds:g}",
+        "Restart=on-failure",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "PrivateTmp=yes",
+        "",
+        "[Install]",
+        "WantedBy=multi-user.target",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _specifier(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _word(text: str) -> str:
+    """Quote one word of a command line as systemd reads it (systemd.syntax(7))."""
+    if text and all(char.isalnum() or char in "-_./:=,+@[]*" for char in text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$").replace("%", "%%")
+    return f'"{escaped}"'
+
+
+def advice(deployment: Deployment, targets: Sequence[Target]) -> list[str]:
+    """Return what the application itself has to be told, in the words of its framework."""
+    found, preset, _ = _found(deployment, targets)
+    if found is None or preset is None:
+        return []
+    return [*_django(found, preset), "", *_flask(found, preset), "", *_starlette(found, preset)]
+
+
+def _django(found: Facts, preset: Preset) -> Iterator[str]:
+    names = [f".{name.removeprefix('*.')}" if name.startswith("*.") else name for name in found.hosts] or ["*"]
+    yield "Django:"
+    yield f"  ALLOWED_HOSTS = {names!r}"
+    yield "  USE_X_FORWARDED_HOST = False  # the proxy passes Host on"
+    if "proto" in preset.believes:
+        yield f"  # no SECURE_PROXY_SSL_HEADER: {preset.name} takes the scheme from the proxy, and only from it"
+    else:
+        yield f'  SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # {preset.name} does not; only the proxy may reach it'
+    if found.prefix:
+        yield f'  FORCE_SCRIPT_NAME = "{found.prefix}"'
+
+
+def _flask(found: Facts, preset: Preset) -> Iterator[str]:
+    yield "Flask:"
+    if len(preset.believes) == 2 and not found.prefix:
+        yield f"  # no ProxyFix: {preset.name} takes address and scheme from the proxy"
+    else:
+        trusts = {"x_for": "for" not in preset.believes, "x_proto": "proto" not in preset.believes}
+        counts = {**trusts, "x_host": False, "x_prefix": bool(found.prefix)}
+        words = ", ".join(f"{name}={int(count)}" for name, count in counts.items())
+        yield f"  app.wsgi_app = ProxyFix(app.wsgi_app, {words})"
+
+
+def _starlette(found: Facts, preset: Preset) -> Iterator[str]:
+    yield "Starlette, FastAPI:"
+    if found.prefix and preset.name not in ("appserver", "hypercorn", "uvicorn", "granian"):
+        yield f'  app = FastAPI(root_path="{found.prefix}")'
+    elif found.prefix:
+        yield f"  # no root_path: {preset.name} is told {found.prefix}"
+    else:
+        yield "  # nothing"
+    if len(preset.believes) < 2:
+        yield "  app.add_middleware(ProxyHeadersMiddleware)  # uvicorn's; for address and scheme"

@@ -1,0 +1,108 @@
+"""Fields that repeat: judged once and shared within a connection, secrets never, and never a wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.engines.conftest import load
+from tests.engines.talk import Talk
+from tests.support.frames import GET, Text, changed, frame
+
+SECRETS = ["authorization", "proxy-authorization", "set-cookie"]
+
+
+@pytest.fixture
+def kernel() -> Talk:
+    return Talk(load("kernel"))
+
+
+def ask(talk: Talk, stream: int, *more: tuple[Text, Text]) -> list[tuple[bytes, bytes]]:
+    talk.say(talk.client.headers(stream, changed(GET, *more), end=True))
+    talk.requests[-1].stream.respond(204, [], True)
+    talk.heard()
+    return talk.requests[-1].request.fields
+
+
+def test_the_same_fields_come_out_as_went_in(talk: Talk) -> None:
+    for n in range(300):
+        more: list[tuple[Text, Text]] = [(f"x-{k}", f"{n // (k + 1)}") for k in range(20)]
+        assert ask(talk, 2 * n + 1, *more)[1:] == [(name.encode(), value.encode()) for name, value in more]  # type: ignore[union-attr] # both str
+
+
+def test_a_field_that_repeats_is_one_object(kernel: Talk) -> None:
+    fields = [ask(kernel, stream, ("user-agent", "curl/8"))[1] for stream in (1, 3, 5)]
+    assert fields == [(b"user-agent", b"curl/8")] * 3
+    assert fields[1] is fields[2]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_never_kept(kernel: Talk, name: str) -> None:
+    fields = [ask(kernel, stream, (name, "secret"))[1] for stream in (1, 3, 5, 7)]
+    assert fields == [(name.encode(), b"secret")] * 4
+    assert len({id(field) for field in fields}) == 4
+
+
+def test_a_cookie_is_never_kept(kernel: Talk) -> None:
+    fields = [ask(kernel, stream, ("cookie", "session=1"))[1] for stream in (1, 3, 5, 7)]
+    assert fields == [(b"cookie", b"session=1")] * 4
+    assert len({id(field[1]) for field in fields}) == 4
+
+
+def test_what_is_marked_never_indexed_is_never_kept(kernel: Talk) -> None:
+    # RFC 7541 6.2.3: 0001 0000, then the name as a literal.
+    literal = b"\x10\x07x-token\x06secret"
+    seen = []
+    for stream in (1, 3, 5):
+        block = kernel.client.block(GET) + literal
+        kernel.say(frame(1, 5, stream, block))
+        seen.append(kernel.requests[-1].request.fields[1])
+    assert seen == [(b"x-token", b"secret")] * 3
+    assert len({id(field) for field in seen}) == 3
+
+
+def test_a_flood_of_values_that_never_repeat_does_not_push_out_those_that_do(kernel: Talk) -> None:
+    hot: list[tuple[Text, Text]] = [(f"x-hot-{n}", "v") for n in range(10)]
+    for stream in (1, 3, 5):
+        before = ask(kernel, stream, *hot)
+    kept = 0
+    for n in range(100):
+        # Literals that are not indexed, as nginx and HAProxy send them.
+        once = b"".join(b"\x00\x03x-%d\x04%04d" % (k, n) for k in range(10))
+        stream = 7 + 2 * n
+        kernel.say(frame(1, 5, stream, kernel.client.block([*GET, *hot]) + once))
+        kernel.requests[-1].stream.respond(204, [], True)
+        kernel.heard()
+        fields = kernel.requests[-1].request.fields
+        assert fields[11:] == [(b"x-%d" % k, b"%04d" % n) for k in range(10)]
+        kept += sum(a is b for a, b in zip(before[1:11], fields[1:11], strict=True))
+        before = fields
+    assert kept == 1_000
+
+
+def test_one_connection_keeps_nothing_of_another() -> None:
+    engine = load("kernel")
+    talks = [Talk(engine) for _ in range(2)]
+    fields = [ask(talk, stream, ("user-agent", "x"))[1] for talk in talks for stream in (1, 3, 5)]
+    assert fields[2] is not fields[5]
+
+
+OpenTalk = Callable[..., Talk]
+
+
+def test_one_byte_writes_cost_about_a_byte(open_talk: OpenTalk) -> None:
+    import tracemalloc
+
+    talk = open_talk(settings={4: 0}, server={})
+    recorder = talk.serve()
+    recorder.stream.write(b"first", False)
+    tracemalloc.start()
+    for n in range(200_000):
+        recorder.stream.write(b"%c" % (n % 251), False)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 500_000
+    talk.say(talk.client.window(0, 10**6), talk.client.window(1, 10**6))
+    recorder.stream.write(b"last", True)
+    assert talk.bodies(talk.heard(10**6))[1] == b"first" + bytes(n % 251 for n in range(200_000)) + b"last"

@@ -1,0 +1,106 @@
+"""Both ends agree, or the pair is refused: limits, times, trust, prefix, and what each server understands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxyconf.backend.facts import Facts, facts
+from proxyconf.backend.pair import advice, paired, render
+from proxyconf.backend.presets import PRESETS
+from proxyconf.facts.table import Version
+from proxyconf.facts.target import Target
+from proxyconf.spec.deployment import Deployment
+from proxyconf.spec.read import load
+
+CADDY, OLD_NGINX = Target("caddy", Version.parse("2.11.7")), Target("nginx", Version.parse("1.22.1"))
+
+
+def deployment(server: str = "", upstream: str = "protocol: h2c", site: str = "", more: str = "") -> Deployment:
+    text = f"""
+appserver: {{app: "shop.asgi:app"{server}}}
+upstreams: {{app: {{{upstream}, servers: ["127.0.0.1:8000"]}}}}
+sites: [{{hostnames: [shop.example], upstream: app{site}}}]
+{more}"""
+    return load("s.yaml", text.encode(), {}).deployment
+
+
+def known(made: Deployment, *targets: Target) -> Facts:
+    found, wrong = facts(made, targets or (CADDY,))
+    assert found is not None, wrong
+    return found
+
+
+@pytest.mark.parametrize(
+    ("made", "attribute", "value"),
+    [
+        (deployment(), "http1", True), (deployment(upstream="protocol: h2c, websocket: 'off'"), "http1", False),
+        (deployment(upstream="protocol: grpc"), "http1", False), (deployment(upstream="protocol: http1"), "h2c", False),
+        (deployment(site=", limits: {request_body: 1KiB}, routes: [{path: /up/, upstream: app, limits: {request_body: 5GiB}}]"),
+         "body_bytes", 5 * 2**30),
+        (deployment(site=", limits: {request_body: 1KiB}, routes: [{path: /up/, upstream: app, limits: {request_body: unlimited}}]"),
+         "body_bytes", 0),
+        (deployment(upstream="protocol: h2c, connections: {idle_timeout: 5m}"), "idle_seconds", 300.0),
+        (deployment(site=", timeouts: {stream_idle: 'off'}"), "silence_seconds", 0.0),
+        (deployment(", drain: 5s"), "stop_seconds", 15.0), (deployment(", drain: 5s, stop_grace: 1m"), "stop_seconds", 60.0),
+        (deployment(", trust: [10.0.0.2, unix]"), "trust", ("10.0.0.2", "unix")),
+    ],
+)  # fmt: skip
+def test_what_the_proxys_side_means_for_the_server(made: Deployment, attribute: str, value: Any) -> None:
+    assert getattr(known(made), attribute) == value
+
+
+def test_http1_comes_where_a_proxy_goes_without_h2c() -> None:
+    made = deployment(upstream="protocol: h2c, websocket: 'off'")
+    assert known(made, OLD_NGINX).http1
+    assert not known(made, CADDY).http1
+
+
+def test_a_prefix_is_told_to_the_server_once() -> None:
+    text = """
+appserver: {app: "shop.asgi:app"}
+upstreams: {app: {protocol: h2c, servers: ["127.0.0.1:8000"]}}
+sites: [{hostnames: [shop.example], routes: [{path: /flower/, upstream: app, replace_prefix: /, tell_prefix: true}]}]
+"""
+    made = load("s.yaml", text.encode(), {}).deployment
+    assert known(made).prefix == "/flower"
+    assert 'root_path = "/flower"' in render(made, (CADDY,)).files["appserver.toml"]
+    assert "  FORCE_SCRIPT_NAME = \"/flower\"" in advice(made, (CADDY,))
+
+
+@pytest.mark.parametrize(
+    ("server", "upstream", "words"),
+    [
+        (", server: uvicorn", "protocol: h2c", "uvicorn speaks no HTTP/2 in cleartext; write protocol: http1"),
+        (", server: gunicorn", "protocol: grpc", "gunicorn speaks no HTTP/2"),
+        (", server: granian", "protocol: http1, proxy_protocol: {send: v2}", "granian takes no PROXY header of v2"),
+        (", drain: 1m, stop_grace: 30s", "protocol: h2c", "make stop_grace longer than drain"),
+    ],
+)
+def test_pairs_that_cannot_work(server: str, upstream: str, words: str) -> None:
+    made = render(deployment(server, upstream), (CADDY,))
+    assert made.files == {}
+    assert any(words in finding.message for finding in made.findings)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_server_is_started_for_the_site(name: str) -> None:
+    made = paired(deployment(f", server: {name}, workers: 3, user: shop, directory: /srv/shop", "protocol: http1"), (CADDY,))
+    unit = made.files["shop-asgi.service"]
+    assert f"ExecStart=/usr/bin/env {name} " in unit
+    assert "TimeoutStopSec=40\n" in unit
+    assert "User=shop\nWorkingDirectory=/srv/shop\n" in unit
+
+
+def test_what_the_application_must_not_do() -> None:
+    [remark] = [finding for finding in render(deployment(), (OLD_NGINX,)).findings if "103" in finding.message]
+    assert remark.message == "nginx 1.22.1 carries no 103 Early Hints; the application must not send them"
+    assert not [finding for finding in render(deployment(), (CADDY,)).findings if "103" in finding.message]
+
+
+def test_an_application_behind_a_server_that_believes_nobody_is_told_itself() -> None:
+    said = "\n".join(advice(deployment(", server: granian"), (CADDY,)))
+    assert "SECURE_PROXY_SSL_HEADER" in said
+    assert "ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=0, x_prefix=0)" in said
+    assert "no SECURE_PROXY_SSL_HEADER" in "\n".join(advice(deployment(), (CADDY,)))
