@@ -28,6 +28,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def with_pages(data: Any, folder: Path) -> Any:
+    """Put real files where a site names pages; some proxies read them when they start."""
+    if isinstance(data, dict):
+        return {key: with_pages(value, folder) for key, value in data.items()}
+    if isinstance(data, list):
+        return [with_pages(value, folder) for value in data]
+    if not isinstance(data, str) or not (data.startswith("/srv/") and data.endswith(".html")):
+        return data
+    page = Path(f"{folder}{data}")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text("<h1>page</h1>")
+    return str(page)
+
+
 @proves("tls_files")
 def test_the_checker_accepts_any_site(on: Installed, folder: Path) -> None:
     if not proxy(on.proxy).program.check:
@@ -36,7 +50,7 @@ def test_the_checker_accepts_any_site(on: Installed, folder: Path) -> None:
     @given(sites(f"{folder}/cert.pem", f"{folder}/key.pem"))
     @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
     def accepted(data: dict[str, Any]) -> None:
-        raw = json.dumps(data, ensure_ascii=False).replace("${", "$${").encode()
+        raw = json.dumps(with_pages(data, folder), ensure_ascii=False).replace("${", "$${").encode()
         try:
             file = load("s.yaml", raw, {})
         except SiteError:

@@ -121,12 +121,6 @@ def test_fields_with_underscores_are_dropped(on: Installed, stacks: Stacks) -> N
     assert "x_own" not in seen
 
 
-@proves("underscore_fields_dropped")
-def test_a_field_with_an_underscore_is_dropped(on: Installed, stacks: Stacks) -> None:
-    answer = stacks.get(on).ask(headers=[("x_own", "1"), ("x-own_too", "1"), ("x-kept", "1")])
-    assert fields_of(answer, "x_own", "x-own", "x-kept") == {"x-kept": ["1"]}
-
-
 @proves("forwarded_set")
 def test_a_client_cannot_remove_what_the_proxy_says(on: Installed, stacks: Stacks) -> None:
     answer = stacks.get(on).ask(headers=[("connection", "close, x-forwarded-for, x-forwarded-proto")], http2=False)

@@ -48,6 +48,8 @@ class Backends:
     def of(self, site: ResolvedSite, route: ResolvedRoute) -> Pair:
         """Return the names of the backends for a route."""
         backend, action = self._treatment(site, route), route.action
+        if policy.is_down(route.policies):
+            return Pair(self._add("down", backend))
         if isinstance(action, Forward):
             rules = (*backend.rules, *_rewrite(action, route.match.path, self._tells(action)), *_pinned(action.upstream))
             return self._forward(site, route, action.upstream, replace(backend, rules=rules))
@@ -61,7 +63,7 @@ class Backends:
     def _treatment(self, site: ResolvedSite, route: ResolvedRoute) -> Backend:
         policies = route.policies
         extra = f"{self._deployment.raw('haproxy', 'backend')}\n{self._deployment.raw_of_site('haproxy', site)}".strip("\n")
-        forwards = isinstance(route.action, Forward)
+        forwards = isinstance(route.action, Forward) and not policy.is_down(route.policies)
         return Backend(
             NAMELESS,
             options=(*policy.counters(policies, self._gate), *(policy.options(policies, self._gate) if forwards else ())),

@@ -14,7 +14,7 @@ from proxyconf.spec.sites import Hsts
 from proxyconf.syntax.haproxy import formatted
 from proxyconf.syntax.words import Raw
 
-__all__ = ["MIN_LENGTH_SINCE", "acls", "admission", "answers", "counters", "options", "passed_on", "responses"]
+__all__ = ["MIN_LENGTH_SINCE", "acls", "admission", "answers", "counters", "is_down", "options", "passed_on", "responses"]
 
 MIN_LENGTH_SINCE = "3.2.0"
 _TYPES = {".json": "application/json", ".txt": "text/plain; charset=utf-8"}
@@ -61,10 +61,17 @@ def admission(policies: Policies, gate: Gate) -> Iterator[Words]:
         yield line("deny deny_status 403 unless allowed")
     if policies.maintenance is not None:
         yield _maintenance(policies.maintenance)
+        if is_down(policies):
+            return
     if policies.rate_limit is not None and gate.can("rate_limit"):
         yield from _rate(policies.rate_limit)
     if policies.cors is not None:
         yield from _preflight(policies.cors)
+
+
+def is_down(policies: Policies) -> bool:
+    """Whether a site is down for everybody: nothing that follows is ever reached."""
+    return policies.maintenance is not None and not policies.maintenance.exempt
 
 
 def passed_on(route: ResolvedRoute, bufsize: int) -> Iterator[Words]:
