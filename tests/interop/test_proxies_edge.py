@@ -245,8 +245,10 @@ def listener() -> Iterator[tuple[str, list[bytes]]]:
                 with connection:
                     connection.settimeout(1)
                     head = b""
-                    while len(head) < 40 and (piece := connection.recv(200)):
-                        head += piece
+                    # The header and what follows it may come in two pieces.
+                    with suppress(TimeoutError):
+                        while b"PRI * HTTP/2.0" not in head and (piece := connection.recv(200)):
+                            head += piece
                     begun.append(head)
 
         thread = threading.Thread(target=serve, daemon=True)
