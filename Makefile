@@ -62,9 +62,9 @@ h2spec: setup ## h2spec against both engines; the failing set must equal h2spec/
 	@tools/packages.sh h2spec
 	@$(PY) -m h2spec.run $(ARGS)
 
-bench: setup ## Benchmark against the peers (QUICK=1: under three minutes)
+bench: setup ## Benchmark against the peers (QUICK=1: two minutes; HOP=caddy: through that proxy)
 	@tools/packages.sh test bench
-	@$(PY) -m bench $(if $(QUICK),--quick) $(ARGS)
+	@$(PY) -m bench $(if $(QUICK),--quick) $(if $(HOP),--hop $(HOP)) $(ARGS)
 
 wheel: setup ## Build the wheel into dist/
 	@$(PY) -m tools.wheel dist

@@ -1,7 +1,10 @@
 # The waist as C types: attributes become struct fields, methods C slots.
 
+cimport cython
+
 from appserver.accepted cimport Peer
 
+@cython.freelist(64)
 cdef class Request:
     cdef public str method
     cdef public bytes target

@@ -17,14 +17,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import machine, place, report, scenarios, servers
+from bench import checkouts, heads, loadgen, machine, place, report, scenarios, servers
 from bench.bars import judge
+from bench.hop import HOPS
+from bench.load import LoadFailed
 from bench.progress import Progress
 from bench.release import ReleaseError, missing
 from bench.runner import Bench, Plan
 
 RESULTS = place.ROOT / "build" / "bench"
+CHECKOUTS = RESULTS / "checkouts"
 MILLION = 1_000_000
+KEPT_CHECKOUTS = 6
 
 
 def say(text: str) -> None:
@@ -35,17 +39,27 @@ def say(text: str) -> None:
 def options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
-    scenario_ids = [scenario.id for scenario in scenarios.SCENARIOS]
-    server_ids = [server.id for server in servers.SERVERS]
+    scenario_ids = [scenario.id for scenario in (*scenarios.SCENARIOS, *scenarios.HOP_SCENARIOS)]
     parser.add_argument("--quick", action="store_true", help="fewer scenarios, servers and rounds: two minutes")
     parser.add_argument("--scenario", action="append", choices=scenario_ids, help="only this one; may be repeated")
-    parser.add_argument("--server", action="append", choices=server_ids, help="only this one; may be repeated")
+    parser.add_argument(
+        "--server", action="append", type=_server, metavar="ID",
+        help="only this one; may be repeated; kernel@REF is our kernel at another commit, or in the checkout in a folder"
+        f" ({', '.join(server.id for server in servers.SERVERS)})",
+    )
+    parser.add_argument("--hop", choices=HOPS, help="through this proxy, its configuration rendered by proxyconf")
     parser.add_argument("--rounds", type=_positive, help="measured runs of each pair (5; quick 3)")
+    parser.add_argument(
+        "--latency-rounds", type=_count, metavar="N", help="runs of each pair at a fixed rate (2; quick 1; 0: none)"
+    )
+    parser.add_argument(
+        "--rate", type=_positive, metavar="N", help="that fixed rate, in requests per second (half of the slowest server's)"
+    )
     parser.add_argument("--seconds", type=float, help="duration of a run (2; quick 0.8)")
     parser.add_argument("--seed", type=int, help="of the random order")
     parser.add_argument(
         "--cores", choices=("one", "all"), default="all",
-        help="all: only h2load is held, the server goes where it likes (default); one: each server is held on one core",
+        help="all: only the load is held, the server goes where it likes (default); one: each server is held on one core",
     )
     parser.add_argument(
         "--soak", type=_positive, nargs="?", const=MILLION, default=0, metavar="N",
@@ -61,13 +75,32 @@ def options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     chosen = parser.parse_args(argv)
     if chosen.seconds is not None and chosen.seconds <= 0:
         parser.error("--seconds must be more than 0")
+    through = [each for each in chosen.scenario or () if scenarios.named([each])[0] in scenarios.HOP_SCENARIOS]
+    if through and not chosen.hop:
+        parser.error(f"--scenario {through[0]} goes through a proxy: --hop {HOPS[0]}")
+    if chosen.hop and len(through) != len(chosen.scenario or ()):
+        parser.error(f"--hop has scenarios of its own: {', '.join(each.id for each in scenarios.HOP_SCENARIOS)}")
     return chosen
+
+
+def _server(text: str) -> str:
+    known = [server.id for server in servers.SERVERS]
+    if text not in known and not text.startswith(checkouts.PREFIX):
+        raise argparse.ArgumentTypeError(f"{text} is none of {', '.join(known)}, {checkouts.PREFIX}REF")
+    return text
 
 
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
     return number
 
 
@@ -91,18 +124,26 @@ def passed_on(chosen: argparse.Namespace) -> list[str]:
     """Return the options that the benchmark inside the release is given."""
     argv = [f"--seed={chosen.seed}", f"--cores={chosen.cores}"]
     argv += [f"--scenario={each}" for each in chosen.scenario or ()]
-    argv += [f"--server={each}" for each in chosen.server or ()]
-    argv += [f"--{name}={getattr(chosen, name)}" for name in ("rounds", "seconds", "soak") if getattr(chosen, name)]
+    argv += [f"--server={_inside(each)}" for each in chosen.server or ()]
+    argv += [f"--{name}={getattr(chosen, name)}" for name in ("rounds", "seconds", "rate", "soak", "hop") if getattr(chosen, name)]
+    argv += [f"--latency-rounds={chosen.latency_rounds}"] if chosen.latency_rounds is not None else []
     return argv + [f"--{name}" for name in ("quick", "strict") if getattr(chosen, name)]
 
 
-def planned(chosen: argparse.Namespace, bin_dir: Path) -> Plan:
-    """Turn the options into a plan."""
-    ids = chosen.scenario or (scenarios.QUICK if chosen.quick else [each.id for each in scenarios.SCENARIOS])
+def _inside(server: str) -> str:
+    """Return a server as it is named in the release, where this checkout is elsewhere."""
+    return server.replace(f"{checkouts.PREFIX}{place.ROOT}/", f"{checkouts.PREFIX}{place.INNER_SOURCE}/")
+
+
+def planned(chosen: argparse.Namespace, bin_dir: Path, program: Path, others: Sequence[servers.Server] = ()) -> Plan:
+    """Turn the options into a plan; `others` are our kernel in other checkouts."""
+    choice = scenarios.HOP_SCENARIOS if chosen.hop else scenarios.SCENARIOS
+    every = [each.id for each in choice]
+    ids = chosen.scenario or ([each for each in every if each in scenarios.QUICK] if chosen.quick else every)
     rivals = chosen.server or (servers.QUICK if chosen.quick else [each.id for each in servers.SERVERS])
     return Plan(
         scenarios=scenarios.named(list(ids)),
-        servers=servers.named(list(rivals)),
+        servers=[*others, *servers.named(list(rivals))],
         rounds=chosen.rounds or (3 if chosen.quick else 5),
         seconds=chosen.seconds or (0.8 if chosen.quick else 2.0),
         seed=chosen.seed,
@@ -110,7 +151,31 @@ def planned(chosen: argparse.Namespace, bin_dir: Path) -> Plan:
         soak=chosen.soak,
         bin_dir=bin_dir,
         work=RESULTS / "run",
+        loadgen=program,
+        latency_rounds=(1 if chosen.quick else 2) if chosen.latency_rounds is None else chosen.latency_rounds,
+        rate=chosen.rate or 0,
+        hop=chosen.hop or "",
     )
+
+
+def resolved(chosen: argparse.Namespace) -> None:
+    """Replace the commits and checkouts among the servers by folders with their sources."""
+    for number, server in enumerate(chosen.server or ()):
+        if server.startswith(checkouts.PREFIX):
+            reference = server.removeprefix(checkouts.PREFIX)
+            chosen.server[number] = f"{checkouts.PREFIX}{checkouts.resolve(reference, place.ROOT, CHECKOUTS)}"
+
+
+def installed(chosen: argparse.Namespace, venv: Path) -> list[servers.Server]:
+    """Install our kernel of each other checkout in a venv of its own."""
+    found = []
+    for server in chosen.server or ():
+        if server.startswith(checkouts.PREFIX):
+            source = Path(server.removeprefix(checkouts.PREFIX))
+            bin_dir = place.prepare_checkout(source, venv.with_name(f"{venv.name}-{source.name}"), RESULTS / "run", say)
+            found.append(servers.kernel_at(source.name, bin_dir))
+    place.prune(venv, keep=max(KEPT_CHECKOUTS, len(found)))
+    return found
 
 
 def header(facts: dict[str, Any], plan: Plan) -> str:
@@ -125,7 +190,9 @@ def header(facts: dict[str, Any], plan: Plan) -> str:
         f"nghttp2    h2load {facts['nghttp2']['h2load']}, nghttpd {facts['nghttp2']['nghttpd']}",
         *(f"appserver  {line}" for line in facts["appserver"].splitlines()),
         f"compiled   {facts['kernel_compiled'] or 'the kernel is not built'}",
-        f"commit     {facts['commit']}, seed {plan.seed}, {plan.rounds} rounds of {plan.seconds:g} s",
+        f"commit     {facts['commit']}, seed {plan.seed}, {plan.rounds} rounds of {plan.seconds:g} s,"
+        f" {plan.latency_rounds} at a fixed rate",
+        *([f"hop        {plan.hop}, configured by proxyconf"] if plan.hop else []),
         f"cores      {report.CORES[plan.cores]}",
     ])
 
@@ -139,12 +206,16 @@ def measure(chosen: argparse.Namespace) -> int:
         return 5
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     venv = (chosen.venv or RESULTS / f"venv-{version}").absolute()
-    ready = place.prepare(venv, RESULTS / "run", say)
-    plan = planned(chosen, ready.bin_dir)
+    program = loadgen.build(RESULTS)
+    ready = place.prepare(venv, RESULTS / "run", say, hop=bool(chosen.hop))
+    plan = planned(chosen, ready.bin_dir, program, installed(chosen, venv))
     facts = machine.facts(ready.bin_dir / "python", place.ROOT, ready.compiled)
     print(header(facts, plan), flush=True)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     bench = Bench(plan, Progress(Bench.steps(plan)))
+    facts["heads"] = heads.check(plan.scenarios, bench.loads, ready.bin_dir / "python", place.ROOT, RESULTS / "run")
+    for scenario, recorded in facts["heads"].items():
+        print(f"heads      {scenario}: {heads.described(recorded)}", flush=True)
     try:
         bench.run()
     finally:
@@ -160,7 +231,7 @@ def ended(bench: Bench, strict: bool) -> int:
     """Return the exit code: failures of ours always count, bars with --strict."""
     *bars, failures = judge(bench.table)
     ours_failed = failures.met is False or any(
-        cell.problem for (server, _), cell in bench.table.figures.items() if server in servers.OURS
+        cell.problem for (server, _), cell in bench.table.figures.items() if servers.is_ours(server)
     )
     return 1 if ours_failed or (strict and any(bar.met is False for bar in bars)) else 0
 
@@ -172,8 +243,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if chosen.seed is None:
         chosen.seed = random.randrange(1, 1_000_000)
     try:
+        resolved(chosen)
         code = place.enter(passed_on(chosen), say) if goes_elsewhere(chosen) else measure(chosen)
-    except (ReleaseError, place.PlaceError) as error:
+    except checkouts.CheckoutFailed as error:
+        say(str(error))
+        return 2
+    except (ReleaseError, place.PlaceError, loadgen.BuildFailed, LoadFailed) as error:
         say(str(error))
         return 5
     except KeyboardInterrupt:

@@ -39,6 +39,20 @@ async def hello(scope: Message, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": HELLO})
 
 
+road = hello
+"""The same under a name of its own: servers that are put on the road are started with other options."""
+
+
+async def client(scope: Message, receive: Receive, send: Send) -> None:
+    """Answer with the client's address, as the server knows it."""
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    body = str((scope["client"] or [""])[0]).encode()
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 async def body1m(scope: Message, receive: Receive, send: Send) -> None:
     """1 MiB in one message."""
     if scope["type"] == "lifespan":

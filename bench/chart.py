@@ -63,15 +63,15 @@ def svg(title: str, note: str, panels: Sequence[Panel]) -> str:
 
 def _panel(panel: Panel, top: int) -> list[str]:
     parts = [f'<text x="24" y="{top + 18}" class="panel">{escape(panel.title)}</text>']
-    most = max((value for bar in panel.bars for value in (bar.rate, bar.per_cpu)), default=0.0)
+    maximum = max((value for bar in panel.bars for value in (bar.rate, bar.per_cpu)), default=0.0)
     for number, bar in enumerate(panel.bars):
-        parts += _bar(bar, top + HEAD + ROW * number, most)
+        parts += _bar(bar, top + HEAD + ROW * number, maximum)
     return parts
 
 
-def _bar(bar: Bar, y: int, most: float) -> list[str]:
+def _bar(bar: Bar, y: int, maximum: float) -> list[str]:
     colour = COLOURS[bar.kind]
-    long, short = (PLOT * value / most if most else 0.0 for value in (bar.rate, bar.per_cpu))
+    long, short = (PLOT * value / maximum if maximum else 0.0 for value in (bar.rate, bar.per_cpu))
     weight = ' font-weight="600"' if bar.kind == "ours" else ""
     return [
         f'<text x="{LABEL}" y="{y + 13}" text-anchor="end"{weight}>{escape(bar.label)}</text>',

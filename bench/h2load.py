@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-__all__ = ["Counts", "LoadFailed", "arguments", "parse", "run"]
+from bench.load import Counts, LoadFailed
+
+__all__ = ["arguments", "parse"]
 
 RATE = re.compile(r"finished in ([\d.]+)(us|ms|s|m|h)?, ([\d.]+) req/s")
 REQUESTS = re.compile(
@@ -16,30 +15,6 @@ REQUESTS = re.compile(
 STATUS = re.compile(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx")
 TRAFFIC = re.compile(r"traffic: .*\((\d+)\) total, .*\((\d+)\) headers.*, .*\((\d+)\) data")
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class LoadFailed(Exception):
-    """h2load gave no figures."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """The outcome of one h2load run. `total` is what was asked for; `data` the body bytes that arrived.
-
-    `ok` requests were answered 2xx and completed: a stream reset after its head counts as 2xx and as errored.
-    """
-
-    seconds: float
-    rate: float
-    total: int
-    ok: int
-    data: int
-    wire: int
-
-    @property
-    def failed(self) -> int:
-        """Requests that were not answered 2xx, for whatever reason."""
-        return self.total - self.ok
 
 
 def parse(text: str) -> Counts:
@@ -61,21 +36,13 @@ def parse(text: str) -> Counts:
 
 
 def arguments(
-    url: str, requests: int, clients: int, streams: int, *, http1: bool = False, body: str = ""
+    url: str, clients: int, streams: int, *, requests: int = 0, seconds: float = 0, http1: bool = False, body: str = ""
 ) -> list[str]:
-    """Return the argv of a run of that many requests."""
-    argv = ["h2load", f"-n{requests}", f"-c{clients}", f"-m{streams}", "-t1"]
+    """Return the argv of a run of that many requests, or of that many seconds."""
+    size = [f"-n{requests}"] if requests else ["-D", f"{round(seconds * 1000)}ms"]
+    argv = ["h2load", *size, f"-c{clients}", f"-m{streams}", "-t1"]
     if http1:
         argv.append("--h1")
     if body:
         argv += ["-d", body]
     return [*argv, url]
-
-
-def run(argv: Sequence[str], timeout: float) -> Counts:
-    """Run h2load and read its figures; a run over time or without figures raises `LoadFailed`."""
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise LoadFailed(f"not finished after {timeout:.0f} s") from error
-    return parse(done.stdout + done.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -15,8 +14,9 @@ from pathlib import Path
 
 from bench.machine import COMMIT_VARIABLE, commit
 from bench.release import Release
+from bench.sources import copy, fingerprint
 
-__all__ = ["RELEASE", "ROOT", "Place", "PlaceError", "enter", "prepare"]
+__all__ = ["RELEASE", "ROOT", "Place", "PlaceError", "enter", "prepare", "prepare_checkout", "prune"]
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASE = "forky"
@@ -27,9 +27,6 @@ PACKAGES = (
 INNER_SOURCE = "/mnt/lasthop"
 INNER_VENV = "/opt/lasthop-bench/venv"
 INNER_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "MANIFEST.in")
-TREES = ("appserver", "proxyconf")
-NOT_SOURCE = ("__pycache__", "*.so", "*.c", "*.pyc")
 
 Say = Callable[[str], None]
 
@@ -46,19 +43,45 @@ class Place:
     compiled: str
 
 
-def prepare(venv: Path, work: Path, say: Say) -> Place:
-    """Make the venv if absent, install the peers if they changed and our wheel if the sources did."""
-    work.mkdir(parents=True, exist_ok=True)
-    bin_dir = venv / "bin"
-    if not (bin_dir / "pip").exists():
-        say(f"making a venv of Python {sys.version.split()[0]} in {venv}")
-        _must([sys.executable, "-m", "venv", "--clear", str(venv)], work / "venv.log")
+def prepare(venv: Path, work: Path, say: Say, hop: bool = False) -> Place:
+    """Make the venv if absent, install the peers if they changed and our wheel if the sources did.
+
+    With `hop` the proxy and what renders its configuration are installed too.
+    """
+    bin_dir = _venv(venv, work, say)
     _peers(venv, work, say)
     try:
-        _ours(venv, work, say)
+        _ours(ROOT, venv, work, say, ("uvloop", "proxyconf", "caddy") if hop else ("uvloop",))
     except PlaceError as error:
         say(f"appserver is not installed: {error}")
     return Place(bin_dir, _compile_line(venv / "wheel.log"))
+
+
+def prepare_checkout(source: Path, venv: Path, work: Path, say: Say) -> Path:
+    """Install our wheel, built from those sources, in a venv of its own; return its folder of programs."""
+    bin_dir = _venv(venv, work, say)
+    stamp = venv / "starlette"
+    if not stamp.exists():
+        _must([str(bin_dir / "pip"), "install", "-q", "setuptools>=77", "Cython>=3.1", "starlette"], work / "pip.log")
+        stamp.touch()
+    _ours(source, venv, work, say, ("uvloop",))
+    (venv / "lasthop.sha256").touch()
+    return bin_dir
+
+
+def prune(venv: Path, keep: int) -> None:
+    """Remove the venvs of other checkouts but those installed last."""
+    stamps = sorted(venv.parent.glob(f"{venv.name}-*/lasthop.sha256"), key=lambda stamp: stamp.stat().st_mtime)
+    for stamp in stamps[:-keep]:
+        shutil.rmtree(stamp.parent)
+
+
+def _venv(venv: Path, work: Path, say: Say) -> Path:
+    work.mkdir(parents=True, exist_ok=True)
+    if not (venv / "bin/pip").exists():
+        say(f"making a venv of Python {sys.version.split()[0]} in {venv}")
+        _must([sys.executable, "-m", "venv", "--clear", str(venv)], work / "venv.log")
+    return venv / "bin"
 
 
 def _peers(venv: Path, work: Path, say: Say) -> None:
@@ -79,57 +102,36 @@ def _peers(venv: Path, work: Path, say: Say) -> None:
     shutil.copyfile(wanted, stamp)
 
 
-def _ours(venv: Path, work: Path, say: Say) -> None:
+def _ours(root: Path, venv: Path, work: Path, say: Say, extras: tuple[str, ...]) -> None:
     """Build the wheel from a copy of the sources, so that nothing of the checkout is measured, and install it."""
     stamp = venv / "lasthop.sha256"
-    state = fingerprint(ROOT)
-    if stamp.exists() and stamp.read_text() == state:
+    had, *installed = stamp.read_text().split() if stamp.exists() else [""]
+    state = fingerprint(root)
+    if had == state and set(extras) <= set(installed):
         return
     stamp.unlink(missing_ok=True)
     pip = str(venv / "bin/pip")
     # Before the build: should that fail, no older state of the checkout must be measured in its place.
     _try([pip, "uninstall", "-q", "-y", "lasthop"], work / "pip.log", say)
-    say("building the wheel of this checkout")
+    say("building the wheel of this checkout" if root == ROOT else f"building the wheel of {root.name}")
     try:
-        wheel = _wheel(venv, work, "kernel")
+        wheel = _wheel(root, venv, work, "kernel")
     except PlaceError as error:
         say(f"the kernel cannot be built: {error}")
-        wheel = _wheel(venv, work, "pure")
-    _must([pip, "install", "-q", f"{wheel}[uvloop]"], work / "pip.log")
-    stamp.write_text(state)
+        wheel = _wheel(root, venv, work, "pure")
+    _must([pip, "install", "-q", f"{wheel}[{','.join(extras)}]"], work / "pip.log")
+    stamp.write_text(" ".join([state, *extras]))
 
 
-def _wheel(venv: Path, work: Path, build: str) -> Path:
+def _wheel(root: Path, venv: Path, work: Path, build: str) -> Path:
     source, wheels = work / "source", work / "wheels"
     for folder in (source, wheels):
         shutil.rmtree(folder, ignore_errors=True)
-    _copy(ROOT, source)
+    copy(root, source)
     argv = [str(venv / "bin/pip"), "wheel", "-v", "--no-build-isolation", "--no-deps", "-w", str(wheels), str(source)]
     path = f"{venv / 'bin'}:{os.environ.get('PATH', '')}"
     _must(argv, venv / "wheel.log", {**os.environ, "APPSERVER_BUILD": build, "PATH": path})
     return next(wheels.glob("lasthop-*.whl"))
-
-
-def _files(root: Path) -> list[Path]:
-    """Return the files of the wheel's sources, relative to the root."""
-    trees = [path for tree in TREES for path in sorted((root / tree).rglob("*")) if path.is_file()]
-    found = [root / name for name in SOURCES if (root / name).exists()] + trees
-    return [path.relative_to(root) for path in found if not any(path.match(pattern) for pattern in NOT_SOURCE)
-            and "__pycache__" not in path.parts]
-
-
-def fingerprint(root: Path) -> str:
-    """Return a digest of the sources and of the interpreter they are built for."""
-    digest = hashlib.sha256(sys.version.encode())
-    for path in _files(root):
-        digest.update(str(path).encode() + b"\0" + (root / path).read_bytes())
-    return digest.hexdigest()
-
-
-def _copy(root: Path, target: Path) -> None:
-    for path in _files(root):
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(root / path, target / path)
 
 
 def _compile_line(log: Path) -> str:

@@ -29,12 +29,18 @@ for purpose in "$@"; do
         need libnghttp2-dev has_nghttp2
         ;;
     test)
+        need gcc command -v "${CC:-cc}"
+        need libc6-dev has_libc
         need nghttp2-client command -v h2load
         need curl command -v curl
         need git command -v git
         ;;
     h2spec) need golang-go command -v go ;;
-    bench) need nghttp2-server command -v nghttpd ;;
+    bench)
+        need gcc command -v "${CC:-cc}"
+        need libc6-dev has_libc
+        need nghttp2-server command -v nghttpd
+        ;;
     *)
         echo "packages.sh: no such purpose: $purpose" >&2
         exit 2

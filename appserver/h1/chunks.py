@@ -183,7 +183,7 @@ class ChunkReader:
             return -1
         text = data[at : at + MAX_EXTENSION + 2]
         end = text.find(b"\r\n")
-        if CONTROL.search(text if end < 0 else text[:end]) is not None:
+        if CONTROL.search(text if end < 0 else text[: end + 1]) is not None:
             self._fail(400, "a control character in chunk extensions")
         elif end >= 0:
             if EXTENSIONS.fullmatch(text, 0, end) is not None:

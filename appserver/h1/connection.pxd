@@ -61,12 +61,12 @@ cdef class Connection(Wire):
     @cython.locals(stream=Http1Stream, receiver=Receiver, request=Request)
     cdef _cut(self, int status)
     @cython.locals(stream=Http1Stream)
-    cdef Http1Stream _make_own(self, Request request)
+    cdef Http1Stream _make_stream(self, Request request)
     cdef _close(self, bint linger)
 
     # Called by the worker
-    cdef _await_last(self)
-    cpdef _end_idle(self)
+    cdef _start_drain_timer(self)
+    cpdef _drain_idle_over(self)
     cpdef tick(self, double now)
     @cython.locals(state=int, held=bint)
     cdef int _waits_for(self) except -1

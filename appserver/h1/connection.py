@@ -138,8 +138,8 @@ class Connection(Wire):
                 break
         if at < size and self._state < CLOSING:
             self._rest = data if at == 0 else data[at:]
-        if self.is_owed_much() or len(self._rest) > WAITING:
-            self.govern()
+        if self.exceeds_credit() or len(self._rest) > WAITING:
+            self.update_reading()
 
     def _read_head(self, data: bytes, at: int) -> int:
         head = self._head
@@ -208,7 +208,7 @@ class Connection(Wire):
     def _next(self) -> None:
         self._head.next()
         if self._draining:
-            self._await_last()
+            self._start_drain_timer()
 
     def _end_input(self) -> bool:
         """The client has closed its half, and all it sent is parsed; return whether ours goes on."""
@@ -241,12 +241,12 @@ class Connection(Wire):
             self.data_received(data)
         elif self._eof and self._state < CLOSING:
             self._end_input()
-        self.govern()
+        self.update_reading()
 
-    def govern(self) -> None:
+    def update_reading(self) -> None:
         """Read the socket, or let the peer wait."""
         if self._state < CLOSING and not self._eof:
-            self.pause_reading(self.is_owed_much() or len(self._rest) > WAITING)
+            self.pause_reading(self.exceeds_credit() or len(self._rest) > WAITING)
 
     # Called by the stream
 
@@ -259,12 +259,12 @@ class Connection(Wire):
             and self._body.left <= self._max_discard
         )
 
-    def answered(self, persistent: bool) -> None:
+    def response_complete(self, persistent: bool) -> None:
         """The response is whole: go on with the next request, or close."""
         whole = self._state == ANSWERING
         self._stream = None
         self._receiver = None
-        self.forgive()
+        self.clear_owed()
         if not persistent or not (whole or self._max_discard):
             self._close(not whole)
             return
@@ -278,7 +278,7 @@ class Connection(Wire):
             elif self._eof:
                 self._close(False)
             if self._reading_paused:
-                self.govern()
+                self.update_reading()
 
     def upgraded(self) -> None:
         """From here on bytes pass both ways as they are."""
@@ -287,7 +287,7 @@ class Connection(Wire):
         if not self._corked and (self._rest or self._eof):
             self._schedule_rest()
 
-    def half_ended(self) -> None:
+    def tunnel_half_closed(self) -> None:
         """The application ends its half of the tunnel."""
         self._eof_sent = True
         self.flush()
@@ -309,14 +309,14 @@ class Connection(Wire):
         self._receiver = None
         self._close(False)
 
-    def broken_off(self, abruptly: bool) -> None:
+    def aborted(self, abruptly: bool) -> None:
         """Close without the end of the response."""
         whole = self._state == ANSWERING
         self._stream = None
         self._receiver = None
         if abruptly:
             self._move(CLOSES)
-            self.tear_off()
+            self.reset_transport()
         else:
             self._close(not whole)
 
@@ -348,20 +348,20 @@ class Connection(Wire):
             stream.lose()
         if self._state <= HEAD:
             request = self._head.refused()
-            self._answers.refuse(self._make_own(request), request, status)
+            self._answers.refuse(self._make_stream(request), request, status)
         elif receiver is not None and stream is not None and not stream.responded:
             request = stream.request
-            sent = self._answers.answer(self._make_own(request), request, status)
+            sent = self._answers.answer(self._make_stream(request), request, status)
             receiver.on_refused(status, sent)
         else:
             if receiver is not None:
                 receiver.on_lost()
             if stream is not None and stream.is_cut_unseen():
-                self.broken_off(True)
+                self.aborted(True)
             else:
                 self._close(True)
 
-    def _make_own(self, request: Request) -> Http1Stream:
+    def _make_stream(self, request: Request) -> Http1Stream:
         stream = Http1Stream.__new__(Http1Stream)
         stream.open(self, request, True)
         return stream
@@ -370,7 +370,7 @@ class Connection(Wire):
         if self._state < CLOSING:
             self._move(CLOSES)
             self._rest = b""
-            self.shut(linger and not self._eof)
+            self.close_transport(linger and not self._eof)
 
     # Called by the worker
 
@@ -387,13 +387,13 @@ class Connection(Wire):
         if self._receiver is not None:
             self._receiver.on_drain()
         elif self._state == IDLE:
-            self._await_last()
+            self._start_drain_timer()
 
-    def _await_last(self) -> None:
+    def _start_drain_timer(self) -> None:
         """A client cannot know that we stop: what it has sent by now is still answered."""
-        self._call_later(self._drain_idle, self._end_idle)
+        self._call_later(self._drain_idle, self._drain_idle_over)
 
-    def _end_idle(self) -> None:
+    def _drain_idle_over(self) -> None:
         if self._state == IDLE and not self._proceeding:
             self._close(False)
 

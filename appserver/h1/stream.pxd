@@ -11,6 +11,7 @@ cdef dict LINES
 @cython.locals(line=bytes)
 cpdef bytes status_line(int status)
 
+@cython.freelist(64)
 cdef class Http1Stream(Stream):
     cdef readonly bint awaits, responded
     cdef Wire _wire

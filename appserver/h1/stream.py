@@ -54,7 +54,8 @@ class Http1Stream(Stream):
     """
 
     __slots__ = (
-        "_bodiless", "_chunked", "_ended", "_left", "_persistent", "_size", "_size_line", "_tunnel", "_wire", "awaits", "request", "responded",
+        "_bodiless", "_chunked", "_ended", "_left", "_persistent", "_size", "_size_line", "_tunnel", "_wire", "awaits",
+        "request", "responded",
     )  # fmt: skip
 
     def open(self, wire: Wire, request: Request, writable: bool) -> None:
@@ -215,16 +216,16 @@ class Http1Stream(Stream):
         assert wire is not None
         self._ended = True
         if self._tunnel:
-            wire.half_ended()
+            wire.tunnel_half_closed()
             return
         self._wire = None
         if self._chunked:
             wire.out.append(LAST_CHUNK)
         if self._left > 0:
             # Shorter than promised: the client must not wait for the rest, nor take the next head for it.
-            wire.broken_off(False)
+            wire.aborted(False)
         else:
-            wire.answered(self._persistent)
+            wire.response_complete(self._persistent)
 
     # Flow and failure
 
@@ -238,7 +239,7 @@ class Http1Stream(Stream):
         wire = self._wire
         if wire is not None:
             self._wire = None
-            wire.broken_off(self.is_cut_unseen())
+            wire.aborted(self.is_cut_unseen())
 
     def is_cut_unseen(self) -> bool:
         """Tell whether the client would take the end of the connection, now, for the end of a whole body."""

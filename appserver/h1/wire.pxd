@@ -13,9 +13,9 @@ cdef class Wire:
     # Called by the stream, made by the connection
     cpdef bint is_persistent(self) except -1
     cpdef upgraded(self)
-    cpdef answered(self, bint persistent)
-    cpdef half_ended(self)
-    cpdef broken_off(self, bint abruptly)
+    cpdef response_complete(self, bint persistent)
+    cpdef tunnel_half_closed(self)
+    cpdef aborted(self, bint abruptly)
     cpdef set_writable(self, bint writable)
 
     # Writing
@@ -31,13 +31,13 @@ cdef class Wire:
     # Reading
     cpdef owe(self, Py_ssize_t size)
     cpdef granted(self, Py_ssize_t size)
-    cpdef forgive(self)
+    cpdef clear_owed(self)
     @cython.locals(owed=cython.longlong)
-    cpdef bint is_owed_much(self) except -1
-    cpdef govern(self)
+    cpdef bint exceeds_credit(self) except -1
+    cpdef update_reading(self)
     cpdef pause_reading(self, bint pause)
 
     # The end
-    cpdef shut(self, bint linger)
-    cpdef tear_off(self)
+    cpdef close_transport(self, bint linger)
+    cpdef reset_transport(self)
     cpdef abort(self)

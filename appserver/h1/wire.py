@@ -33,8 +33,8 @@ class Wire:
     """One transport. `out` is written in one piece, `queued` is the size of the body bytes in it."""
 
     __slots__ = (
-        "_call_soon", "_context", "_corked", "_lost", "_owed", "_owed_pieces", "_paused", "_reading_paused", "_scheduled", "_turn", "_write", "_writelines",
-        "_written", "_yielding", "out", "queued", "transport",
+        "_call_soon", "_context", "_corked", "_lost", "_owed", "_owed_pieces", "_paused", "_reading_paused", "_scheduled",
+        "_turn", "_write", "_writelines", "_written", "_yielding", "out", "queued", "transport",
     )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -65,15 +65,15 @@ class Wire:
         """The head of a 101 is out: what follows, both ways, is not HTTP."""
         raise NotImplementedError
 
-    def answered(self, persistent: bool) -> None:
+    def response_complete(self, persistent: bool) -> None:
         """The response is whole."""
         raise NotImplementedError
 
-    def half_ended(self) -> None:
+    def tunnel_half_closed(self) -> None:
         """Our half of the tunnel has ended."""
         raise NotImplementedError
 
-    def broken_off(self, abruptly: bool) -> None:
+    def aborted(self, abruptly: bool) -> None:
         """The response will never be whole; only `abruptly` would the client see that."""
         raise NotImplementedError
 
@@ -177,18 +177,18 @@ class Wire:
         if self._owed <= 0:
             self._owed_pieces = 0
         if self._reading_paused:
-            self.govern()
+            self.update_reading()
 
-    def forgive(self) -> None:
+    def clear_owed(self) -> None:
         """Nobody takes what is owed any more."""
         self._owed = self._owed_pieces = 0
 
-    def is_owed_much(self) -> bool:
+    def exceeds_credit(self) -> bool:
         """Tell whether the peer has to wait for the application."""
         owed = self._owed + self._owed_pieces * PIECE_OVERHEAD
         return owed > (OWED_LOW if self._reading_paused else OWED_HIGH)
 
-    def govern(self) -> None:
+    def update_reading(self) -> None:
         """Read the socket, or let the peer wait."""
         raise NotImplementedError
 
@@ -204,7 +204,7 @@ class Wire:
 
     # The end
 
-    def shut(self, linger: bool) -> None:
+    def close_transport(self, linger: bool) -> None:
         """Send what is queued and close; `linger` reads on until the client closes.
 
         A close with unread bytes would be a reset, and might destroy the answer on its way.
@@ -218,7 +218,7 @@ class Wire:
         else:
             self.transport.close()
 
-    def tear_off(self) -> None:
+    def reset_transport(self) -> None:
         """Reset the connection, so that the client takes nothing of it for the end of a body."""
         self.flush()
         # abort() alone is a FIN to the peer, if it has nothing unread.

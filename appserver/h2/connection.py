@@ -173,9 +173,12 @@ class Connection:
         self._began = True
         return receiver
 
-    def refuse(self, stream: Stream, request: Request, status: int) -> None:
-        """Answer for the server, and have it in the access log."""
-        self._answers.refuse(stream, request, status)
+    def refuse(self, stream: Stream, request: Request, status: int, receiver: Receiver | None) -> None:
+        """Answer for the server: one line in the access log, by the application's side if that has begun."""
+        if receiver is None:
+            self._answers.refuse(stream, request, status)
+        else:
+            receiver.on_refused(status, self._answers.answer(stream, request, status))
 
     def schedule(self) -> None:
         """Flush once in this turn of the loop, however many streams wrote."""

@@ -109,8 +109,8 @@ class EngineOwner(Protocol):
     def begin(self, request: Request, stream: Stream) -> Receiver | None:
         """Take a judged request; None refuses it (the connection has answered or drains)."""
 
-    def refuse(self, stream: Stream, request: Request, status: int) -> None:
-        """Answer for the server: `request` is malformed or too large, as far as it is known."""
+    def refuse(self, stream: Stream, request: Request, status: int, receiver: Receiver | None) -> None:
+        """Answer for the server: `request`, as far as it is known, is malformed or too large; tell `receiver`."""
 
     def schedule(self) -> None:
         """There is output that no running `receive` will flush."""

@@ -28,7 +28,7 @@ def configure(options: LogOptions, sink: Sink | None = None) -> Handler:
     for handler in list(logger.handlers):
         if isinstance(handler, Handler):
             logger.removeHandler(handler)
-            handler.close()
+            handler.end()
     handler = Handler(Sink(STDERR) if sink is None else sink)
     logger.addHandler(handler)
     logger.setLevel(options.level.upper())
@@ -66,7 +66,12 @@ class Handler(logging.Handler):
         self._sink.flush()
 
     def close(self) -> None:
-        """Write what is waiting, within a second."""
+        """Write what is waiting, and go on: `logging.config`, as Litestar calls it, closes every handler there is."""
+        self._sink.flush()
+        super().close()
+
+    def end(self) -> None:
+        """Write what is waiting, within a second, and nothing more."""
         self._sink.close()
         super().close()
 

@@ -14,6 +14,7 @@ from appserver.h2 import load_engine, missing_limiters
 from appserver.net.listeners import HTTP1, HTTP2, ListenerSettings, open_all
 from appserver.net.peer import TrustList
 from appserver.ops.log import configure
+from appserver.worker.heap import retain_freed_memory
 from appserver.worker.loop import choose_loop
 from appserver.worker.pulse import NoPulse
 from appserver.worker.serve import serve
@@ -40,6 +41,7 @@ def run(config: Config, stop: StopRequest | None = None) -> int:
             )  # fmt: skip
             for missing, consequence in missing_limiters(engine).items():
                 Event.LIMITER_MISSING.log(missing=missing, consequence=consequence)
+            retain_freed_memory()
             serve(config, app, listeners, NoPulse(), stop, began)
         finally:
             for listener in listeners:

@@ -63,6 +63,9 @@ class Recorder(Receiver):
     def on_drain(self) -> None:
         self.talk.note(self, "drain")
 
+    def on_refused(self, status: int, sent: int) -> None:
+        self.talk.note(self, "refused", status)
+
     def on_lost(self) -> None:
         self.lost += 1
         assert self.lost == 1
@@ -116,9 +119,11 @@ class Talk:
             self.react(recorder, "begin")
         return None if self.refusing else recorder
 
-    def refuse(self, stream: Stream, request: Request, status: int) -> None:
+    def refuse(self, stream: Stream, request: Request, status: int, receiver: Receiver | None = None) -> None:
         self.refused.append((request.method, request.target, status))
-        self.answers.refuse(stream, request, status)
+        sent = self.answers.answer(stream, request, status)
+        if receiver is not None:
+            receiver.on_refused(status, sent)
 
     def schedule(self) -> None:
         self.schedules += 1

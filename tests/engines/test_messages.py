@@ -117,7 +117,7 @@ def test_a_body_over_the_limit_is_answered(open_talk: OpenTalk) -> None:
     talk = open_talk(limits={"body": 10})
     said = talk.ask(talk.client.headers(1, POST), talk.client.data(1, b"1234567890"), talk.client.data(1, b"1"))
     assert said == [*expect.answer(1, 413), expect.reset(1, NO_ERROR)]
-    assert talk.calls[1:] == [(1, "body", b"1234567890"), (1, "lost")]
+    assert talk.calls[1:] == [(1, "body", b"1234567890"), (1, "refused", 413)]
 
 
 def test_a_body_over_the_limit_ends_an_answer_that_has_begun(open_talk: OpenTalk) -> None:

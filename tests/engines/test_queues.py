@@ -143,3 +143,11 @@ def test_a_peer_that_asks_and_never_listens_is_told_to_calm_down(talk: Talk) -> 
     said = talk.heard(1_000_000)
     assert talk.is_dead(said, ENHANCE_YOUR_CALM)
     assert len(said) < 2_500
+
+
+def test_a_proxy_that_passes_on_its_clients_cancels_is_served(talk: Talk) -> None:
+    # nghttp2's own limiter ends a connection after 1,000 resets and 33 more a second.
+    for n in range(3_000):
+        talk.say(talk.client.headers(2 * n + 1, GET, end=True), talk.client.reset(2 * n + 1))
+        assert not talk.engine.ended, f"after {n} resets"
+    assert talk.ask(talk.client.ping()) == [expect.pong(b"12345678")]

@@ -82,6 +82,46 @@ def test_httpx_needs_its_whole_upload_within_the_bound() -> None:
         assert run(sys.executable, CLIENTS / "early.py", server.url + "/now", 3_000_000).strip() == EXPECTED
 
 
+# HTTP/1.1: what is not read on would be a reset, and might destroy the answer on its way
+
+
+@pytest.fixture(scope="module")
+def http1() -> Iterator[Server]:
+    with Server(APP) as server:
+        yield server
+        assert server.stop() == 0
+        assert [line for line in server.lines if any(fault in line for fault in FAULTS)] == []
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_curl_over_http1(http1: Server, path: str, size: int) -> None:
+    assert curl(http1.url + path, size, "--http1.1") == EXPECTED
+
+
+@pytest.mark.parametrize("size", [100_000, 3_000_000])
+@pytest.mark.parametrize("expect", ["Expect:", "Expect: 100-continue"])
+def test_curl_over_http1_with_a_length(http1: Server, path: str, size: int, expect: str, tmp_path: Path) -> None:
+    (tmp_path / "zeros").write_bytes(bytes(size))
+    options = ("-sS", "--max-time", "20", "-H", expect, "-o", "/dev/null", "-w", "%{http_code} %{size_download}")
+    said = run(program("curl"), "--http1.1", *options, "-T", tmp_path / "zeros", http1.url + path)
+    assert said == EXPECTED
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_go_over_http1(http1: Server, go_client: Path, path: str, size: int) -> None:
+    assert run(go_client, http1.url + path, size, "h1").strip() == EXPECTED
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_node_over_http1(http1: Server, path: str, size: int) -> None:
+    assert run(program("node"), CLIENTS / "early-h1.mjs", http1.url + path, size).strip() == EXPECTED
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_httpx_over_http1(http1: Server, path: str, size: int) -> None:
+    assert run(sys.executable, CLIENTS / "early.py", http1.url + path, size, "h1").strip() == EXPECTED
+
+
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 def test_curl_through_caddy(server: Server, path: str, size: int, tmp_path: Path) -> None:
     try:

@@ -98,7 +98,16 @@ def grpc_server() -> Iterator[str]:
 
 @proves("grpc_upstream")
 def test_grpc_with_trailers(on: Installed, tmp_path: Path) -> None:
-    site = SITE.replace("protocol: h2c", "protocol: grpc")
+    calls(on, tmp_path, SITE.replace("protocol: h2c", "protocol: grpc"))
+
+
+@proves("grpc_upstream", "h2c_upstream")
+def test_grpc_beside_everything_else_on_an_h2c_upstream(on: Installed, tmp_path: Path) -> None:
+    calls(on, tmp_path, SITE)
+
+
+def calls(on: Installed, tmp_path: Path, site: str) -> None:
+    """Call one method that answers, one that streams, and one that fails before any message."""
     with grpc_server() as address, stack(on, tmp_path, address, site) as shop:
         credentials = grpc.ssl_channel_credentials((tmp_path / "cert.pem").read_bytes())
         options = [("grpc.ssl_target_name_override", "shop.test"), ("grpc.default_authority", f"shop.test:{shop.port}")]

@@ -133,6 +133,7 @@ def test_an_endless_answer_ends_when_its_client_goes(any_way: tuple[Talk, Leave]
     for size in (1, 65_536):
         with talk.new() as client:
             ask(client, "GET", f"/endless?size={size}&id={id}{size}")
+            talk.until_noted(f"{id}{size}", "begun")
             client.receive()
             leave(client)
         assert talk.until_noted(f"{id}{size}", "over") == ["begun", "ClientDisconnected", "over"]

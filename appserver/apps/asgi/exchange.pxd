@@ -19,8 +19,8 @@ cdef class Exchange(Channel):
     cdef long long _burst
     cdef double _discarding_since
     cdef object _task
-    cdef list _receivers
-    cdef object _room
+    cdef list _receive_waiters
+    cdef object _send_waiter
 
     cpdef open(self, Host host, Request request, Stream stream)
     @cython.locals(host=Host, request=Request)

@@ -67,8 +67,8 @@ class Exchange(Channel):
         "_discarding_since",
         "_half_closed",
         "_host",
-        "_receivers",
-        "_room",
+        "_receive_waiters",
+        "_send_waiter",
         "_task",
         "_trailers",
         "_trailers_announced",
@@ -87,8 +87,8 @@ class Exchange(Channel):
         self._burst: int = 0
         self._discarding_since: float = 0.0
         self._task: asyncio.Task[None] | None = None
-        self._receivers: list[asyncio.Future[None]] | None = None
-        self._room: asyncio.Future[None] | None = None
+        self._receive_waiters: list[asyncio.Future[None]] | None = None
+        self._send_waiter: asyncio.Future[None] | None = None
 
     # Called by the wire
 
@@ -127,24 +127,24 @@ class Exchange(Channel):
             self._chunks = [chunk]
         else:
             self._chunks.append(chunk)
-        if self._receivers is not None:
+        if self._receive_waiters is not None:
             self._wake_receivers()
 
     def on_end(self, trailers: Fields) -> None:
         """The body is complete; ASGI has no event for request trailers."""
         self._body_complete = True
-        if self._receivers is not None:
+        if self._receive_waiters is not None:
             self._wake_receivers()
 
     def on_half_closed(self) -> None:
         """The client sends nothing more, and may still read: receives give a disconnect, sends go on."""
         self._half_closed = True
-        if self._receivers is not None:
+        if self._receive_waiters is not None:
             self._wake_receivers()
 
     def on_writable(self) -> None:
         """There is room again for a waiting `send`."""
-        if self._room is not None:
+        if self._send_waiter is not None:
             self._wake_senders()
 
     def on_drain(self) -> None:
@@ -193,21 +193,21 @@ class Exchange(Channel):
             if message is not None:
                 return message
             waiter: asyncio.Future[None] = self._host.loop.create_future()  # type: ignore[union-attr] # runs in it
-            if self._receivers is None:
-                self._receivers = [waiter]
+            if self._receive_waiters is None:
+                self._receive_waiters = [waiter]
             else:
                 # A framework that polls for the disconnect cancels one wait after the other.
-                self._receivers = [other for other in self._receivers if not other.done()]
-                self._receivers.append(waiter)
+                self._receive_waiters = [other for other in self._receive_waiters if not other.done()]
+                self._receive_waiters.append(waiter)
             await waiter
 
     def _wake_receivers(self) -> None:
-        receivers = self._receivers
-        self._receivers = None
-        if receivers is not None:
-            for receiver in receivers:
-                if not receiver.done():
-                    receiver.set_result(None)
+        waiters = self._receive_waiters
+        self._receive_waiters = None
+        if waiters is not None:
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     # Sending
 
@@ -276,9 +276,9 @@ class Exchange(Channel):
         # Several tasks may send; they share the wait, and none may cancel it for the others.
         while not self.stream.writable and self.phase < _DONE:
             self._burst = 0
-            if self._room is None:
-                self._room = self._host.loop.create_future()  # type: ignore[union-attr] # as above
-            await asyncio.shield(self._room)
+            if self._send_waiter is None:
+                self._send_waiter = self._host.loop.create_future()  # type: ignore[union-attr] # as above
+            await asyncio.shield(self._send_waiter)
         if self.phase == _LOST:
             raise ClientDisconnected("the client is gone")
 
@@ -300,10 +300,10 @@ class Exchange(Channel):
         raise UnexpectedMessage(f"{message['type']!r} in phase {PHASES[self.phase]}; allowed: nothing")
 
     def _wake_senders(self) -> None:
-        room = self._room
-        self._room = None
-        if room is not None and not room.done():
-            room.set_result(None)
+        waiter = self._send_waiter
+        self._send_waiter = None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     # Ending
 
@@ -313,9 +313,9 @@ class Exchange(Channel):
         if chunks is not None:
             self._chunks = None
             self.stream.grant(sum([len(chunk) for chunk in chunks]))
-        if self._receivers is not None:
+        if self._receive_waiters is not None:
             self._wake_receivers()
-        if self._room is not None:
+        if self._send_waiter is not None:
             self._wake_senders()
 
     def _finished(self, task: asyncio.Task[None]) -> None:

@@ -21,7 +21,7 @@ __all__ = ["Lifespan", "Phase"]
 Message = MutableMapping[str, Any]
 
 # What is left of the application's task after its last word, or after its deadline.
-CUT_SECONDS = 1.0
+CANCEL_SECONDS = 1.0
 
 
 class Phase(Enum):
@@ -49,11 +49,11 @@ class Lifespan:
         self._app = app
         self._options = options
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
-        self._moved = asyncio.Event()
+        self._phase_changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._said = ""
+        self._failure = ""
         self._error: BaseException | None = None
-        self._heard = False
+        self._has_received = False
         self.phase = Phase.WAITING
         self.state: dict[str, Any] | None = None
 
@@ -70,7 +70,7 @@ class Lifespan:
         try:
             await self._started()
         except BaseException:
-            await self._put_away(self._task)
+            await self._cancel(self._task)
             raise
         if self.phase is Phase.SERVING:
             self.state = state
@@ -81,21 +81,21 @@ class Lifespan:
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        self._moved.set()
+        self._phase_changed.set()
 
     async def _started(self) -> None:
         if not await self._wait(self._options.startup):
             Event.LIFESPAN_SLOW.log(phase="startup", seconds=self._options.startup)
             raise StartupError(f"the application's startup took more than lifespan.startup = {self._options.startup:g} s")
         if self.phase is Phase.FAILED:
-            raise StartupError(f"the application's startup failed: {self._said}") from self._error
+            raise StartupError(f"the application's startup failed: {self._failure}") from self._error
         if self.phase is Phase.WAITING:
             self._unsupported(self._error)
 
     def _unsupported(self, error: BaseException | None) -> None:
         # ASGI lifespan, "Scope": a server must go on after an exception; lifespan.startup.failed stops it.
         demanded = self._options.mode == "on"
-        raised = error is not None and self._heard and not isinstance(error, UnexpectedMessage)
+        raised = error is not None and self._has_received and not isinstance(error, UnexpectedMessage)
         if isinstance(error, SystemExit) or (demanded and raised):
             raise StartupError("the application's startup raised") from error
         if demanded:
@@ -107,35 +107,35 @@ class Lifespan:
         """Run the application's shutdown; what goes wrong is logged, the process ends anyway."""
         if self.phase is not Phase.SERVING or self._task is None:
             return
-        self._moved.clear()
+        self._phase_changed.clear()
         self._messages.put_nowait({"type": "lifespan.shutdown"})
         if not self._task.done() and not await self._wait(self._options.shutdown):
             Event.LIFESPAN_SLOW.log(phase="shutdown", seconds=self._options.shutdown)
-        elif self._said or not self._is_over():
+        elif self._failure or not self._is_over():
             returned = "the application returned without lifespan.shutdown.complete"
-            reason = self._said or (repr(self._error) if self._error else returned)
+            reason = self._failure or (repr(self._error) if self._error else returned)
             Event.LIFESPAN_FAILED.log(phase="shutdown", reason=reason, exc_info=self._error)
-        await self._put_away(self._task)
+        await self._cancel(self._task)
 
     def _is_over(self) -> bool:
         return self.phase is Phase.OVER
 
-    async def _put_away(self, task: asyncio.Task[None]) -> None:
+    async def _cancel(self, task: asyncio.Task[None]) -> None:
         # A loop that is closed over a pending task complains; one that ignores its cancellation is left.
         task.cancel()
-        await asyncio.wait({task}, timeout=CUT_SECONDS)
+        await asyncio.wait({task}, timeout=CANCEL_SECONDS)
 
     async def _wait(self, seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
-                await self._moved.wait()
+                await self._phase_changed.wait()
         except TimeoutError:
             return False
         return True
 
     async def _receive(self) -> Message:
         message = await self._messages.get()
-        self._heard = True
+        self._has_received = True
         return message
 
     async def _send(self, message: Message) -> None:
@@ -143,6 +143,6 @@ class Lifespan:
         if phase is None:
             raise UnexpectedMessage(f"{message['type']!r} in lifespan phase {self.phase.value}")
         if message["type"].endswith(".failed"):
-            self._said = str(message.get("message") or "it gave no reason")
+            self._failure = str(message.get("message") or "it gave no reason")
         self.phase = phase
-        self._moved.set()
+        self._phase_changed.set()

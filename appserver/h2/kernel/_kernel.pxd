@@ -111,7 +111,7 @@ cdef class Stream(ContractStream):
     cdef bint end_sent                      # our END_STREAM is in the output
     cdef bint remote_ended                  # the peer's END_STREAM was seen
     cdef bint was_reset                     # RST_STREAM is queued
-    cdef bint connect                       # a CONNECT: 2xx makes it a tunnel
+    cdef bint connect                       # an extended CONNECT: 2xx makes it a tunnel
     cdef bint tunnel                        # bytes both ways, each half ends by itself
     cdef bint trailing                      # the block being received is trailers
     cdef bint progressed                    # something went out since the last look of expire()

@@ -228,8 +228,8 @@ cdef ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf
     cdef Engine engine = <Engine> user
     cdef Stream stream
     cdef Py_ssize_t size
-    if nghttp2_session_get_stream_user_data(session, stream_id) != source.ptr:
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
+    if engine.terminated:
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE  # its streams are gone
     stream = <Stream> source.ptr
     size = stream.queued()
     if size == 0 and not stream.ended:

@@ -83,6 +83,8 @@ cdef class Outbox:
         return 0
 
 
+@cython.final
+@cython.freelist(64)
 cdef class ByteQueue:
     cdef int append(self, bytes chunk) except -1:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk)

@@ -115,7 +115,7 @@ cdef class Stream(ContractStream):
         self.remote_ended = ends
         if request is None:
             return self.refuse_head()
-        self.connect = request.method == "CONNECT"
+        self.connect = request.protocol is not None
         if not ends:
             self.request = request
             self.meter = head.meter(request.length)
@@ -222,7 +222,7 @@ cdef class Stream(ContractStream):
         elif head.verdict == VERDICT_RESET:
             self.reset(PROTOCOL_ERROR)
         else:
-            engine.owner.refuse(self, head.refused(engine.peer, "2"), head.verdict)
+            engine.owner.refuse(self, head.refused(engine.peer, "2"), head.verdict, None)
         return 0
 
     cdef int refuse_body(self, int verdict) except -1:
@@ -236,10 +236,10 @@ cdef class Stream(ContractStream):
             self.reset(PROTOCOL_ERROR)
         else:
             owner.on_fault("the body is longer than limit.request_body")
-            if self.responded:
-                self.reset(CANCEL)
-            else:
-                owner.refuse(self, self.request, verdict)
+            if not self.responded:
+                owner.refuse(self, self.request, verdict, receiver)
+                return 0
+            self.reset(CANCEL)
         if receiver is not None:
             receiver.on_lost()
         return 0

@@ -146,7 +146,7 @@ class Engine:
         if request is None:
             stream.refuse_head(self._head.verdict, self._head.reason, self._head.refused(self._peer, "2"))
             return
-        stream.connect = request.method == "CONNECT"
+        stream.connect = request.protocol is not None
         if not ended:
             stream.request = request
             stream.meter = self._head.meter(request.length)

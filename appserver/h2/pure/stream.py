@@ -180,10 +180,10 @@ class PureStream(Stream):
             self.reset(Reset.PROTOCOL_ERROR)
         else:
             owner.on_fault("the body is longer than limit.request_body")
-            if self.request is None:
-                self.reset(Reset.CANCEL)
-            else:
-                owner.refuse(self, self.request, verdict)
+            if self.request is not None:
+                owner.refuse(self, self.request, verdict, receiver)
+                return
+            self.reset(Reset.CANCEL)
         if receiver is not None:
             receiver.on_lost()
 
@@ -193,7 +193,7 @@ class PureStream(Stream):
         if verdict == RESET:
             self.reset(Reset.PROTOCOL_ERROR)
         else:
-            self.engine.owner.refuse(self, request, verdict)
+            self.engine.owner.refuse(self, request, verdict, None)
 
     # The engine's
 

@@ -31,7 +31,7 @@ def reverse_proxy(
         *header_up(deployment.trust, policies, prefix),
         *_balance(options, gate),
         *_health(options, gate),
-        *_buffers(policies, options),
+        *_buffers(policies),
         *(((Raw("stream_close_delay"), raw(deployment.drain)),) if websocket else ()),
     )
     lines += tuple((Raw("header_down"), Raw(f"-{name}")) for name in policies.headers.response.remove)
@@ -104,15 +104,17 @@ def _health(options: Upstream, gate: Gate) -> Iterator[Words]:
         yield Raw("unhealthy_status"), Raw("5xx")
 
 
-def _buffers(policies: Policies, options: Upstream) -> Iterator[Words]:
+def _buffers(policies: Policies) -> Iterator[Words]:
+    """Yield what collects bodies.
+
+    No `flush_interval`: Caddy flushes what has no length by itself, and -1 tears the head of an answer without a body
+    from its end now and then, which gRPC's clients take for a broken stream.
+    """
     if policies.buffering.request == "on":
         yield Raw("request_buffers"), Raw("unlimited")
     if policies.buffering.response == "on":
         yield Raw("response_buffers"), Raw("unlimited")
-    elif not options.is_grpc:
-        # Not for gRPC: Caddy flushes what has no length by itself, and a flush beside an answer without a body
-        # tears its head from its end, which gRPC's clients take for a broken stream.
-        yield Raw("flush_interval"), Raw("-1")
+
 
 
 _VERSIONS = {"h2c": "h2c", "grpc": "h2c", "h2": "2", "grpcs": "2", "http1": "1.1"}

@@ -1,4 +1,4 @@
-"""Uploads argv[2] bytes (0: without an end) to argv[1] over cleartext HTTP/2 and says which answer came."""
+"""Uploads argv[2] bytes (0: without an end) to argv[1] over cleartext HTTP/2, or argv[3], and says which answer came."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def zeros(size: int) -> Iterator[bytes]:
 def main() -> int:
     url, size = sys.argv[1], int(sys.argv[2])
     headers = {"content-length": str(size)} if size else {}
-    with httpx.Client(http1=False, http2=True, timeout=20) as client:
+    http1 = sys.argv[3:] == ["h1"]
+    with httpx.Client(http1=http1, http2=not http1, timeout=20) as client:
         try:
             answer = client.post(url, content=zeros(size), headers=headers)
         except httpx.HTTPError as error:

@@ -51,6 +51,18 @@ def test_the_best_peer_is_neither_ours_nor_the_limit() -> None:
     assert met(table, "h2-body1m: requests per second against best peer (granian)") is True
 
 
+def test_an_access_log_may_cost_fifteen_percent() -> None:
+    table = measured({("kernel", "road-h1"): (1000, 1), ("kernel-log", "road-h1"): (850, 1)})
+    assert met(table, "road-h1: requests per second of kernel-log against kernel") is True
+    table = measured({("kernel", "road-h1"): (1000, 1), ("kernel-log", "road-h1"): (849, 1)})
+    assert met(table, "road-h1: requests per second of kernel-log against kernel") is False
+
+
+def test_our_own_rows_are_no_peers() -> None:
+    table = measured({("kernel", "road-h1"): (1, 125), ("kernel-log", "road-h1"): (1, 500), ("h2corn", "road-h1"): (1, 100)})
+    assert met(table, "road-h1: requests per CPU-second against best peer (h2corn)") is True
+
+
 def test_what_was_not_measured_is_not_met_and_not_missed() -> None:
     verdicts = judge(Table())
     assert {verdict.met for verdict in verdicts} == {None}
@@ -67,10 +79,10 @@ def test_memory_is_judged_by_its_proportional_share() -> None:
 
 def test_a_soak_may_add_one_mebibyte_and_no_more() -> None:
     table = Table()
-    before = Usage(20 * MIB, 0, 0)
-    table.soaked["kernel"] = (before, Usage(21 * MIB, 0, 0), 0)
+    before = Usage(20 * MIB, 0, private=15 * MIB)
+    table.soaked["kernel"] = (before, Usage(25 * MIB, 0, private=16 * MIB), 0)
     assert met(table, "grown in the soak") is True
-    table.soaked["kernel"] = (before, Usage(21 * MIB + 4096, 0, 0), 0)
+    table.soaked["kernel"] = (before, Usage(15 * MIB, 0, private=16 * MIB + 4096), 0)
     assert met(table, "grown in the soak") is False
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.figures import Figures, Run, Table, ratio
+from bench.figures import Comparison, Figures, Latency, Run, Table
 
 
 def run(rate: float, *, cpu: float = 1.0, failed: int = 0) -> Run:
@@ -45,6 +45,27 @@ def test_asking_for_a_value_does_not_invent_a_measurement() -> None:
     assert table.figures == {}
 
 
-@pytest.mark.parametrize(("ours", "other", "expected"), [(3.0, 2.0, 1.5), (0.0, 2.0, None), (3.0, 0.0, None)])
-def test_a_ratio_needs_both_sides(ours: float, other: float, expected: float | None) -> None:
-    assert ratio(ours, other) == expected
+def rounds(table: Table, server: str, rates: dict[int, float]) -> None:
+    for number, rate in rates.items():
+        table.cell(server, "s").runs.append(Run(number, 1000, 1.0, rate, 1.0, 0))
+
+
+def test_servers_are_compared_within_each_round() -> None:
+    table = Table()
+    rounds(table, "a", {1: 200, 2: 20, 3: 300})
+    rounds(table, "b", {2: 10, 1: 100, 3: 100})
+    assert table.compared("a", "b", "s", "rate") == Comparison(2.0, 2.0, 3.0)
+
+
+def test_a_comparison_needs_a_round_in_which_both_were_measured() -> None:
+    table = Table()
+    rounds(table, "a", {1: 200, 2: 20})
+    rounds(table, "b", {2: 0, 3: 100})
+    assert table.compared("a", "b", "s", "rate") is None
+    assert table.compared("a", "nobody", "s", "rate") is None
+
+
+def test_latencies_are_medians_of_their_rounds() -> None:
+    runs = [Latency(number, 100.0, 50, p50, 2 * p50, 1.0, 0.5, 0) for number, p50 in enumerate((1.0, 5.0, 3.0))]
+    figures = Figures(latencies=runs)
+    assert (figures.p50, figures.p99, figures.cpu_each) == (3.0, 6.0, 0.01)

@@ -10,14 +10,16 @@ import pytest
 from bench import bodies, report
 from bench.__main__ import options, passed_on, planned
 from bench.machine import own_shortcoming
+from bench.place import ROOT
 from bench.progress import Progress
 from bench.runner import Bench, Plan
 from bench.scenarios import SCENARIOS, named
-from bench.servers import SERVERS
+from bench.servers import SERVERS, is_ours, kernel_at
+from bench.servers import named as servers_named
 
 
 def plan(*arguments: str) -> Plan:
-    return planned(options(["--seed=1", *arguments]), Path("/venv/bin"))
+    return planned(options(["--seed=1", *arguments]), Path("/venv/bin"), Path("/loadgen"))
 
 
 def test_scenarios_of_one_application_stand_together() -> None:
@@ -34,8 +36,40 @@ def test_every_connection_has_its_share_and_every_stream_is_used() -> None:
 def test_the_limit_gets_only_what_a_file_can_answer() -> None:
     limit = next(server for server in SERVERS if server.id == "nghttpd")
     assert [scenario.id for scenario in SCENARIOS if limit.serves(scenario)] == [
-        "h2-c16-m16", "h2-c64-m1", "h2-c1-m1", "h2-body1m",
+        "road-h2-literal", "road-h2-indexed", "h2-c16-m16", "h2-c64-m1", "h2-c1-m1", "h2-body1m",
     ]
+
+
+def test_the_road_comes_first_and_everything_else_is_marked() -> None:
+    assert [scenario.id for scenario in SCENARIOS[:3]] == ["road-h2-literal", "road-h2-indexed", "road-h1"]
+    assert [scenario.varied for scenario in SCENARIOS] == [True] * 3 + [False] * (len(SCENARIOS) - 3)
+    assert all(scenario.heading.endswith("(heads repeat)") for scenario in SCENARIOS[3:])
+
+
+def test_forwarding_is_switched_on_for_the_road_only() -> None:
+    h2corn, granian = servers_named(["h2corn", "granian"])
+    paths = (Path("/venv/bin"), "apps:hello", 8000, Path("/www"))
+    assert "--proxy-headers" not in h2corn.argv(*paths)
+    assert "--proxy-headers" in h2corn.argv(paths[0], "apps:road", *paths[2:])
+    assert granian.argv(paths[0], "apps:road", *paths[2:])[1] == "granian_apps:road"
+    assert granian.argv(*paths)[1] == "apps:hello"
+
+
+def test_through_a_proxy_the_scenarios_are_others_and_every_application_server_takes_part() -> None:
+    hop = plan("--hop=caddy")
+    assert [scenario.id for scenario in hop.scenarios] == ["hop-get", "hop-post64k", "hop-stream1m"]
+    measured = {server.id for server in hop.servers if hop.serves(server, hop.scenarios[0])}
+    assert measured == {server.id for server in SERVERS} - {"nghttpd"}
+    assert [scenario.id for scenario in plan("--hop=caddy", "--quick").scenarios] == ["hop-get"]
+
+
+def test_another_checkout_stands_beside_ours() -> None:
+    other = kernel_at("main", Path("/other/bin"))
+    both = planned(options(["--seed=1", "--server=kernel"]), Path("/venv/bin"), Path("/loadgen"), [other])
+    assert [server.id for server in both.servers] == ["kernel@main", "kernel"]
+    assert other.argv(Path("/venv/bin"), "apps:road", 80, Path("/www"))[0] == "/other/bin/python"
+    assert is_ours("kernel@main")
+    assert not is_ours("h2corn")
 
 
 def test_every_command_is_filled_completely() -> None:
@@ -57,14 +91,26 @@ def test_quick_is_less_of_everything() -> None:
 
 
 def test_what_is_chosen_is_passed_on_into_the_release() -> None:
-    arguments = ["--seed=7", "--cores=all", "--server=h2corn", "--rounds=2", "--soak", "--quick", "--strict"]
+    arguments = [
+        "--seed=7", "--cores=all", "--server=h2corn", "--rounds=2", "--latency-rounds=0", "--rate=900", "--soak", "--quick", "--strict",
+        "--hop=caddy",
+    ]
     again = options(passed_on(options(arguments)))
     first = options(arguments)
     first.scenario = None
     assert vars(again) == vars(first)
 
 
-@pytest.mark.parametrize("wrong", ["--rounds=0", "--seconds=0", "--server=apache", "--scenario=h3", "--soak=-1"])
+def test_another_checkout_is_found_inside_the_release() -> None:
+    chosen = options(["--seed=1", f"--server=kernel@{ROOT}/build/bench/checkouts/main-1234abcd"])
+    assert "--server=kernel@/mnt/lasthop/build/bench/checkouts/main-1234abcd" in passed_on(chosen)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["--rounds=0", "--seconds=0", "--server=apache", "--scenario=h3", "--soak=-1", "--latency-rounds=-1", "--hop=nginx",
+     "--scenario=hop-get"],
+)
 def test_a_wrong_option_ends_with_2(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         options([wrong])
@@ -78,6 +124,13 @@ def test_curl_checks_the_protocol_that_is_measured() -> None:
     assert "--http2-prior-knowledge" in bodies.arguments(h2, "http://x/", *paths)
     assert "--http1.1" in bodies.arguments(h1, "http://x/", *paths)
     assert "@post.bin" in bodies.arguments(h1, "http://x/", *paths)
+
+
+def test_a_scenario_of_another_kind_is_refused_beside_a_hop(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        options(["--hop=caddy", "--scenario=road-h1"])
+    assert ended.value.code == 2
+    assert "hop-get, hop-post64k, hop-stream1m" in capsys.readouterr().err
 
 
 OPTIMISED = {"version": "3.14.2", "config_args": "'--enable-optimizations'", "base": "/opt/python"}

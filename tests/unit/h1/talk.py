@@ -21,6 +21,22 @@ LIMITS = Limits(8_190, 100, 16_384, 65_536, 100_000)
 DATE = re.compile(rb"date: [^\r]*\r\n")
 
 
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+OK_CLOSE = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def post(size: int, *fields: bytes) -> bytes:
+    return b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n%s\r\n" % (size, b"".join(f + b"\r\n" for f in fields))
+
+
+def get(target: bytes) -> bytes:
+    return b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % target
+
+
 class MemoryTransport:
     """What was written, and what was asked of the socket. `stuck`: the client takes nothing."""
 
@@ -80,7 +96,7 @@ class MemoryTransport:
         self.resets = struct.unpack("ii", value) == (1, 0)
 
     def close(self) -> None:
-        assert not self.ended
+        assert not self.closed
         self.closed = True
 
     def abort(self) -> None:
@@ -201,6 +217,12 @@ class Call(Receiver):
 def when_complete(call: Call) -> None:
     """Answer 200 once the body is there."""
     if call.complete and not call.answered:
+        call.answer()
+
+
+def at_once(call: Call) -> None:
+    """Answer 200 without waiting for the body."""
+    if not call.answered:
         call.answer()
 
 

@@ -1,33 +1,11 @@
-"""The order of things on one connection: turns, pauses, patience, and its end."""
+"""The order of things on one connection: turns, pauses, deadlines, and its end."""
 
 from __future__ import annotations
-
-import logging
 
 import pytest
 
 from appserver.http.message import Limits
-from tests.unit.h1.talk import Call, Talk, never, when_complete
-
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-OK_CLOSE = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"
-
-
-CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-def post(size: int, *fields: bytes) -> bytes:
-    return b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n%s\r\n" % (size, b"".join(f + b"\r\n" for f in fields))
-
-
-def get(target: bytes) -> bytes:
-    return b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % target
-
-
-def at_once(call: Call) -> None:
-    if not call.answered:
-        call.answer()
+from tests.unit.h1.talk import GET, OK, OK_CLOSE, Call, Talk, at_once, get, never, post, when_complete
 
 
 class TestTurns:
@@ -235,119 +213,6 @@ class TestContinue:
         assert not talk.calls[0].request.expects
 
 
-SHORT_DISCARD = Limits(8_190, 100, 16_384, 65_536, 0, 65_536)
-
-
-class TestEarlyAnswers:
-    def test_a_short_rest_is_read_and_dropped(self) -> None:
-        talk = Talk(at_once).say(post(60_000) + b"x" * 10, b"GET /no HTTP/1.1\r\n\r\n" * 1_000, bytes(39_990))
-        assert talk.heard == OK
-        talk.say(get(b"/next"))
-        assert [call.request.target for call in talk.calls] == [b"/", b"/next"]
-        assert talk.calls[0].body == b"x" * 10
-
-    def test_a_long_rest_is_not_waited_for(self) -> None:
-        talk = Talk(at_once, limits=SHORT_DISCARD).say(post(70_000), b"GET /no HTTP/1.1\r\n\r\n" * 10)
-        assert talk.heard == OK_CLOSE
-        assert talk.transport.half_closed
-        assert len(talk.calls) == 1
-
-    def test_an_endless_rest_is_not_waited_for(self) -> None:
-        talk = Talk(at_once, limits=SHORT_DISCARD).say(CHUNKED)
-        for _ in range(8):
-            assert not talk.transport.ended
-            talk.say(b"2710\r\n" + bytes(10_000) + b"\r\n")
-            if talk.transport.ended:
-                break
-        assert talk.transport.ended
-        assert talk.heard == OK
-
-    def test_a_rest_that_breaks_the_protocol_gets_no_second_answer(self) -> None:
-        talk = Talk(at_once).say(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"x\r\n" + GET)
-        assert talk.heard == OK
-        assert talk.transport.ended
-
-
-class TestClientGone:
-    @pytest.mark.parametrize("request_", [GET, post(5) + b"he"])
-    def test_the_application_is_told_once_and_may_go_on_in_vain(self, request_: bytes) -> None:
-        talk = Talk(never).say(request_)
-        call = talk.calls[0]
-        talk.vanish()
-        assert call.lost
-        call.answer()
-        call.stream.inform(103, [])
-        call.stream.grant(3)
-        call.stream.reset(0)
-        call.stream.finish([])
-        talk.turn()
-        assert talk.transport.writes == []
-        assert talk.registry.forgotten == [talk.connection]
-
-    def test_nothing_is_lost_after_the_last_write(self) -> None:
-        talk = Talk().say(GET)
-        talk.vanish()
-        assert not talk.calls[0].lost
-
-    def test_output_of_the_last_turn_is_dropped(self) -> None:
-        talk = Talk(never).say(GET)
-        talk.calls[0].stream.respond(200, [], False)
-        talk.vanish()
-        talk.turn()
-        assert talk.transport.writes == []
-
-    def test_half_closed_it_is_still_answered(self) -> None:
-        talk = Talk(never).say(GET)
-        assert talk.hang_up()
-        assert not talk.calls[0].lost
-        talk.calls[0].answer()
-        assert talk.heard == OK
-        assert talk.transport.closed
-
-    def test_half_closed_with_requests_waiting(self) -> None:
-        talk = Talk(never).say(get(b"/1") + get(b"/2") + b"GET /cut")
-        assert talk.hang_up()
-        talk.calls[0].answer()
-        talk.turn()
-        talk.calls[1].answer()
-        talk.turn()
-        assert talk.heard == OK + OK
-        assert talk.transport.closed
-
-    def test_half_closed_between_an_answer_and_the_turn(self) -> None:
-        talk = Talk(never).say(get(b"/1") + get(b"/2"))
-        talk.calls[0].answer()
-        assert talk.hang_up()
-        talk.calls[1].answer()
-        talk.turn()
-        assert talk.heard == OK + OK
-        assert talk.transport.closed
-
-    def test_half_closed_idle(self) -> None:
-        talk = Talk().say(GET)
-        assert not talk.hang_up()
-        assert talk.heard == OK
-
-    @pytest.mark.parametrize(
-        "request_",
-        [
-            post(5) + b"hell",
-            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
-        ],
-    )
-    def test_a_body_cut_short_is_never_whole(self, request_: bytes) -> None:
-        talk = Talk(never).say(request_)
-        assert not talk.hang_up()
-        assert talk.calls[0].lost
-        assert not talk.calls[0].complete
-        assert talk.heard == b""
-
-    def test_a_head_cut_short_is_nothing(self) -> None:
-        talk = Talk().say(GET[:-1])
-        assert not talk.hang_up()
-        assert talk.heard == b""
-
-
 class TestWriting:
     def test_a_full_transport_makes_the_stream_wait(self) -> None:
         talk = Talk(never).say(GET)
@@ -401,7 +266,45 @@ class TestWriting:
         assert len(talk.transport.writes) == 1
 
 
-class TestPatience:
+    def test_a_stream_without_end_gives_others_a_turn(self) -> None:
+        """The client is as fast as the application: the transport is never full."""
+        talk = Talk(never).say(GET)
+        call = talk.calls[0]
+        call.stream.respond(200, [], False)
+        written = 0
+        while call.stream.writable:
+            call.stream.write(bytes(16_384), False)
+            written += 16_384
+        assert 1_000_000 < written < 1_200_000
+        assert call.writable_again == 0
+        talk.turn()
+        assert call.stream.writable
+        assert call.writable_again == 1
+
+    def test_small_writes_count_for_what_they_cost(self) -> None:
+        talk = Talk(never).say(GET)
+        stream = talk.calls[0].stream
+        stream.respond(200, [], False)
+        for _ in range(2_000):
+            stream.write(b"x", False)
+        assert len(talk.transport.writes) == 1
+        talk.turn()
+        assert talk.heard.endswith(b"1\r\nx\r\n" * 2_000)
+
+    def test_small_pieces_of_a_body_count_for_what_they_cost(self) -> None:
+        talk = Talk(never, limits=Limits(8_190, 100, 16_384, 65_536, 0))
+        talk.app.grants = False
+        talk.say(post(1_000_000))
+        pieces = 0
+        while not talk.transport.reading_paused:
+            talk.say(b"xy")
+            pieces += 1
+        assert pieces < 262_144 / 64
+        talk.calls[0].stream.grant(2 * pieces)
+        assert not talk.transport.reading_paused
+
+
+class TestDeadlines:
     def test_a_head_has_one_deadline_however_it_drips(self) -> None:
         talk = Talk(request_head=10.0)
         for second in range(20):
@@ -422,7 +325,7 @@ class TestPatience:
         assert talk.transport.closed
         assert talk.heard == OK
 
-    def test_requests_renew_the_patience(self) -> None:
+    def test_requests_renew_the_deadline(self) -> None:
         talk = Talk(keep_alive=75.0)
         for second in range(0, 300, 50):
             talk.say(GET)
@@ -479,117 +382,3 @@ class TestPatience:
         talk.connection.tick(5.0)
         assert talk.transport.aborted
         assert talk.heard.count(b"HTTP/1.1") == 1
-
-
-class TestStop:
-    def test_idle_it_closes_once_no_request_is_on_its_way(self) -> None:
-        talk = Talk(drain_idle=1.5).say(GET)
-        talk.connection.drain()
-        assert not talk.transport.closed
-        assert talk.connection.inflight == 0
-        assert talk.registry.loop.elapse() == [1.5]
-        assert talk.transport.closed
-        assert talk.heard == OK
-
-    def test_a_request_on_its_way_is_answered_and_told(self) -> None:
-        talk = Talk().say(GET)
-        talk.connection.drain()
-        talk.connection.drain()
-        assert talk.say(GET).heard == OK + OK_CLOSE
-        assert talk.transport.closed
-        assert len(talk.registry.loop.elapse()) == 1
-
-    def test_and_given_its_time(self) -> None:
-        """A head that has begun is no longer idle."""
-        talk = Talk(never).say(GET[:9])
-        talk.connection.drain()
-        talk.say(GET[9:12])
-        talk.registry.loop.elapse()
-        talk.say(GET[12:])
-        talk.registry.loop.elapse()
-        assert not talk.transport.ended
-        talk.calls[0].answer()
-        assert talk.heard == OK_CLOSE
-
-    def test_the_request_in_progress_hears_of_it_once(self) -> None:
-        talk = Talk(never).say(GET)
-        talk.connection.drain()
-        talk.connection.drain()
-        assert talk.calls[0].drained == 1
-
-    def test_before_its_first_request_it_waits_for_it(self) -> None:
-        """The front hands over together with the first bytes."""
-        talk = Talk()
-        talk.connection.drain()
-        assert talk.say(GET + GET).heard == OK_CLOSE
-        assert talk.transport.ended
-
-    def test_what_is_in_progress_is_finished(self) -> None:
-        talk = Talk(never).say(get(b"/1") + get(b"/2"))
-        assert talk.connection.inflight == 1
-        talk.connection.drain()
-        assert not talk.transport.ended
-        talk.calls[0].answer()
-        talk.turn()
-        assert talk.heard == OK_CLOSE
-        assert talk.transport.ended
-        assert len(talk.calls) == 1
-
-    def test_what_had_its_head_out_is_finished_too(self) -> None:
-        talk = Talk(never).say(GET)
-        stream = talk.calls[0].stream
-        stream.respond(200, [(b"content-length", b"2")], False)
-        talk.connection.drain()
-        stream.write(b"ok", True)
-        assert talk.heard == OK
-        assert not talk.transport.closed, "the client was not told, and may have sent another"
-        talk.registry.loop.elapse()
-        assert talk.transport.closed
-
-    def test_half_a_head_may_become_a_last_request(self) -> None:
-        talk = Talk().say(GET, GET[:10])
-        talk.connection.drain()
-        assert not talk.transport.ended
-        assert talk.say(GET[10:]).heard == OK + OK_CLOSE
-
-    @pytest.mark.parametrize("begun", [True, False])
-    def test_terminated(self, begun: bool) -> None:
-        talk = Talk(never).say(GET)
-        if begun:
-            talk.calls[0].stream.respond(200, [], False)
-        talk.connection.terminate()
-        assert talk.calls[0].lost
-        assert talk.transport.ended
-        assert talk.heard.startswith(b"HTTP/1.1 200 " if begun else b"HTTP/1.1 503 ")
-        idle = Talk().say(GET)
-        idle.connection.terminate()
-        assert idle.transport.closed
-
-    def test_aborted(self) -> None:
-        talk = Talk(never).say(GET)
-        talk.connection.abort()
-        assert talk.transport.aborted
-
-
-def test_a_refusal_is_logged_with_the_client_and_the_reason(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "appserver"):
-        Talk().say(b"GET / HTTP/1.1\r\n\r\n")
-    assert caplog.messages == ["192.0.2.7:4711: no host"]
-
-
-def test_a_refusal_is_a_whole_response() -> None:
-    talk = Talk().say(b"GET / HTTP/1.1\r\n\r\n")
-    assert talk.responses() == [(400, b"400 Bad Request\n")]
-    assert b"connection: close\r\n" in talk.heard
-    assert b"\r\ndate: " in talk.transport.writes[0]
-
-
-def test_a_refused_head_request_gets_no_body() -> None:
-    talk = Talk(never).say(b"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"x\r\n")
-    assert talk.heard.endswith(b"\r\n\r\n")
-
-
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_the_scheme_is_the_sockets_whatever_the_target_says(scheme: str) -> None:
-    talk = Talk(scheme=scheme).say(b"GET https://a/x HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert talk.calls[0].request.scheme == scheme

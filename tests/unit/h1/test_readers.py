@@ -230,6 +230,7 @@ BODIES = st.lists(CHUNK, max_size=6).map(lambda chunks: CHUNKED + b"".join(chunk
 @settings(max_examples=500, deadline=None)
 @given(mutated() | TEXT | HEADS | BODIES | BODIES.map(lambda data: data + b"0\r\n\r\n"), CUTS)
 @example(CHUNKED + b"5\r\nhello\r\n0\r\n\r\n", [60, 1, 1, 1])
+@example(CHUNKED + b"5;=b\r\r\n", [])
 def test_ours_refuses_or_all_agree(data: bytes, cuts: list[int]) -> None:
     whole = ours(data, [])
     assert ours(data, cuts) == whole, "cut elsewhere it is read otherwise"
@@ -256,7 +257,7 @@ def test_a_chunk_is_skipped_by_its_length_whatever_it_holds() -> None:
 
 def test_a_name_is_one_object_for_all_requests() -> None:
     first, second = HeadReader(LIMITS, PEER), HeadReader(LIMITS, PEER)
-    names = []
+    names: list[bytes] = []
     for reader in (first, second, first):
         reader.read(b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: b%d\r\n\r\n" % len(names), 0)
         assert reader.request is not None

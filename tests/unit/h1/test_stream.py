@@ -80,6 +80,8 @@ def test_http_1_0_is_kept_alive_if_it_asks_and_the_length_is_known() -> None:
         (GET, 204, [LENGTH], b"HTTP/1.1 204 No Content\r\n\r\n"),
         (GET, 304, [LENGTH], b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n"),
         (GET, 304, [], b"HTTP/1.1 304 Not Modified\r\n\r\n"),
+        (GET, 205, [], b"HTTP/1.1 205 Reset Content\r\ncontent-length: 0\r\n\r\n"),
+        (GET, 205, [LENGTH], b"HTTP/1.1 205 Reset Content\r\ncontent-length: 0\r\n\r\n"),
     ],
 )
 @pytest.mark.parametrize("at_once", [True, False])
@@ -218,7 +220,7 @@ REQUESTS = st.sampled_from([GET, GET_TE, HEAD, OLD, OLD_KEPT])
 
 @given(
     st.lists(
-        st.tuples(REQUESTS, st.sampled_from([200, 204, 304, 404]), PIECES, st.booleans(), st.booleans(), st.booleans()),
+        st.tuples(REQUESTS, st.sampled_from([200, 204, 205, 304, 404]), PIECES, st.booleans(), st.booleans(), st.booleans()),
         min_size=1,
         max_size=4,
     )
@@ -245,6 +247,6 @@ def test_an_independent_client_reads_what_was_said(
         else:
             call.stream.write(b"", True)
         talk.turn()
-        expected.append((status, b"" if request is HEAD or status in (204, 304) else body))
+        expected.append((status, b"" if request is HEAD or status in (204, 205, 304) else body))
     assert talk.responses() == expected
     assert talk.transport.ended is (b"connection: close" in talk.heard)

@@ -10,6 +10,7 @@ import pytest
 from appserver.accepted import Peer
 from appserver.apps.asgi.application import AsgiApplication
 from appserver.config.options import LifespanOptions, TimeoutOptions
+from appserver.contract import Request
 from appserver.h2 import load_engine
 from appserver.h2.connection import NOTICE_SECONDS, Connection
 from appserver.h2.engine import Settings
@@ -17,7 +18,21 @@ from appserver.http.answer import AnswerContext
 from appserver.http.message import Limits
 from tests.support.asgi import DISCONNECT, body, start
 from tests.support.clock import ClockLoop
-from tests.support.frames import GET, NO_ERROR, POST, Client, Data, Goaway, Head, Ping, Sent, Window, Wire, expect
+from tests.support.frames import (
+    GET,
+    NO_ERROR,
+    POST,
+    Client,
+    Data,
+    Goaway,
+    Head,
+    Ping,
+    Sent,
+    Window,
+    Wire,
+    changed,
+    expect,
+)
 from tests.support.transport import MemoryTransport
 
 # The one that `auto` takes, and the one that is always there.
@@ -29,15 +44,17 @@ HIGHEST = 2**31 - 1
 class Served:
     """A client's connection to an application."""
 
-    def __init__(self, loop: ClockLoop, engine: Any, app: Any) -> None:
+    def __init__(self, loop: ClockLoop, engine: Any, app: Any, limit: int = 0) -> None:
         self.loop = loop
-        self.application = AsgiApplication(app, AnswerContext(has_date=False), LifespanOptions(mode="off"))
+        self.logged: list[tuple[str, int, int]] = []
+        answers = AnswerContext(has_date=False, observer=self)
+        self.application = AsgiApplication(app, answers, LifespanOptions(mode="off"))
         loop.finish(self.application.startup())
         self.transport = MemoryTransport(loop)
         self.client, self.wire = Client(), Wire()
         self.connection = Connection(
             self.transport, Peer(("192.0.2.1", 4711), ("192.0.2.2", 80), "http"), self.application,
-            AnswerContext(has_date=False), engine, Limits(8_190, 100, 16_384, 65_536, 0),
+            answers, engine, Limits(8_190, 100, 16_384, 65_536, limit),
             Settings(100, WINDOW, WINDOW, 65_536), TimeoutOptions(), self,
         )  # fmt: skip
         self.gone = False
@@ -46,6 +63,9 @@ class Served:
 
     def closed(self, connection: object) -> None:
         self.gone = True
+
+    def on_done(self, request: Request, status: int, sent: int, seconds: float) -> None:
+        self.logged.append((request.path, status, sent))
 
     def ask(self, *data: bytes) -> list[Sent]:
         """Say it as one read; hear what comes until nothing more does."""
@@ -57,7 +77,7 @@ class Served:
         return self.wire.read(self.transport.fresh())
 
 
-Serve = Callable[[Any], Served]
+Serve = Callable[..., Served]
 
 
 @pytest.fixture
@@ -70,7 +90,7 @@ def loop() -> Iterator[ClockLoop]:
 
 @pytest.fixture(params=ENGINES)
 def serve(request: pytest.FixtureRequest, loop: ClockLoop) -> Serve:
-    return lambda app: Served(loop, ENGINES[request.param], app)
+    return lambda app, limit=0: Served(loop, ENGINES[request.param], app, limit)
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
@@ -85,6 +105,29 @@ def test_an_answer(serve: Serve) -> None:
         expect.headers(1, [(":status", "200"), ("x", "/")]),
         expect.data(1, b"hello", end=True),
     ]
+
+
+def test_what_the_server_answers_itself_is_in_the_access_log(serve: Serve) -> None:
+    served = serve(hello)
+
+    assert served.ask(served.client.headers(1, changed(GET, path="/a#b"), end=True)) == expect.answer(1, 400)
+    assert served.logged == [("", 400, len(b"400 Bad Request\n"))]
+
+
+def test_an_upload_that_is_too_long_is_one_line_of_the_access_log(serve: Serve) -> None:
+    heard: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while not heard or heard[-1] != DISCONNECT:
+            heard.append(await receive())
+
+    served = serve(app, limit=10)
+    served.ask(served.client.headers(1, POST), served.client.data(1, b"1234567890"))
+    said = served.ask(served.client.data(1, b"one too many"))
+
+    assert said == expect.answer(1, 413)
+    assert heard[-1] == DISCONNECT
+    assert [(path, status) for path, status, _ in served.logged] == [("/up", 413)]
 
 
 @pytest.mark.parametrize("count", [1, 100])

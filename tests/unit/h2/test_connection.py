@@ -94,6 +94,9 @@ class Call(Receiver):
         self.talk.started.append(self.request.path)
         self.talk.engine.say(f"<{self.request.path}>".encode())
 
+    def on_refused(self, status: int, sent: int) -> None:
+        self.talk.refused.append((self.request.path, status, sent))
+
     def on_drain(self) -> None:
         self.talk.drained.append(self.request.path)
 
@@ -113,6 +116,7 @@ class Talk:
         self.loop = loop
         self.started: list[str] = []
         self.drained: list[str] = []
+        self.refused: list[tuple[str, int, int]] = []
         self.forgotten: list[Any] = []
         self.transport = MemoryTransport(loop, **transport)
         self.connection = module.Connection(
@@ -480,10 +484,20 @@ def test_an_engine_that_fails_ends_the_connection(connect: Connect) -> None:
 def test_the_server_answers_what_the_engine_refuses(connect: Connect) -> None:
     talk = connect()
     stream = RecordingStream()
-    talk.connection.refuse(stream, make_request(), 413)
+    talk.connection.refuse(stream, make_request(), 413, None)
 
     assert stream.said[0][:2] == ("respond", 413)
     assert stream.body.startswith(b"413 ")
+
+
+def test_an_application_is_told_that_it_was_answered_for(connect: Connect) -> None:
+    talk = connect()
+    stream = RecordingStream()
+    call = Call(talk, make_request(path="/up"))
+    talk.connection.refuse(stream, call.request, 413, call)
+
+    assert stream.said[0][:2] == ("respond", 413)
+    assert talk.refused == [("/up", 413, len(stream.body))]
 
 
 @pytest.mark.parametrize(("seconds", "size"), [(5.0, LIMITS.discard), (0.0, 0)])

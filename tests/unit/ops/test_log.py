@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import logging.config
 import os
 import re
 import threading
@@ -152,5 +153,13 @@ def test_a_broken_stderr_disturbs_nobody() -> None:
     Event.STOPPED.log()
     handler.flush()
     Event.STOPPED.log()
-    handler.close()
+    handler.end()
     os.close(writer)
+
+
+def test_an_application_that_sets_logging_up_does_not_silence_ours() -> None:
+    stream = Log()
+    logging.config.dictConfig({"version": 1, "incremental": False, "disable_existing_loggers": False})
+    Event.STOPPED.log()
+
+    assert stream.lines[-1].endswith("INFO     stopped")

@@ -1,4 +1,4 @@
-// Uploads argv[2] bytes (0: without an end) to argv[1] over cleartext HTTP/2 and says which answer came.
+// Uploads argv[2] bytes (0: without an end) to argv[1] over cleartext HTTP/2, or os.Args[3], and says which answer came.
 package main
 
 import (
@@ -34,7 +34,11 @@ func main() {
 		body.left = -1
 	}
 	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
+	if len(os.Args) > 3 && os.Args[3] == "h1" {
+		protocols.SetHTTP1(true)
+	} else {
+		protocols.SetUnencryptedHTTP2(true)
+	}
 	client := &http.Client{Transport: &http.Transport{Protocols: protocols}, Timeout: 20 * time.Second}
 	request, err := http.NewRequest("POST", os.Args[1], io.NopCloser(body))
 	if err != nil {

@@ -80,7 +80,8 @@ ASKS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 # What nobody asks for: it is so, or not; and what the target asks for itself.
 UNASKED = {
-    "h2c_multiplexed", "underscore_fields_dropped", "response_trailers", "client_gone", "streaming", "admin_unix", "raw",
+    "h2c_multiplexed", "underscore_fields_dropped", "response_trailers", "client_gone", "streaming", "admin_unix", "raw", "request_trailers",
+    "websocket_from_h2",
 }  # fmt: skip
 
 
@@ -88,10 +89,9 @@ def asking(feature: str) -> Deployment:
     """Return a site that asks for a feature."""
     where, text = ASKS[feature]
     parts = {"http": "", "tls": TLS, "https": "", "upstream": "", "site": "", "more": "", where: text}
-    if where == "upstream" and "servers:" in text:
-        site = SITE.replace('servers: ["127.0.0.1:8000"]', "websocket: auto")
-    else:
-        site = SITE
+    # Its own servers come in the place of the site's.
+    servers = 'servers: ["127.0.0.1:8000"]'
+    site = SITE.replace(servers, "websocket: auto") if where == "upstream" and "servers:" in text else SITE
     return load("s.yaml", site.format(**parts).encode(), {}).deployment
 
 
