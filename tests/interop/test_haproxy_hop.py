@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 import struct
@@ -371,3 +372,30 @@ def test_a_redirect_leads_to_no_other_host(on: Installed, stacks: Stacks) -> Non
     shop = stacks.get(on, f"{SITE}  routes:\n  - {{path: /old/, redirect: {{to: /, keep_rest: true}}}}\n")
     found = raw_answer(shop, "GET /old//evil.test/x HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n").lower()
     assert b"location: /evil.test/x\r\n" in found
+
+
+HOSTILE_VALUE = r"""a \"b\" 'c' $HOME %[env(HOME)] %% {d} #e \\n"""
+HOSTILE_ROUTES = r"""  headers: {request: {set: {X-A: "VALUE"}}, response: {set: {X-B: "VALUE"}}}
+  routes:
+  - {path: "/a'b(c)$d*+,;%20/", upstream: app, replace_prefix: "/e'f$%25("}
+  - {path: "/r'$%22/", redirect: {to: "/s'$%22%[env(HOME)]", keep_rest: true}}
+  - {regex: "^/it's[(]\\$%[0-9]+(?:a|b){2}$", respond: {status: 299, body: "VALUE"}}
+  - {match: {path: /x, headers: {X-Y: "-f } || { always_true"}}, respond: {status: 298}}
+""".replace("VALUE", HOSTILE_VALUE)
+
+
+@proves("headers_set", "replace_prefix", "redirect_rest", "match_regex", "match_headers", proxies=ONLY)
+def test_hostile_texts_of_a_site_mean_themselves(on: Installed, stacks: Stacks) -> None:
+    shop = stacks.get(on, f"{SITE}{HOSTILE_ROUTES}")
+    meant = r"""a "b" 'c' $HOME %[env(HOME)] %% {d} #e \n"""
+    paths = ("/a'b(c)$d*+,;%20/x/y?z=1", "/abcd/x", "/r'$%22/q?w=1", "/it's($%12ab", "/it's($%12ac")
+    said = [raw_answer(shop, f"GET {path} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n").decode() for path in paths]
+    assert '"path": "/e\'f$%25(/x/y", "query": "z=1"' in said[0]
+    assert json.dumps(["x-a", meant]) in said[0]
+    assert '"path": "/abcd/x"' in said[1]
+    assert "location: /s'$%22%[env(HOME)]/q?w=1\r\n" in said[2]
+    assert said[3].startswith("HTTP/1.1 299")
+    assert said[3].endswith(meant)
+    assert said[4].startswith("HTTP/1.1 200")
+    assert all(f"x-b: {meant}\r\n" in one for one in said)
+    assert [shop.ask("/x", headers=[("x-y", value)]).status_code for value in ("-f } || { always_true", "other")] == [298, 200]
