@@ -24,6 +24,7 @@ _REWRITE = 1024  # tune.maxrewrite: what is kept free in a buffer for fields tha
 _GLITCHES_SINCE = Version.parse("3.0.0")
 _BOOLEANS_SINCE = Version.parse("3.1.0")
 _RESETS_SINCE = Version.parse("3.2.0")
+_WINDOW_SHRINKS_SINCE = Version.parse("3.1.0")
 # Before, a request that lost its Upgrade field could no longer be sent over HTTP/2: 502.
 _UPGRADE_REMOVED_SINCE = Version.parse("3.2.0")
 
@@ -68,6 +69,9 @@ def _globals(deployment: Deployment, head: int, counts_bodies: bool, gate: Gate)
     yield line(f"tune.maxrewrite {_REWRITE}")
     if gate.version >= _GLITCHES_SINCE:
         yield line("tune.h2.fe.glitches-threshold 1000")
+    if gate.version >= _WINDOW_SHRINKS_SINCE:
+        # Else SETTINGS take back what clients may have sent already (RFC 9113, section 6.9.2), and some then give up.
+        yield line("tune.h2.fe.initial-window-size 65535")
     if gate.version >= _RESETS_SINCE:
         yield line("tune.h2.fe.max-rst-at-once 200")
     yield from profile(deployment)
