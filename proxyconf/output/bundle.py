@@ -12,6 +12,7 @@ __all__ = ["Banner", "Bundle", "banner_of", "without_banner"]
 
 _BY = "Written by proxyconf"
 _CONTENT = "sha256 of what follows:"
+_LUA = "--"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +44,29 @@ class Bundle:
 
     def stamped(self, digest: str) -> Bundle:
         """Return the same with a banner in every file: what made it, for what, from what, and what it goes without."""
-        return replace(self, files={name: self._banner(digest, text) + text for name, text in self.files.items()})
+        return replace(self, files={name: self._banner(name, digest, text) + text for name, text in self.files.items()})
 
-    def _banner(self, digest: str, text: str) -> str:
+    def _banner(self, name: str, digest: str, text: str) -> str:
         lines = [
             f"{_BY} {__version__} for {self.target} from a site file with sha256 {digest}.",
             "Edit that file, not this one.",
             *(f"Goes without {words}." for words in self.degraded),
             f"{_CONTENT} {_digest(text)}",
         ]
-        return "".join(f"# {line}\n" for line in lines)
+        return "".join(f"{_mark(name)} {line}\n" for line in lines)
 
 
 def banner_of(text: str) -> Banner | None:
     """Return what the banner of a file says; None if the file has none of ours."""
     lines = text.split("\n")
-    if not lines[0].startswith(f"# {_BY} "):
+    mark = next((mark for mark in ("#", _LUA) if lines[0].startswith(f"{mark} {_BY} ")), "")
+    if not mark:
         return None
     for at, line in enumerate(lines):
-        if line.startswith(f"# {_CONTENT} "):
-            content = line.removeprefix(f"# {_CONTENT} ")
+        if line.startswith(f"{mark} {_CONTENT} "):
+            content = line.removeprefix(f"{mark} {_CONTENT} ")
             return Banner(content, content == _digest("\n".join(lines[at + 1 :])))
-        if not line.startswith("#"):
+        if not line.startswith(mark):
             break
     return Banner("", False)
 
@@ -74,8 +76,14 @@ def without_banner(text: str) -> str:
     if banner_of(text) is None:
         return text
     lines = text.split("\n")
-    end = next(at for at, line in enumerate(lines) if not line.startswith("# ") or line.startswith(f"# {_CONTENT} "))
+    mark = lines[0].partition(" ")[0]
+    end = next(at for at, line in enumerate(lines) if not line.startswith(f"{mark} ") or line.startswith(f"{mark} {_CONTENT} "))
     return "\n".join(lines[end + 1 :])
+
+
+def _mark(name: str) -> str:
+    """Return how a file of this name begins a comment."""
+    return _LUA if name.endswith(".lua") else "#"
 
 
 def _digest(text: str) -> str:

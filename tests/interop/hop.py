@@ -283,7 +283,9 @@ def certificate(folder: Path, *hosts: str) -> None:
     )  # fmt: skip
     (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     pem, pkcs8, plain = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / "key.pem").write_bytes(key.private_bytes(pem, pkcs8, plain))
+    # Some proxies find the key by the name of the certificate only.
+    for file in ("key.pem", "cert.pem.key"):
+        (folder / file).write_bytes(key.private_bytes(pem, pkcs8, plain))
     folder.chmod(0o755)
 
 
@@ -292,7 +294,7 @@ listeners:
   http: {address: "127.0.0.1:${HTTP}", redirect: https}
   https:
     address: "127.0.0.1:${HTTPS}"
-    tls: {certificates: [{cert: "${DIR}/cert.pem", key: "${DIR}/key.pem"}]}
+    tls: {certificates: [{cert: "${DIR}/cert.pem", key: "${DIR}/cert.pem.key"}]}
 upstreams: {app: {protocol: h2c, servers: ["${APP}"]}}
 sites:
 - hostnames: [shop.test]

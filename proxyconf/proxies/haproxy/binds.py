@@ -1,0 +1,99 @@
+"""`bind` lines: where HAProxy listens, and TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from proxyconf.facts.gate import Gate
+from proxyconf.facts.table import Version
+from proxyconf.proxies.haproxy.plan import Lines, Words
+from proxyconf.proxies.haproxy.words import line
+from proxyconf.spec.addresses import ListenAddress
+from proxyconf.spec.deployment import Deployment, ResolvedListener
+from proxyconf.spec.listeners import Certificate, Tls
+from proxyconf.syntax.words import Raw
+
+__all__ = ["STORE_SINCE", "binds", "in_one_file", "places", "profile", "store"]
+
+STORE_SINCE = Version.parse("3.0.0")
+"""The first version that takes a key from a file of any name."""
+
+# https://ssl-config.mozilla.org, guidelines 5.7.
+_ECDHE = ("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+          "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305")  # fmt: skip
+_OLD = ("ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:"
+        "ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:"
+        "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES256-SHA256:AES128-SHA:AES256-SHA:@SECLEVEL=0")  # fmt: skip
+_CIPHERS = {"modern": "", "intermediate": _ECDHE, "old": f"{_ECDHE}:{_OLD}"}
+_OLDEST = {"modern": "TLSv1.3", "intermediate": "TLSv1.2", "old": "TLSv1.0"}
+
+
+def profile(deployment: Deployment) -> Iterator[Words]:
+    """Yield the TLS defaults of all listeners, of which `binds` says only what differs."""
+    first = _first(deployment)
+    if first is None:
+        return
+    if ciphers := _CIPHERS[first.profile]:
+        yield line(f"ssl-default-bind-ciphers {ciphers}")
+    yield line(f"ssl-default-bind-options ssl-min-ver {_OLDEST[first.profile]} no-tls-tickets")
+
+
+def _first(deployment: Deployment) -> Tls | None:
+    return next((listener.tls for listener in deployment.listeners if listener.tls), None)
+
+
+def in_one_file(pair: Certificate) -> bool:
+    """Whether HAProxy finds the key without being told: in the certificate's file, or beside it as CERT.key."""
+    return pair.key in (pair.cert, f"{pair.cert}.key")
+
+
+def _pairs(deployment: Deployment) -> dict[tuple[str, str], str]:
+    """Return the certificates whose key has to be named, and our names for them."""
+    pairs = [pair for listener in deployment.listeners if listener.tls for pair in listener.tls.certificates]
+    apart = dict.fromkeys((pair.cert, pair.key) for pair in pairs if not in_one_file(pair))
+    return {pair: f"certificate{at}" for at, pair in enumerate(apart, 1)}
+
+
+def store(deployment: Deployment) -> Lines:
+    """Return the `load` lines of the crt-store."""
+    return tuple(
+        (Raw("crt"), cert, Raw("key"), key, Raw(f"alias {name}")) for (cert, key), name in _pairs(deployment).items()
+    )
+
+
+def binds(deployment: Deployment, listener: ResolvedListener, gate: Gate) -> Iterator[Words]:
+    """Yield a listener's lines, one for each address; a second one for HTTP/3."""
+    for where in (where for address in listener.addresses for where in places(address)):
+        if listener.tls is None:
+            yield line(where)
+            continue
+        tls = tuple(_tls(deployment, listener.tls))
+        yield line(f"{where} ssl", *tls, Raw(f"alpn {_alpn(listener)}"))
+        if listener.options.speaks("h3") and gate.can("http3_edge"):
+            yield line(f"{'quic6' if '[' in where else 'quic4'}@{where} ssl", *tls, Raw("alpn h3"))
+
+
+def places(address: ListenAddress) -> tuple[str, ...]:
+    """Return where to bind; on a socket of both kinds an IPv4 client would be named ::ffff:192.0.2.7."""
+    return (f":{address.port}", f"[::]:{address.port} v6only") if not address.host else (str(address),)
+
+
+def _alpn(listener: ResolvedListener) -> str:
+    names = {"h2": "h2", "http1": "http/1.1"}
+    return ",".join(name for protocol, name in names.items() if protocol in listener.options.protocols)
+
+
+def _tls(deployment: Deployment, tls: Tls) -> Iterator[str]:
+    names = _pairs(deployment)
+    for pair in tls.certificates:
+        yield Raw("crt")
+        yield Raw(f"@site/{names[pair.cert, pair.key]}") if (pair.cert, pair.key) in names else pair.cert
+    first = _first(deployment)
+    if first is not None and tls.profile != first.profile:
+        yield Raw(f"ssl-min-ver {_OLDEST[tls.profile]}")
+        if ciphers := _CIPHERS[tls.profile]:
+            yield Raw(f"ciphers {ciphers}")
+    if tls.client_auth.mode != "none" and tls.client_auth.ca:
+        yield Raw("ca-file")
+        yield tls.client_auth.ca
+        yield Raw("verify required" if tls.client_auth.mode == "require" else "verify optional")
