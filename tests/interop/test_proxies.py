@@ -324,6 +324,17 @@ def test_websocket_to_http1(on: Installed, stacks: Stacks) -> None:
     assert echo(stacks.get(on, SITE.replace("protocol: h2c", "protocol: http1"))) == b"\x81\x05hello"
 
 
+@pytest.mark.parametrize("protocol", ["h2c", "HTTP/2.0, h2c", "tls/1.2"])
+@proves("http1_upstream")
+def test_no_other_protocol_is_upgraded_to(on: Installed, stacks: Stacks, protocol: str) -> None:
+    shop = stacks.get(on, SITE.replace("protocol: h2c", "protocol: http1"))
+    settings = [("connection", "Upgrade, HTTP2-Settings"), ("upgrade", protocol), ("http2-settings", "AAMAAABkAAQAoAAAAAIAAAAA")]
+    answer = shop.ask(http2=False, headers=settings)
+    # HAProxy and Envoy refuse some; nobody passes one on.
+    assert answer.status_code in (200, 400, 403)
+    assert answer.status_code != 200 or "upgrade" not in fields_of(answer)
+
+
 @proves("websocket_over_h2")
 def test_websocket_over_the_h2c_hop(on: Installed, app: Origin, stacks: Stacks) -> None:
     assert echo(stacks.get(on, SITE.replace("protocol: h2c", "protocol: h2c, websocket: over_h2"))) == b"\x81\x05hello"

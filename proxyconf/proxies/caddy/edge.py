@@ -20,6 +20,8 @@ __all__ = ["plan"]
 # The client's own spellings of what the proxy says; before 2.11.4 Caddy lets '_' pass for '-'.
 _ERASED = ("X-Forwarded-*", "Forwarded", "X-Real-IP")
 _ERASED_ALIASES = ("X_Forwarded*", "X-Forwarded_*", "X_Real*", "X-Real_*")
+# Caddy passes any upgrade on to an HTTP/1.1 upstream: one to h2c would tunnel requests past every rule.
+_OTHER_PROTOCOL = matcher("other_protocol", (Raw("header Upgrade *"),), (Raw("not header_regexp Upgrade (?i)^websocket$"),))
 _CLIENT_FIELDS = {"cf-connecting-ip": "CF-Connecting-IP", "x-real-ip": "X-Real-IP"}
 
 
@@ -164,6 +166,7 @@ def _site(
     handles = (*before, *made.handles)
     addresses, bind = _addresses(listener, names)
     proxied = any(handle.proxies or handle.auth for handle in handles)
+    matchers = (*matchers, _OTHER_PROTOCOL) if proxied else matchers
     flat = len(handles) == 1 and not handles[0].matcher and handles[0].auth is None
     yield Block(
         addresses, bind, _tls(listener), _log(deployment), tuple(_vars(deployment, proxied)), named,
@@ -204,6 +207,7 @@ def _prepare(deployment: Deployment, gate: Gate) -> Iterator[Words]:
     aliases = () if gate.can("underscore_fields_dropped") else _ERASED_ALIASES
     for name in (*_ERASED, *aliases):
         yield (Raw(f"-{name}"),)
+    yield _OTHER_PROTOCOL.name, Raw("-Upgrade")
     if deployment.trusted_networks:
         yield (Raw("X-Forwarded-Proto {vars.lasthop_proto}"),)
         yield (Raw("X-Forwarded-Host {vars.lasthop_host}"),)
