@@ -10,6 +10,9 @@ PY := $(VENV)/bin/python
 # Only what is there: the list is the same in every state of the tree.
 CODE := $(wildcard appserver proxyconf bench h2spec tools examples tests docs/generate.py)
 PYTEST := $(PY) -m pytest
+# What is rendered, on every real proxy: minutes, and the same on every Python.
+PROOFS := $(wildcard tests/interop/test_proxies*.py tests/interop/test_any_site.py tests/interop/test_presets.py \
+	tests/interop/test_verify_*.py tests/interop/test_*_hop.py tests/interop/test_*_validate.py)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,16 +24,17 @@ demo: ## Prove the hop through a real proxy (PROXY=caddy, BACKEND=hypercorn runs
 	@tools/setup.sh demo
 	@$(PY) -m tools.demo $(if $(PROXY),--proxy $(PROXY)) $(if $(BACKEND),--backend $(BACKEND)) $(if $(KEEP),--keep)
 
-test: setup ## The whole suite: unit, engines, live, interop, and the engines uncompiled
+test: setup ## The whole suite but `proofs`: unit, engines, live, interop, and the engines uncompiled
 	@tools/packages.sh test
 	@state=$$($(PY) tools/compiled.py --state); EXPECT_BUILD=$$state \
-		LASTHOP_ENGINES=$$([ $$state = kernel ] && echo kernel,pure || echo pure) $(PYTEST) $(ARGS)
+		LASTHOP_ENGINES=$$([ $$state = kernel ] && echo kernel,pure || echo pure) \
+		$(PYTEST) $(addprefix --ignore=,$(PROOFS)) $(ARGS)
 	@$(MAKE) --no-print-directory test-uncompiled
 
 proofs: setup ## Every capability of every proxy, on a current and an older real program (PROXY=nginx: of one)
+	@tools/packages.sh test
 	@$(PY) -m tools.proxies $(PROXY) $(if $(PROXY),curl)
-	@LASTHOP_PROOFS=1 $(PYTEST) -q $(wildcard tests/interop/test_proxies*.py tests/interop/test_any_site.py tests/interop/test_presets.py) \
-		$(if $(PROXY),-k $(PROXY)) $(ARGS)
+	@LASTHOP_PROOFS=1 $(PYTEST) $(PROOFS) $(if $(PROXY),-k $(PROXY)) $(ARGS)
 
 test-unit: setup ## The fast part of the suite
 	@$(PYTEST) $(wildcard tests/house tests/unit tests/engines) $(ARGS)
