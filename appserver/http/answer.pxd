@@ -39,6 +39,7 @@ cdef class Answer(Receiver):
     @cython.locals(excess=cython.longlong)
     cdef _too_long(self, bytes chunk)
     cpdef fail(self, int status)
+    cpdef cut(self, int status)
     cpdef break_off(self)
     cpdef on_refused(self, int status, long long sent)
     cpdef closed(self)

@@ -206,6 +206,11 @@ class Answer(Receiver):
             else:
                 self.break_off()
 
+    def cut(self, status: int) -> None:
+        """Fail at a stop: what tasks of the application's own still send meets a client that is gone."""
+        self.fail(status)
+        self.phase = _LOST
+
     def break_off(self) -> None:
         """Give the stream up; the client must not take what it has for a whole response."""
         self.stream.reset(Reset.INTERNAL_ERROR)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from appserver.errors import ConfigError
+from appserver.errors import ClientDisconnected, ConfigError
 from appserver.events import Event
 
 __all__ = ["choose_loop", "report_error", "run_in", "turns"]
@@ -91,6 +91,8 @@ def report_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
     error = context.get("exception")
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return  # it was raised through the loop, or into the request that started the task, and said there
+    if isinstance(error, ClientDisconnected):
+        return  # a task of an application that lets it pass, as the one of the request may
     if "protocol" in context or "transport" in context:
         Event.INTERNAL_ERROR.log(client=context.get("message", ""), exc_info=error)
     else:

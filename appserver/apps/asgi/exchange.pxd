@@ -14,7 +14,7 @@ cdef double DISCARD_SECONDS
 cdef class Exchange(Channel):
     cdef Host _host
     cdef list _chunks
-    cdef bint _body_complete, _body_received, _half_closed, _trailers_announced
+    cdef bint _body_complete, _body_received, _half_closed, _disconnect_received, _trailers_announced
     cdef list _trailers
     cdef long long _burst
     cdef double _discarding_since

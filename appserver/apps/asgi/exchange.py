@@ -65,6 +65,7 @@ class Exchange(Channel):
         "_burst",
         "_chunks",
         "_discarding_since",
+        "_disconnect_received",
         "_half_closed",
         "_host",
         "_receive_waiters",
@@ -82,6 +83,7 @@ class Exchange(Channel):
         self._body_complete = request.ends
         self._body_received = False
         self._half_closed = False
+        self._disconnect_received = False
         self._trailers_announced = False
         self._trailers: Fields | None = None
         self._burst: int = 0
@@ -178,6 +180,7 @@ class Exchange(Channel):
 
     def _disconnect(self) -> Message | None:
         self._burst += MESSAGE_BYTES
+        self._disconnect_received = True
         return {"type": _DISCONNECT} if self._burst <= BURST_BYTES else None
 
     async def wait_for_message(self) -> Message:
@@ -335,14 +338,21 @@ class Exchange(Channel):
         if error is not None:
             self._fail(error)
         elif phase < _DONE:
-            self._fail(UnexpectedMessage(f"the application returned in phase {PHASES[phase]}"))
+            # Who was told that the client closed its half may take it for gone.
+            left = self._half_closed and self._disconnect_received
+            said = f"the application returned in phase {PHASES[phase]}"
+            self._fail(ClientDisconnected(said) if left else UnexpectedMessage(said))
 
     def _fail(self, error: BaseException) -> None:
-        lost = self.phase == _LOST and _is_disconnect(error)
-        if not lost and not isinstance(error, Stopping | NotServed):
+        left = (self.phase == _LOST or self._half_closed) and _is_disconnect(error)
+        stopping = isinstance(error, Stopping)
+        if not left and not stopping and not isinstance(error, NotServed):
             self._host.report(self.request, error)
         if self.phase < _DONE:
-            self.fail(status_of(error))
+            if stopping:
+                self.cut(status_of(error))
+            else:
+                self.fail(status_of(error))
 
 
 async def _call(app: Callable[..., Any], scope: Message, receive: Any, send: Any) -> None:

@@ -60,6 +60,7 @@ class Machine(RuleBasedStateMachine):
         self.read = b""
         self.whole = False
         self.left = False
+        self.stopped = False
         self.receives: list[asyncio.Task[Any]] = []
         self.sends: list[asyncio.Task[Any]] = []
         if early:
@@ -109,6 +110,7 @@ class Machine(RuleBasedStateMachine):
         for task in self.talk.host.running:
             task.cancel()
         self.left = self.left or bool(self.talk.host.running)
+        self.stopped = self.stopped or bool(self.talk.host.running)
         self.loop.turn()
 
     # The wire
@@ -174,7 +176,7 @@ class Machine(RuleBasedStateMachine):
             if task.cancelled() or task.exception() is None:
                 continue
             assert isinstance(task.exception(), ApplicationError | ClientDisconnected)
-            assert isinstance(task.exception(), ApplicationError) or self.talk.stream.lost
+            assert isinstance(task.exception(), ApplicationError) or self.talk.stream.lost or self.stopped
 
     @invariant()
     def receives_tell_the_truth(self) -> None:

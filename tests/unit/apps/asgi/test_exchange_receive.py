@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from appserver.contract import Reset
 from appserver.errors import ClientDisconnected
 from tests.support.asgi import DISCONNECT, Talk, body, http_request, start
+from tests.support.events import EventLog
 
 Converse = Callable[..., Talk]
 
@@ -265,6 +267,18 @@ def test_a_client_that_closed_its_half_may_be_lost_later(converse: Converse) -> 
         talk.send(body(b"x"))
 
     assert talk.watcher.done == [(200, 0)]
+
+
+def test_an_application_may_take_a_client_that_closed_its_half_for_gone(converse: Converse, log: EventLog) -> None:
+    talk = converse()
+    talk.receive()
+    talk.send(start())
+    talk.on_half_closed()
+    assert talk.receive() == DISCONNECT
+    talk.leave()  # within its body: as Django does
+
+    assert talk.stream.said[-1] == ("reset", Reset.INTERNAL_ERROR)
+    assert log.names == []
 
 
 # Several at once
