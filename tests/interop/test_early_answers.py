@@ -146,7 +146,8 @@ def arrives(url: str, size: int) -> bool:
     try:
         return curl(url, size) == EXPECTED
     except AssertionError as error:
-        assert "Connection reset by peer" in str(error)
+        if "Connection reset by peer" not in str(error):
+            raise
         return False
 
 
