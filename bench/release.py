@@ -26,6 +26,7 @@ from pathlib import Path
 
 __all__ = ["Release", "ReleaseError", "mirror", "missing"]
 
+PATH_INSIDE = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CACHE_VARIABLE = "LASTHOP_RELEASES"
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
 CA_BUNDLE = Path("etc/ssl/certs/ca-certificates.crt")
@@ -142,7 +143,8 @@ class Release:
     ) -> list[str]:
         """Return the argv that runs `argv` in this release; it keeps its pid, so a signal reaches the program."""
         pairs = [str(part) for pair in (binds or {}).items() for part in pair]
-        program = ["env", "-C", cwd, *argv]
+        # Not the caller's PATH: a folder of it may be mounted inside, with the wrapper that brought us here.
+        program = ["env", "-C", cwd, f"PATH={PATH_INSIDE}", *argv]
         return ["unshare", "--mount", "sh", "-ec", ENTER, "sh", str(self.root), *pairs, "--", *program]
 
     @contextlib.contextmanager

@@ -11,7 +11,7 @@ from tests.interop.hop import SITE, Installed, Origin, Stacks, fields_of, origin
 from tests.interop.test_proxies import HANDSHAKE
 
 CADDY = ("caddy",)
-FILES = 'tls: {certificates: [{cert: "${DIR}/cert.pem", key: "${DIR}/key.pem"}]}'
+FILES = 'tls: {certificates: [{cert: "${DIR}/cert.pem", key: "${DIR}/cert.pem.key"}]}'
 
 
 @proves("tls_internal", proxies=CADDY)

@@ -20,7 +20,6 @@ import pytest
 
 from proxyconf.cli.main import main
 from proxyconf.programs.run import ProgramMissing, find_program
-from proxyconf.proxies.registry import names
 from proxyconf.spec.read import SiteFile, load
 from proxyconf.verbs.verify import Run, chosen, verify_site
 from proxyconf.verify.outcome import Report, Result, Verdict
@@ -77,7 +76,11 @@ def passed(report: Report) -> set[str]:
 OWED = {"hop-protocol", "spoofing", "client-address", "host", "path", "unknown-host", "smuggling-http1", "smuggling-http2"}
 
 
-@pytest.mark.parametrize("on", [one for name in names() for one in installed(name)] or [None], ids=str)
+# Envoy and HAProxy are rendered, their probes are not yet sorted into what they promise.
+PROBED = ("caddy", "nginx")
+
+
+@pytest.mark.parametrize("on", [one for name in PROBED for one in installed(name)] or [None], ids=str)
 @pytest.mark.slow
 def test_a_site_for_production_is_tried_on_this_machine(on: Installed | None, monkeypatch: pytest.MonkeyPatch) -> None:
     if on is None:
