@@ -332,6 +332,8 @@ def test_a_name_is_looked_up_again(on: Installed, tmp_path: Path) -> None:
 def test_admin_on_a_unix_socket(on: Installed, app: Origin, tmp_path: Path) -> None:
     site = f'targets: [{{proxy: haproxy, admin: "unix:{tmp_path}/admin.sock"}}]{SITE}'
     with stack(on, tmp_path, app.address, site), socket.socket(socket.AF_UNIX) as client:
+        # It is renamed into its place after the edge's port listens.
+        until(lambda: listens(f"{tmp_path}/admin.sock"), "the admin socket")
         client.connect(f"{tmp_path}/admin.sock")
         assert (tmp_path / "admin.sock").stat().st_mode & 0o777 == 0o600
         client.sendall(b"show servers state\n")
