@@ -42,6 +42,8 @@ class Program:
     program's, `{admin}` the path of its control socket."""
     stop: str = "SIGTERM"
     """The signal of a graceful stop; empty: there is none."""
+    listens_first: bool = False
+    """Whether it accepts connections before it has read its sites; until then it answers nobody, or 404."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What it needs in its environment besides."""
 

@@ -1,0 +1,67 @@
+"""Rules: which requests a router takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from proxyconf.spec.routes import Match, PathMatch
+from proxyconf.syntax.traefik import go_string
+
+__all__ = ["ANYTHING", "HAD_TLS", "IS_WEBSOCKET", "all_of", "any_of", "from_peers", "of_hosts", "of_match"]
+
+ANYTHING = 'PathPrefix("/")'
+HAD_TLS = 'Header("X-Forwarded-Proto", "https")'
+"""What only a trusted proxy can say: Traefik writes it anew for everybody else, before it looks at rules."""
+IS_WEBSOCKET = 'HeaderRegexp("Upgrade", "(?i)^websocket$")'
+
+
+def call(matcher: str, *words: str) -> str:
+    """Return one condition."""
+    return f"{matcher}({', '.join(map(go_string, words))})"
+
+
+def any_of(conditions: Iterable[str]) -> str:
+    """Return a condition of which one part is enough."""
+    parts = list(conditions)
+    return parts[0] if len(parts) == 1 else f"({' || '.join(parts)})"
+
+
+def all_of(*conditions: str) -> str:
+    """Return a condition of which every part is needed; empty ones are left out."""
+    return " && ".join(condition for condition in conditions if condition) or ANYTHING
+
+
+def of_hosts(names: Iterable[str]) -> str:
+    """Return the condition of a site; empty if it stands for every name."""
+    parts = [
+        call("HostRegexp", rf"(?i)^[^.]+{re.escape(name[1:])}$") if name.startswith("*.") else call("Host", name) for name in names
+    ]
+    return any_of(parts) if parts else ""
+
+
+def from_peers(networks: Iterable[str]) -> str:
+    """Return the condition that a peer, whoever it speaks for, has one of these addresses."""
+    return any_of(call("ClientIP", network) for network in networks)
+
+
+def of_match(match: Match) -> str:
+    """Return the condition of a route; empty if it takes everything."""
+    parts = [_of_path(match.path)]
+    if match.methods:
+        parts.append(any_of(call("Method", method) for method in match.methods))
+    parts += [call("Header", name, value) for name, value in match.headers.items()]
+    parts += [call("Query", name, value) for name, value in match.query.items()]
+    return " && ".join(part for part in parts if part)
+
+
+def _of_path(path: PathMatch) -> str:
+    """Return the condition on the path; Traefik's own prefix is one of text, "/x" takes "/xy" too."""
+    if path.type == "exact":
+        return call("Path", path.value)
+    if path.type == "regex":
+        return call("PathRegexp", path.value)
+    if path.value == "/":
+        return ""
+    below = call("PathPrefix", f"{path.value.removesuffix('/')}/")
+    return below if path.value.endswith("/") else any_of([call("Path", path.value), below])
