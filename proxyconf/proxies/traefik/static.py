@@ -116,7 +116,9 @@ def _resolver(deployment: Deployment) -> Tree:
 def _access_log(logging: Logging) -> Tree:
     if logging.format == "combined":
         return {"format": "genericCLF", "addInternals": True}
-    kept = {LOG_FIELDS[name]: "keep" for name in logging.fields if name in LOG_FIELDS}
+    kept: Tree = {LOG_FIELDS[name]: "keep" for name in logging.fields if name in LOG_FIELDS}
     headers = {LOG_HEADERS[name]: "keep" for name in logging.fields if name in LOG_HEADERS}
-    said: Tree = {"defaultMode": "drop", "names": kept, "headers": {"defaultMode": "drop", "names": headers}}
+    said: Tree = {"defaultMode": "drop", "names": kept, "headers": {"defaultMode": "drop"}}
+    if headers:
+        said["headers"]["names"] = headers
     return {"format": "json", "addInternals": True, "fields": said}
