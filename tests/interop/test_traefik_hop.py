@@ -7,7 +7,20 @@ from pathlib import Path
 
 import httpx
 
-from tests.interop.hop import DEADLINE, SITE, Installed, Origin, Stack, Stacks, certificate, fields_of, free_port, proves, stack, until
+from tests.interop.hop import (
+    DEADLINE,
+    SITE,
+    Installed,
+    Origin,
+    Stack,
+    Stacks,
+    certificate,
+    fields_of,
+    free_port,
+    proves,
+    stack,
+    until,
+)
 from tests.interop.test_proxies import HANDSHAKE, TRUSTING, echo
 from tests.interop.test_proxies_routes import site
 
@@ -71,6 +84,16 @@ def test_a_prefix_in_other_words_is_the_same_prefix(on: Installed, stacks: Stack
     assert seen[0] == "/inner/a"
     assert seen[1].startswith("/inner/")
     assert seen[2:] == ["/inner/a%2Fb", "/flowers"]
+
+
+@proves("replace_prefix", proxies=("traefik",))
+def test_a_percent_encoded_prefix_is_one_in_every_form(on: Installed, stacks: Stacks) -> None:
+    shop = stacks.get(on, site(
+        "path: /%7Bx%7D, upstream: app, replace_prefix: /r", "path: /a%2Fb/, upstream: app, replace_prefix: /s/",
+        "path: /p%20q, upstream: app, replace_prefix: /t",
+    ))  # fmt: skip
+    seen = [shop.ask(path).json()["path"] for path in ("/%7bx%7D/1", "/a%2fb/1", "/a/b/1", "/p%20q/a%2Fb%20", "/%7bx%7D/a%2Fb")]
+    assert seen == ["/r/1", "/s/1", "/a/b/1", "/t/a%2Fb%20", "/r/a%2Fb"]
 
 
 @proves("redirect_rest", proxies=("traefik",))

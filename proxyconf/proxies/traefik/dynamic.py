@@ -12,7 +12,7 @@ from proxyconf.proxies.traefik.raw import merged, raw_tree
 from proxyconf.proxies.traefik.rules import ANYTHING, HAD_TLS, IS_WEBSOCKET, all_of, from_peers, of_hosts, of_match
 from proxyconf.proxies.traefik.services import Services
 from proxyconf.proxies.traefik.static import entry_points
-from proxyconf.proxies.traefik.tls import tls
+from proxyconf.proxies.traefik.tls import options_name, tls
 from proxyconf.spec.deployment import Deployment, Forward, ResolvedListener, ResolvedRoute, ResolvedSite
 from proxyconf.spec.routes import RedirectTo
 
@@ -52,12 +52,20 @@ class _Routers:
         """Yield them, the first to be asked first."""
         for number, site in sorted(enumerate(self.deployment.sites), key=lambda pair: _order(pair[1])):
             yield from self._site(f"site{number}", site)
-        strangers = [
-            point for listener in self.deployment.listeners
-            if not any(site.is_any for site in self.deployment.on(listener)) for point in entry_points(listener)
-        ]  # fmt: skip
-        if strangers:
-            yield "unknown", _router(strangers, ANYTHING, self.middlewares.misdirected())
+        yield from self._strangers()
+
+    def _strangers(self) -> Iterator[tuple[str, Tree]]:
+        """Yield who answers for names of no site. Without a name Traefik has the default options of TLS only."""
+        for name, own_options in (("unknown", False), ("unknown-otherwise", True)):
+            points = [
+                point for listener in self.deployment.listeners
+                if not any(site.is_any for site in self.deployment.on(listener))
+                and own_options == (listener.tls is not None and options_name(self.deployment, listener) != "default")
+                for point in entry_points(listener)
+            ]  # fmt: skip
+            if points:
+                router = _router(points, ANYTHING, self.middlewares.misdirected())
+                yield name, {**router, "tls": {}} if own_options else router
 
     def _site(self, name: str, site: ResolvedSite) -> Iterator[tuple[str, Tree]]:
         names = (site.canonical,) if site.canonical else site.hostnames

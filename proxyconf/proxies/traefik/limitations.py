@@ -7,7 +7,14 @@ from proxyconf.proxies.traefik.middlewares import TEXTS
 from proxyconf.proxies.traefik.raw import SECTIONS, fault
 from proxyconf.proxies.traefik.static import LOG_FIELDS, LOG_HEADERS
 from proxyconf.proxies.traefik.tls import options_name
-from proxyconf.spec.deployment import Deployment, Forward, ResolvedListener, ResolvedRoute, ResolvedSite, ResolvedUpstream
+from proxyconf.spec.deployment import (
+    Deployment,
+    Forward,
+    ResolvedListener,
+    ResolvedRoute,
+    ResolvedSite,
+    ResolvedUpstream,
+)
 from proxyconf.spec.routes import RedirectTo
 
 __all__ = ["judge"]
@@ -49,8 +56,9 @@ def _listener(deployment: Deployment, listener: ResolvedListener, gate: Gate) ->
         gate.refuse((*listener.path, "protocols"), "a PROXY header comes over TCP and HTTP/3 over UDP; remove h3 or proxy_protocol")
     if tls is None:
         return
-    if options_name(deployment, listener) != "default" and any(site.is_any for site in deployment.on(listener)):
-        message = "Traefik chooses TLS by name, and for any name what the first listener says; make them equal, or write hostnames"
+    names = [name for site in deployment.on(listener) for name in site.hostnames or ("*.",)]
+    if options_name(deployment, listener) != "default" and any(name.startswith("*.") for name in names):
+        message = "Traefik chooses TLS by whole names, for all others it is that of the first listener; make them equal, or write hostnames"
         gate.refuse((*listener.path, "tls"), message)
     if tls.source == "automatic":
         _automatic(deployment, listener, gate)
@@ -142,12 +150,18 @@ def _redirect(route: ResolvedRoute, action: RedirectTo, gate: Gate) -> None:
     if action.keep_rest:
         if route.match.path.type != "prefix":
             gate.refuse((*where, "keep_rest"), "what follows a prefix is kept; match by path:")
+        elif "%" in route.match.path.value:
+            message = "Traefik compares what a client wrote, and %XX has more than one form; match by a plain path"
+            gate.refuse((*where, "keep_rest"), message)
         if "?" in action.to or "#" in action.to:
             gate.refuse((*where, "to"), "the rest of the path cannot follow a query; remove it, or keep_rest")
 
 
 def _forward(route: ResolvedRoute, action: Forward, gate: Gate) -> None:
     policies, limits = route.policies, route.policies.limits
+    if action.replace_prefix is not None and "%" in action.replace_prefix:
+        message = "behind a prefix with %XX Traefik decodes the rest of the path too; write a plain path"
+        gate.refuse((*route.path, "replace_prefix"), message)
     if action.websocket and action.upstream.options.websocket == "off":
         gate.refuse((*route.path, "websocket"), "the upstream says websocket: off")
     counted = "request_body" in limits.model_fields_set and not limits.request_body.is_unlimited
@@ -188,7 +202,7 @@ def _raw(deployment: Deployment, gate: Gate) -> None:
     for section, text in raw.sections.items():
         if section not in SECTIONS:
             gate.refuse(("raw", "traefik", section), f"Traefik has no place for it; places: {', '.join(SECTIONS)}")
-        elif problem := fault(text):
+        elif problem := fault(text, section):
             gate.refuse(("raw", "traefik", section), problem)
     for name in raw.server:
         gate.refuse(("raw", "traefik", "server", name), "a site is no place in Traefik's files; write it under dynamic:")

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from proxyconf.facts.gate import Gate
 from proxyconf.proxies.traefik.plan import NOBODY, Tree
-from proxyconf.spec.deployment import Deployment, Forward, ResolvedListener, ResolvedRoute, ResolvedSite, ResolvedUpstream
+from proxyconf.spec.deployment import (
+    Deployment,
+    Forward,
+    ResolvedListener,
+    ResolvedRoute,
+    ResolvedSite,
+    ResolvedUpstream,
+)
 from proxyconf.spec.policies import Compression, Cors
 from proxyconf.spec.routes import RedirectTo
 from proxyconf.syntax.traefik import replacement
@@ -127,7 +135,7 @@ class Middlewares:
         limit = policies.limits.request_body
         counted = "request_body" in policies.limits.model_fields_set and not limit.is_unlimited
         if counted or policies.buffering.request == "on" or policies.buffering.response == "on":
-            chain.append(self.use("hold", "buffering", {} if limit.is_unlimited else {"maxRequestBodyBytes": limit.bytes}))
+            chain.append(self.use("hold", "buffering", {"maxRequestBodyBytes": limit.bytes}))  # 0: no bound
         return chain
 
     def of_hop(self, route: ResolvedRoute, action: Forward, *, websocket: bool) -> Chain:
@@ -135,7 +143,8 @@ class Middlewares:
         chain, policy = list(self._retry(action.upstream)), route.policies.headers.request
         fields: Tree = {**dict.fromkeys(policy.remove, ""), **policy.set, **upgrade_to("websocket" if websocket else "")}
         if action.replace_prefix is not None:
-            prefix, new = route.match.path.value.removesuffix("/"), action.replace_prefix.removesuffix("/")
+            # Compared as it reads, without percent signs.
+            prefix, new = unquote(route.match.path.value.removesuffix("/")), action.replace_prefix.removesuffix("/")
             told = action.tell_prefix or "prefix" in self.deployment.trust.forwarded.fields
             if prefix:
                 chain.append(self.use("without-prefix", "stripPrefix", {"prefixes": [prefix]}))
@@ -176,8 +185,10 @@ def _cors(cors: Cors) -> Tree:
     return {**made, "accessControlMaxAge": int(cors.max_age.seconds), "addVaryHeader": True}
 
 
-def _compress(compression: Compression, encodings: list[str]) -> Tree:
+def _compress(compression: Compression, encodings: Sequence[str]) -> Tree:
     types = [one for word in compression.types for one in (TEXTS if word == "text/*" else (word,))]
     return {
-        "encodings": encodings, "minResponseBodyBytes": compression.min_length.bytes, "includedContentTypes": list(dict.fromkeys(types)),
-    }  # fmt: skip
+        "encodings": list(encodings),
+        "minResponseBodyBytes": compression.min_length.bytes,
+        "includedContentTypes": list(dict.fromkeys(types)),
+    }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from proxyconf.facts.gate import Gate
-from proxyconf.proxies.contract import Program, Proxy
+from proxyconf.proxies.contract import Program, Proxy, Trial
 from proxyconf.proxies.traefik.dynamic import dynamic
 from proxyconf.proxies.traefik.limitations import judge
 from proxyconf.proxies.traefik.plan import Plan
 from proxyconf.proxies.traefik.static import static
+from proxyconf.proxies.traefik.trial import trial
 from proxyconf.spec.deployment import Deployment
 from proxyconf.syntax.traefik import dump
 
@@ -40,6 +41,10 @@ class Traefik(Proxy[Plan]):
     def files(self, plan: Plan, replaced: Mapping[str, str]) -> dict[str, str]:
         """Print the plan."""
         return {"traefik.yaml": dump(plan.static), "dynamic.yaml": dump(plan.dynamic)}
+
+    def trial(self, files: Mapping[str, str], port: int) -> Trial:
+        """Return how Traefik is made to say what is wrong: it has no checker, and ignores a file with a fault."""
+        return trial(files, port)
 
     def unquotable(self, text: str) -> str:
         """Return why a text cannot be written: YAML has an escape for everything, what is behind it has not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from proxyconf.spec.routes import Match, PathMatch
 from proxyconf.syntax.traefik import go_string
@@ -13,6 +14,8 @@ __all__ = ["ANYTHING", "HAD_TLS", "IS_WEBSOCKET", "all_of", "any_of", "from_peer
 ANYTHING = 'PathPrefix("/")'
 HAD_TLS = 'Header("X-Forwarded-Proto", "https")'
 """What only a trusted proxy can say: Traefik writes it anew for everybody else, before it looks at rules."""
+# RFC 3986, section 2.2, and the percent sign itself.
+_RESERVED = re.compile("%(2[13456789ABCF]|3[ABDF]|40|5[BD])", re.IGNORECASE)
 IS_WEBSOCKET = 'HeaderRegexp("Upgrade", "(?i)^websocket$")'
 
 
@@ -55,13 +58,19 @@ def of_match(match: Match) -> str:
     return " && ".join(part for part in parts if part)
 
 
+def _routed(path: str) -> str:
+    """Return a path as rules see it: decoded, but for the characters that have a meaning of their own."""
+    return unquote(_RESERVED.sub(lambda found: f"%25{found[1].upper()}", path))
+
+
 def _of_path(path: PathMatch) -> str:
     """Return the condition on the path; Traefik's own prefix is one of text, "/x" takes "/xy" too."""
     if path.type == "exact":
-        return call("Path", path.value)
+        return call("Path", _routed(path.value))
     if path.type == "regex":
         return call("PathRegexp", path.value)
     if path.value == "/":
         return ""
-    below = call("PathPrefix", f"{path.value.removesuffix('/')}/")
-    return below if path.value.endswith("/") else any_of([call("Path", path.value), below])
+    value = _routed(path.value)
+    below = call("PathPrefix", f"{value.removesuffix('/')}/")
+    return below if value.endswith("/") else any_of([call("Path", value), below])
