@@ -9,7 +9,7 @@ from proxyconf.facts.gate import Gate
 from proxyconf.proxies.traefik.middlewares import Chain, Middlewares
 from proxyconf.proxies.traefik.plan import NO_SERVICE, Tree
 from proxyconf.proxies.traefik.raw import merged, raw_tree
-from proxyconf.proxies.traefik.rules import ANYTHING, HAD_TLS, IS_WEBSOCKET, all_of, from_peers, of_hosts, of_match
+from proxyconf.proxies.traefik.rules import ANYTHING, HAD_TLS, IS_WEBSOCKET, all_of, from_peers, longer_than, of_hosts, of_match
 from proxyconf.proxies.traefik.services import Services
 from proxyconf.proxies.traefik.static import entry_points
 from proxyconf.proxies.traefik.tls import options_name, tls
@@ -95,8 +95,14 @@ class _Routers:
         self, name: str, site: ResolvedSite, listeners: list[ResolvedListener], hosts: str, *, behind_tls: bool
     ) -> Iterator[tuple[str, Tree]]:
         points = [point for listener in listeners for point in entry_points(listener)]
+        limits = {route.policies.limits.request_body.bytes for route in site.routes if isinstance(route.action, Forward)}
+        if len(limits) == 1 and (limit := max(limits)):
+            yield f"{name}-too-large", _router(points, all_of(hosts, longer_than(limit)), self.middlewares.too_large())
         for number, route in enumerate(site.routes):
             rule = all_of(hosts, of_match(route.match)) if hosts or of_match(route.match) else ""
+            if len(limits) > 1 and isinstance(route.action, Forward) and (limit := route.policies.limits.request_body.bytes):
+                too_large = _router(points, all_of(rule, longer_than(limit)), self.middlewares.too_large())
+                yield f"{name}-route{number}-too-large", too_large
             for suffix, whose, trusted in self._peers(route):
                 answers = self.middlewares.of_answers(site, route, behind_tls=behind_tls)
                 door = [*answers, *self.middlewares.of_clients(route, trusted=trusted)]

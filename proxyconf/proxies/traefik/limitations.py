@@ -164,14 +164,13 @@ def _forward(route: ResolvedRoute, action: Forward, gate: Gate) -> None:
         gate.refuse((*route.path, "replace_prefix"), message)
     if action.websocket and action.upstream.options.websocket == "off":
         gate.refuse((*route.path, "websocket"), "the upstream says websocket: off")
-    counted = "request_body" in limits.model_fields_set and not limits.request_body.is_unlimited
-    if counted and action.upstream.options.is_grpc:
-        message = "Traefik counts a body by holding it, and gRPC streams; write request_body: unlimited for this route"
-        gate.refuse((*route.where("limits"), "request_body"), message)
-    elif counted and policies.buffering.request == policies.buffering.response == "off":
+    holds = policies.buffering.request == "on" or policies.buffering.response == "on"
+    if holds and action.upstream.options.is_grpc:
+        gate.refuse(route.where("buffering"), "Traefik holds a request and its response, and gRPC streams; write buffering: {request: off}")
+    if "request_body" in limits.model_fields_set and not limits.request_body.is_unlimited and not holds:
         message = (
-            "Traefik counts a body by holding it, and its response too: nothing streams here; without the key the app server counts,"
-            " and with buffering: {request: on, response: on} this is said"
+            "Traefik refuses a longer body by its Content-Length; one of unknown length is bounded by the app server,"
+            " or here too with buffering: {request: on}, which holds the response as well"
         )
         gate.note((*route.where("limits"), "request_body"), message)
     if limits.request_body.bytes > _LARGEST:

@@ -33,7 +33,7 @@ _ERASED = (
 _SAID = {"for": "X-Forwarded-For", "proto": "X-Forwarded-Proto", "host": "X-Forwarded-Host", "real-ip": "X-Real-Ip"}
 TEXTS = ("text/css", "text/csv", "text/html", "text/javascript", "text/markdown", "text/plain", "text/xml")
 """What `text/*` stands for: Traefik compares whole content types."""
-_MISDIRECTED, _DOWN = 421, 503
+_TOO_LARGE, _MISDIRECTED, _DOWN = 413, 421, 503
 Chain = list[str]
 
 
@@ -66,6 +66,10 @@ class Middlewares:
     def misdirected(self) -> Chain:
         """Answer 421."""
         return [self.use("misdirected", "ipAllowList", {"sourceRange": NOBODY, "rejectStatusCode": _MISDIRECTED})]
+
+    def too_large(self) -> Chain:
+        """Answer 413."""
+        return [self.use("too-large", "ipAllowList", {"sourceRange": NOBODY, "rejectStatusCode": _TOO_LARGE})]
 
     def to_tls(self, port: int) -> Chain:
         """Lead to the same address over TLS."""
@@ -126,16 +130,15 @@ class Middlewares:
             yield self.use("door", "forwardAuth", options)
 
     def of_bodies(self, route: ResolvedRoute) -> Chain:
-        """Compress answers, count and hold bodies."""
+        """Compress answers, hold bodies."""
         policies, chain = route.policies, Chain()
         if policies.compression is not None:
             encodings = [one for one in policies.compression.encodings if self.gate.can(f"compression_{one}")]
             if encodings:
                 chain.append(self.use("compress", "compress", _compress(policies.compression, encodings)))
-        limit = policies.limits.request_body
-        counted = "request_body" in policies.limits.model_fields_set and not limit.is_unlimited
-        if counted or policies.buffering.request == "on" or policies.buffering.response == "on":
-            chain.append(self.use("hold", "buffering", {"maxRequestBodyBytes": limit.bytes}))  # 0: no bound
+        if policies.buffering.request == "on" or policies.buffering.response == "on":
+            bytes_at_most = policies.limits.request_body.bytes  # 0: no bound
+            chain.append(self.use("hold", "buffering", {"maxRequestBodyBytes": bytes_at_most}))
         return chain
 
     def of_hop(self, route: ResolvedRoute, action: Forward, *, websocket: bool) -> Chain:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from proxyconf.spec.routes import Match, PathMatch
 from proxyconf.syntax.traefik import go_string
 
-__all__ = ["ANYTHING", "HAD_TLS", "IS_WEBSOCKET", "all_of", "any_of", "from_peers", "of_hosts", "of_match"]
+__all__ = ["ANYTHING", "HAD_TLS", "IS_WEBSOCKET", "all_of", "any_of", "from_peers", "longer_than", "of_hosts", "of_match"]
 
 ANYTHING = 'PathPrefix("/")'
 HAD_TLS = 'Header("X-Forwarded-Proto", "https")'
@@ -33,6 +33,17 @@ def any_of(conditions: Iterable[str]) -> str:
 def all_of(*conditions: str) -> str:
     """Return a condition of which every part is needed; empty ones are left out."""
     return " && ".join(condition for condition in conditions if condition) or ANYTHING
+
+
+def longer_than(limit: int) -> str:
+    """Return the condition that a request says that its body is longer than it may be."""
+    digits = str(limit)
+    numbers = [f"[1-9][0-9]{{{len(digits)},}}"]
+    for at, digit in enumerate(digits):
+        if digit != "9":
+            more = len(digits) - at - 1
+            numbers.append(f"{digits[:at]}[{int(digit) + 1}-9]" + (f"[0-9]{{{more}}}" if more else ""))
+    return call("HeaderRegexp", "Content-Length", f"^0*({'|'.join(numbers)})$")
 
 
 def of_hosts(names: Iterable[str]) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from proxyconf.facts.target import Target
 from proxyconf.output.bundle import Bundle
 from proxyconf.proxies.contract import render
 from proxyconf.proxies.registry import proxy
+from proxyconf.proxies.traefik.rules import longer_than
 from proxyconf.spec.read import load
 from proxyconf.syntax.traefik import go_string, replacement
 from tests.unit.proxyconf.proxies.test_hostile import HOSTILE
@@ -99,3 +104,12 @@ def test_what_no_file_can_be_called_is_unquotable(text: str) -> None:
 
 def test_the_bytes_are_the_same_every_time() -> None:
     assert made().files == made().files
+
+
+@given(st.integers(1, 10**12), st.integers(0, 10**13))
+@settings(deadline=None)
+def test_a_longer_body_is_told_by_its_length(limit: int, length: int) -> None:
+    pattern = ast.literal_eval(longer_than(limit).partition(", ")[2].removesuffix(")"))
+    for said in (length, limit, limit + 1, limit - 1):
+        assert bool(re.match(pattern, str(said))) == (said > limit)
+        assert bool(re.match(pattern, f"00{said}")) == (said > limit)
