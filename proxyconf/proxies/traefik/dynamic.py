@@ -9,7 +9,16 @@ from proxyconf.facts.gate import Gate
 from proxyconf.proxies.traefik.middlewares import Chain, Middlewares
 from proxyconf.proxies.traefik.plan import NO_SERVICE, Tree
 from proxyconf.proxies.traefik.raw import merged, raw_tree
-from proxyconf.proxies.traefik.rules import ANYTHING, HAD_TLS, IS_WEBSOCKET, all_of, from_peers, longer_than, of_hosts, of_match
+from proxyconf.proxies.traefik.rules import (
+    ANYTHING,
+    HAD_TLS,
+    IS_WEBSOCKET,
+    all_of,
+    from_peers,
+    longer_than,
+    of_hosts,
+    of_match,
+)
 from proxyconf.proxies.traefik.services import Services
 from proxyconf.proxies.traefik.static import entry_points
 from proxyconf.proxies.traefik.tls import options_name, tls

@@ -135,7 +135,9 @@ def _auth(route: ResolvedRoute, gate: Gate) -> None:
         where = (*route.where("auth"), "forward", "upstream")
         if len(door.options.servers) > 1:
             gate.refuse(where, "Traefik asks one address who may come in; name an upstream with one server")
-        if door.options.protocol != "http1":
+        if door.options.is_grpc or (door.options.is_http2 and door.options.websocket == "off"):
+            gate.refuse(where, "Traefik asks over HTTP/1.1, which this upstream does not speak; write an upstream with protocol: http1")
+        elif door.options.is_http2:
             gate.note(where, "Traefik asks it over HTTP/1.1, whatever else goes to this upstream over HTTP/2")
     if auth is not None and auth.basic is not None and any(char in auth.basic.realm for char in '"\\'):
         gate.note((*route.where("auth"), "basic", "realm"), "Traefik writes quotes and backslashes of a realm as they stand")
