@@ -157,3 +157,14 @@ def test_what_changes_in_dynamic_yaml_is_read_again(on: Installed, app: Origin, 
         fresh.write_text(file.read_text().replace("/before", "/after"))
         fresh.replace(file)
         until(lambda: client.get("/moved", **asks).headers["location"] == "/after", "the change")
+
+
+@proves("health_check_http", proxies=("traefik",))
+def test_a_health_check_asks_for_a_name_that_the_app_knows(on: Installed, app: Origin, tmp_path: Path) -> None:
+    check = "health_check: {path: /healthz, interval: 200ms, timeout: 1s}, servers: ["
+    before = len(app.seen)
+    with stack(on, tmp_path, app.address, SITE.replace("servers: [", check)):
+        until(lambda: any(scope["path"] == "/healthz" for scope in app.seen[before:]), "the question")
+    asked = next(scope for scope in app.seen[before:] if scope["path"] == "/healthz")
+    assert dict(asked["headers"])[b"host"] == b"shop.test"
+    assert asked["http_version"] == "2"

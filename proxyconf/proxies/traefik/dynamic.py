@@ -30,7 +30,7 @@ __all__ = ["dynamic"]
 
 def dynamic(deployment: Deployment, gate: Gate) -> Tree:
     """Return what dynamic.yaml is to say."""
-    routers = _Routers(deployment, Middlewares(deployment, gate), Services(gate))
+    routers = _Routers(deployment, Middlewares(deployment, gate), Services(deployment, gate))
     for listener in deployment.listeners:
         routers.middlewares.at_the_edge(listener)
     made = list(routers.made())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -44,17 +45,16 @@ class Middlewares:
     deployment: Deployment
     gate: Gate
     made: dict[str, Tree] = field(default_factory=dict)
+    _names: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def use(self, stem: str, kind: str, options: Tree) -> str:
         """Return the name of a middleware that does this."""
-        definition = {kind: options}
-        same = [name for name, made in self.made.items() if made == definition and re.fullmatch(rf"{re.escape(stem)}(-[0-9]+)?", name)]
-        if same:
-            return same[0]
-        taken = sum(re.fullmatch(rf"{re.escape(stem)}(-[0-9]+)?", name) is not None for name in self.made)
-        name = f"{stem}-{taken + 1}" if taken else stem
-        self.made[name] = definition
-        return name
+        known = self._names.setdefault(stem, {})
+        words = json.dumps([kind, options], sort_keys=True)
+        if words not in known:
+            known[words] = name = f"{stem}-{len(known) + 1}" if known else stem
+            self.made[name] = {kind: options}
+        return known[words]
 
     def at_the_edge(self, listener: ResolvedListener) -> None:
         """Make what every request of a listener passes first: a client's words about itself are erased."""

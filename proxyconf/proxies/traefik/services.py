@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from proxyconf.facts.gate import Gate
 from proxyconf.proxies.traefik.plan import Tree, duration
-from proxyconf.spec.deployment import ResolvedUpstream
+from proxyconf.spec.deployment import Deployment, Forward, ResolvedUpstream
 from proxyconf.spec.policies import Timeouts
 from proxyconf.spec.units import Duration
 
@@ -20,6 +20,7 @@ _STRATEGIES = {"round_robin": "", "least_conn": "p2c", "hash": "hrw"}
 class Services:
     """The services that some router names, each once, and their transports."""
 
+    deployment: Deployment
     gate: Gate
     made: dict[str, Tree] = field(default_factory=dict)
     transports: dict[str, Tree] = field(default_factory=dict)
@@ -67,7 +68,15 @@ class Services:
         check, outlier = upstream.options.health_check, upstream.options.outlier_detection
         if check is not None and check.path is not None and self.gate.can("health_check_http"):
             asks: Tree = {"path": check.path, "interval": duration(check.interval), "timeout": duration(check.timeout)}
-            yield "healthCheck", {**asks, "status": check.expected_statuses[0]}
+            yield "healthCheck", {**asks, "hostname": self._asked_host(upstream), "status": check.expected_statuses[0]}
         if outlier is not None and self.gate.can("outlier_detection"):
             bounds = {"failureWindow": duration(outlier.ejection_time), "maxFailedAttempts": outlier.consecutive_5xx}
             yield "passiveHealthCheck", bounds
+
+    def _asked_host(self, upstream: ResolvedUpstream) -> str:
+        """Return a host name that the app behind an upstream knows."""
+        for site in self.deployment.sites:
+            answers = any(isinstance(route.action, Forward) and route.action.upstream == upstream for route in site.routes)
+            if answers and site.hostnames and not site.hostnames[0].startswith("*."):
+                return site.canonical or site.hostnames[0]
+        return "localhost"
