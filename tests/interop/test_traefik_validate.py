@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import pytest
 
+from proxyconf.cli.main import main
 from proxyconf.document.findings import SiteError
 from proxyconf.facts.table import table
 from proxyconf.programs.run import ProgramFault
@@ -139,3 +141,16 @@ def test_the_tried_versions_hold_the_installed_ones() -> None:
     if not installed("traefik"):
         pytest.skip("traefik: python -m tools.proxies traefik")
     assert all(table("traefik").oldest <= one.version <= table("traefik").newest for one in installed("traefik"))
+
+
+@proves("tls_files", proxies=("traefik",))
+def test_check_native_starts_it(on: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PATH", f"{Path(on.program).parent}:{os.environ['PATH']}")
+    shorthand = next(path for path in GOLDENS if path.stem == "shorthand").read_text().partition("----------\n")[0]
+    file = tmp_path / "site.yaml"
+    file.write_text(prepared(shorthand.replace("proxy: traefik", f'proxy: traefik, version: "{on.version}"'), tmp_path))
+    assert main(["check", "--native", str(file)]) == 0
+    assert "traefik: accepted by 'traefik', started on free ports" in capsys.readouterr().out
+    file.write_text(file.read_text().replace("shop.pem", "none.pem"))
+    assert main(["check", "--native", str(file)]) != 0
+    assert "none.pem" in capsys.readouterr().err
