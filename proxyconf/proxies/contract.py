@@ -42,8 +42,8 @@ class Program:
     program's, `{admin}` the path of its control socket."""
     stop: str = "SIGTERM"
     """The signal of a graceful stop; empty: there is none."""
-    unready: str = ""
-    """What it answers to everybody while it listens and has not read its sites; empty: it has before it listens."""
+    listens_first: bool = False
+    """Whether it accepts connections before it has read its sites; until then TLS does not begin, or it answers 404."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What it needs in its environment besides."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,26 +25,6 @@ class Address:
         """Host and port, of TCP."""
         host, _, port = self.text.rpartition(":")
         return host.strip("[]"), int(port)
-
-    def shakes_hands(self) -> bool:
-        """Whether TLS is spoken there now, by TCP, with whatever certificate."""
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        try:
-            with socket.create_connection(self.host_and_port, 1) as plain, context.wrap_socket(plain, server_hostname="any-name.test"):
-                return True
-        except OSError:
-            return False
-
-    def answer(self) -> str:
-        """Return what is answered there now, by TCP without TLS; empty if nothing is."""
-        try:
-            with socket.create_connection(self.host_and_port, 1) as plain:
-                plain.sendall(b"GET / HTTP/1.1\r\nHost: any-name.test\r\nConnection: close\r\n\r\n")
-                with plain.makefile("rb") as answer:
-                    return answer.read(65_536).decode("latin-1")
-        except OSError:
-            return ""
 
     def accepts(self) -> bool:
         """Whether somebody takes a connection there now."""

@@ -40,7 +40,6 @@ class Program:
     reload: signal.Signals | tuple[str, ...] | None = None
     stop: signal.Signals = signal.SIGTERM
     stop_seconds: float = 30.0
-    unready: str = ""  # what it answers to everybody while it has not read its sites
 
     @property
     def log(self) -> Path:
@@ -71,18 +70,13 @@ class Process:
     async def until_ready(self) -> None:
         """Return once every address takes connections."""
         end = time.monotonic() + START_SECONDS
-        while not all(address.accepts() and self._has_read(address) for address in self.program.ready):
+        while not all(address.accepts() for address in self.program.ready):
             if self.code is not None:
                 raise ProgramError(f"{self.program.name} ended with exit code {self.code}{self.tail()}")
             if time.monotonic() > end:
                 missing = ", ".join(address.text for address in self.program.ready if not address.accepts())
                 raise ProgramError(f"{self.program.name} did not listen on {missing} in {START_SECONDS:g} s{self.tail()}")
             await asyncio.sleep(POLL)
-
-    def _has_read(self, address: Address) -> bool:
-        """Whether its sites are read, as far as anybody can tell from outside: TLS begins, or the answer is another."""
-        unready = self.program.unready
-        return not unready or address.shakes_hands() or unready not in (address.answer() or unready)
 
     async def reload(self) -> None:
         """Make it load its configuration again."""

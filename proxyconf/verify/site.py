@@ -106,7 +106,7 @@ def _program(how: ProxyProgram, name: str, deployment: Deployment, folder: Path,
     ready = tuple(Address(str(address)) for listener in deployment.listeners for address in listener.addresses)
     return Program(
         name, command(how.run), folder, ready, {**home, **how.environment}, reload=_reload(how.reload, command),
-        stop=signal.Signals[how.stop or "SIGTERM"], stop_seconds=deployment.drain.seconds + 15, unready=how.unready,
+        stop=signal.Signals[how.stop or "SIGTERM"], stop_seconds=deployment.drain.seconds + 15,
     )  # fmt: skip
 
 

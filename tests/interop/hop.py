@@ -347,7 +347,7 @@ def stack(on: Installed, folder: Path, app: str, site: str = SITE, *, wait: bool
     try:
         until(lambda: listens(("127.0.0.1", running.port)) or process.poll() is not None, on.proxy)
         assert process.poll() is None, (folder / "proxy.log").read_text()
-        if wait and program.unready:
+        if wait and program.listens_first:
             until(running.shows_its_certificate, f"{on.proxy}'s certificate")
         yield running
     finally:

@@ -168,3 +168,26 @@ def test_a_health_check_asks_for_a_name_that_the_app_knows(on: Installed, app: O
     asked = next(scope for scope in app.seen[before:] if scope["path"] == "/healthz")
     assert dict(asked["headers"])[b"host"] == b"shop.test"
     assert asked["http_version"] == "2"
+
+
+NAMES = f"""{SITE}
+- {{hostnames: ["*.shop.test"], routes: [{{path: /, redirect: {{to: /wild}}}}]}}
+- {{hostnames: [x.shop.test], routes: [{{path: /, redirect: {{to: /exact}}}}]}}
+- {{hostnames: ["*.y.shop.test"], routes: [{{path: /, redirect: {{to: /deeper}}}}]}}
+"""
+
+
+@proves("unknown_host", "redirect", proxies=("traefik",))
+def test_a_name_goes_before_a_wildcard_and_a_longer_one_before_a_shorter(on: Installed, stacks: Stacks) -> None:
+    shop = stacks.get(on, NAMES)
+    hosts = ("x.shop.test", "q.shop.test", "q.y.shop.test", "Q.SHOP.test")
+    led = [shop.ask(host=host, follow_redirects=False).headers["location"] for host in hosts]
+    assert led == ["/exact", "/wild", "/deeper", "/wild"]
+    assert [shop.ask(host=host).status_code for host in ("shop.test", "a.b.c.shop.test", "shop.test.evil")] == [200, 421, 421]
+
+
+@proves("rate_limit", proxies=("traefik",))
+def test_each_route_has_a_limit_of_its_own(on: Installed, stacks: Stacks) -> None:
+    shop = stacks.get(on, site("path: /a, upstream: app", more="  rate_limit: {rate: 1/h, burst: 2}\n"))
+    asked = [[shop.ask(path).status_code for _ in range(3)] for path in ("/a", "/b")]
+    assert asked == [[200, 200, 429]] * 2

@@ -27,7 +27,7 @@ class Traefik(Proxy[Plan]):
         run=("traefik", "--configFile={folder}/traefik.yaml"),
         # Traefik watches dynamic.yaml; traefik.yaml is read at start only, and no signal changes that.
         reload=(),
-        unready="404 page not found",
+        listens_first=True,
     )
 
     def judge(self, deployment: Deployment, gate: Gate) -> None:
