@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -10,11 +9,9 @@ from cyclopts import Parameter
 from proxyconf.cli.app import Native, Set, SitePath, app, opened
 from proxyconf.cli.console import OK, REFUSED, USAGE, Stop, show, show_findings, verdict
 from proxyconf.document.findings import SiteError, nearest, shown
-from proxyconf.programs.run import check as check_files
-from proxyconf.programs.trial import free_port, try_files
-from proxyconf.proxies.registry import proxy
 from proxyconf.verbs import reports
 from proxyconf.verbs import site as sites
+from proxyconf.verbs.native import let_it_check
 
 __all__: list[str] = []
 
@@ -48,21 +45,8 @@ def check(
     if code in (USAGE, REFUSED):
         return code
     for name, bundle in made.bundles.items():
-        if native and name != sites.APPSERVER:
-            _let_it_check(name, bundle.stamped(file.document.digest).files)
+        if native and name != sites.APPSERVER and (words := let_it_check(name, bundle.stamped(file.document.digest).files)):
+            show(f"{name}: accepted by {words}\n")
     if code == OK:
         show(f"{site}: fine for {', '.join(bundle.target for bundle in made.bundles.values())}\n")
     return code
-
-
-def _let_it_check(name: str, files: Mapping[str, str]) -> None:
-    """Let a proxy check files by its own command, or by a start on free ports where it has none."""
-    program = proxy(name).program
-    trial = None if program.check else proxy(name).trial(files, free_port())
-    if program.check:
-        check_files(program.check, files, program.environment)
-        words = " ".join(word.replace("{folder}/", "") for word in program.check)
-        show(f"{name}: accepted by '{words}'\n")
-    elif trial is not None:
-        try_files(program.run, trial.files, trial.url, trial.faults, program.environment)
-        show(f"{name}: accepted by '{program.run[0]}', started on free ports\n")
