@@ -15,8 +15,8 @@ from tests.support.frames import NO_ERROR, REFUSED_STREAM
 
 
 @pytest.fixture(scope="module")
-def engines() -> tuple[MAKE, MAKE]:
-    return load("pure"), load("kernel")
+def engines(kernel_engine: MAKE) -> tuple[MAKE, MAKE]:
+    return load("pure"), kernel_engine
 
 
 def agree(pure: Outcome, kernel: Outcome, script: Script) -> None:

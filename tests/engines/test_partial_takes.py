@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from appserver.contract import Receiver, Request, Stream
 from tests.engines.conftest import load
-from tests.engines.talk import Recorder, Talk
+from tests.engines.talk import MAKE, Recorder, Talk
 from tests.support.frames import (
     CANCEL,
     INITIAL_WINDOW_SIZE,
@@ -306,9 +306,8 @@ class PartialTakes(RuleBasedStateMachine):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _both_engines() -> None:
+def _both_engines(kernel_engine: MAKE) -> None:
     load("pure")
-    load("kernel")
 
 
 TestPartialTakes = PartialTakes.TestCase

@@ -6,16 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.engines.conftest import load
-from tests.engines.talk import Talk
+from tests.engines.talk import MAKE, Talk
 from tests.support.frames import GET, Text, changed, frame
 
 SECRETS = ["authorization", "proxy-authorization", "set-cookie"]
-
-
-@pytest.fixture
-def kernel() -> Talk:
-    return Talk(load("kernel"))
 
 
 def ask(talk: Talk, stream: int, *more: tuple[Text, Text]) -> list[tuple[bytes, bytes]]:
@@ -81,9 +75,8 @@ def test_a_flood_of_values_that_never_repeat_does_not_push_out_those_that_do(ker
     assert kept == 1_000
 
 
-def test_one_connection_keeps_nothing_of_another() -> None:
-    engine = load("kernel")
-    talks = [Talk(engine) for _ in range(2)]
+def test_one_connection_keeps_nothing_of_another(kernel_engine: MAKE) -> None:
+    talks = [Talk(kernel_engine) for _ in range(2)]
     fields = [ask(talk, stream, ("user-agent", "x"))[1] for talk in talks for stream in (1, 3, 5)]
     assert fields[2] is not fields[5]
 
