@@ -169,6 +169,7 @@ cdef class Engine:
     cdef bint ping_due                      # once all that is queued has been sent
     cdef bytes settings                     # our first frame, until it is taken
     cdef Py_ssize_t max_streams             # open at once
+    cdef int32_t last_announced             # by the second GOAWAY of a drain: streams above it are not taken
     cdef long long connection_window
     cdef public long long max_discard
     cdef BaseException fault                # raised by a call up inside a callback, re-raised by receive() or take()

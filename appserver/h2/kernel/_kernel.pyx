@@ -79,6 +79,7 @@ cdef enum:
     # Resets of one connection: this many, and this many more each second. Budgets of our own are yet to come.
     RESET_BURST = 10000
     RESET_RATE = 1000
+    HIGHEST_STREAM = 0x7FFFFFFF
     # Closed streams whose late frames can still be told apart; nghttp2 keeps as many as may be open.
     REMEMBERED_STREAMS = 128
 

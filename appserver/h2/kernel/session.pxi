@@ -41,6 +41,7 @@ cdef class Engine:
         self.held = []
         self.receiving = []
         self.max_streams = settings.max_concurrent_streams
+        self.last_announced = HIGHEST_STREAM
         self.connection_window = settings.connection_window
         option = make_options()
         failed = nghttp2_session_server_new2(&self.session, callbacks, <void *> self, option)
@@ -241,16 +242,17 @@ cdef class Engine:
 
     def goaway(self):
         if self.session != NULL and not self.terminated:
-            nghttp2_submit_goaway(
-                self.session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(self.session), NO_ERROR,
-                NULL, 0,
-            )
+            self.last_announced = min(self.last_announced, nghttp2_session_get_last_proc_stream_id(self.session))
+            nghttp2_submit_goaway(self.session, NGHTTP2_FLAG_NONE, self.last_announced, NO_ERROR, NULL, 0)
             self.wake()
 
     def terminate(self, uint32_t code):
         if self.session != NULL and not self.terminated:
             self.terminated = True
-            nghttp2_session_terminate_session(self.session, code)
+            # RFC 9113 6.8: never higher than what was said before; nghttp2 knows only what it has sent.
+            nghttp2_session_terminate_session2(
+                self.session, min(self.last_announced, nghttp2_session_get_last_proc_stream_id(self.session)), code
+            )
             self.lose_streams()
             self.wake()
 
