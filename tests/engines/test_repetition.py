@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from tests.engines.talk import MAKE, Talk
-from tests.support.frames import GET, Text, changed, frame
+from tests.support.frames import GET, POST, Text, changed, frame
 
 SECRETS = ["authorization", "proxy-authorization", "set-cookie"]
 
@@ -99,3 +101,63 @@ def test_one_byte_writes_cost_about_a_byte(open_talk: OpenTalk) -> None:
     talk.say(talk.client.window(0, 10**6), talk.client.window(1, 10**6))
     recorder.stream.write(b"last", True)
     assert talk.bodies(talk.heard(10**6))[1] == b"first" + bytes(n % 251 for n in range(200_000)) + b"last"
+
+
+# Nothing grows over streams, whatever becomes of them
+
+
+def live(talk: Talk, stream: int) -> None:
+    """One stream: each is another request, and ends in another way."""
+    more: list[tuple[Text, Text]] = [(f"x-{stream % 97}", f"value {stream}"), ("cookie", f"id={stream}")]
+    way = stream // 2 % 8
+    if way == 0:
+        talk.say(talk.client.headers(stream, changed(GET, *more, method=None), end=True))  # malformed
+        return
+    if way == 1:
+        talk.say(talk.client.headers(stream, changed(GET, *more, path="/" + "x" * 100), end=True))  # 414
+        return
+    talk.say(talk.client.headers(stream, changed(POST, *more, path=f"/{stream}")), talk.client.data(stream, b"x" * 100))
+    recorder = talk.requests.pop()
+    if way == 2:
+        talk.say(talk.client.reset(stream))
+        return
+    if way == 3:
+        recorder.stream.reset(2)
+        return
+    recorder.stream.respond(200, [(b"x-stream", b"%d" % stream)], False)
+    if way == 4:
+        recorder.stream.write(b"y" * 70_000, False)
+        talk.heard()
+        talk.say(talk.client.reset(stream))
+        return
+    recorder.stream.write(b"y" * 100, way == 5)
+    if way == 6:
+        recorder.stream.finish([(b"x-sum", b"%d" % stream)])
+    if way == 7:
+        talk.heard()
+        recorder.stream.reset(2)
+        return
+    talk.say(talk.client.data(stream, b"z", end=True))
+
+
+def test_nothing_grows_over_streams(open_talk: OpenTalk) -> None:
+    talk = open_talk(discard=1_000, limits={"path": 64})
+
+    def blocks(first: int, count: int) -> int:
+        for stream in range(first, first + 2 * count, 2):
+            live(talk, stream)
+            talk.heard()
+            assert talk.engine.inflight == 0
+            assert talk.engine.queued == 0
+            if stream % 64 == 1:
+                talk.say(talk.client.window(0, 2**20))
+            talk.calls.clear()
+            talk.faults.clear()
+            talk.refused.clear()
+            talk.requests.clear()
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    # What is remembered of late streams is full by then.
+    before = blocks(1, 1_200)
+    assert blocks(2_401, 800) - before < 160
