@@ -263,7 +263,7 @@ class PartialTakes(RuleBasedStateMachine):
         self.broken.update(self.streams)
 
     def starves(self, stream: int) -> bool:
-        """nghttp2 holds an empty last frame, and trailers, until there is a window: see differences.TESTS."""
+        """Where a window is shut, or shrank, one engine may have sent more before than the other."""
         return any(min(reader.window(0), reader.window(stream)) <= 0 for reader in self.readers())
 
     def settle(self) -> None:

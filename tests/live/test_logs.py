@@ -160,3 +160,18 @@ def test_without_an_access_log_sigusr1_does_nothing() -> None:
         with Http1(server.connect()) as client:
             assert client.ask("GET", "/hello").body == b"hello"
         assert server.stop() == 0
+
+
+def test_what_was_refused_is_logged_as_far_as_it_was_read(tmp_path: Path) -> None:
+    log = tmp_path / "access"
+    heads = ["GET /a?secret HTTP/2.0", "CONNECT a.test:443 HTTP/1.1", "GET /b HTTP/1.x", "G@T / HTTP/1.1"]
+    with Server(PROBE, "--log-access", log) as server:
+        for head in heads:
+            with Http1(server.connect()) as client:
+                client.send(f"{head}\r\nHost: a.test\r\n\r\n".encode())
+                assert client.answer().status >= 400
+        until(lambda: len(lines(log)) == len(heads), "a line for each")
+        assert server.stop() == 0
+    assert [line.split('"', 1)[1].rsplit(" ", 2)[0] for line in lines(log)] == [
+        'GET /a HTTP/2.0" 505', 'CONNECT a.test:443 HTTP/1.1" 501', 'GET /b HTTP/1.1" 400', '- - HTTP/1.1" 400',
+    ]  # fmt: skip

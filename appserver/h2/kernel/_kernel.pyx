@@ -68,6 +68,7 @@ cdef enum:
     # Payloads from this size on are handed to the transport without a copy.
     UNCOPIED = 4096
     SCRATCH = 65536
+    FRAME_HEADER = 9
     # Smaller writes that wait behind others are gathered.
     GATHERED = 1024
     # DATA frames of one read are delivered together, up to this size.

@@ -172,6 +172,8 @@ cdef class Engine:
             size = nghttp2_session_mem_send(self.session, &data)
             if size > 0:
                 self.outbox.copy(data, size)
+                if size == FRAME_HEADER and data[3] == NGHTTP2_HEADERS:
+                    self.outbox.make_data()
             elif size < 0 or self.outbox.remaining <= 0 or not (self.held or self.submit_ping()):
                 break
         buffers = self.outbox.end()
@@ -190,6 +192,8 @@ cdef class Engine:
         for stream in held:
             if stream.head_held:
                 stream.submit_head()
+            elif stream.end_held:
+                stream.submit_end()
         return 0
 
     cdef bint submit_ping(self) except -1:
