@@ -161,3 +161,35 @@ def test_nothing_grows_over_streams(open_talk: OpenTalk) -> None:
     # What is remembered of late streams is full by then.
     before = blocks(1, 1_200)
     assert blocks(2_401, 800) - before < 160
+
+
+def remembered(talk: Talk) -> int:
+    size: int = talk.engine.remembered  # type: ignore[attr-defined] # the kernel's alone: pure keeps nothing
+    return size
+
+
+@pytest.mark.parametrize("secret", [*SECRETS, "cookie", "never indexed"])
+def test_a_secret_is_not_even_held(kernel: Talk, secret: str) -> None:
+    for stream in (1, 3, 5):
+        ask(kernel, stream)
+    before = remembered(kernel)
+    for stream in (7, 9, 11):
+        block = kernel.client.block(GET)
+        block += b"\x10\x07x-token\x06secret" if secret == "never indexed" else kernel.client.block([(secret, "a secret")])
+        kernel.say(frame(1, 5, stream, block))
+        kernel.requests[-1].stream.respond(204, [], True)
+        kernel.heard()
+    assert remembered(kernel) == before
+    # What is no secret is, sooner or later: its place depends on addresses.
+    for stream in range(13, 213, 2):
+        ask(kernel, stream, *[(f"x-{n}", "value") for n in range(20)])
+    assert remembered(kernel) > before
+    assert kernel.faults == []
+
+
+def test_what_is_remembered_is_bounded(kernel: Talk) -> None:
+    for n in range(200):
+        for _ in range(2):
+            ask(kernel, 2 * len(kernel.requests) + 1, *[(f"x-{k}", f"{n}" * 100) for k in range(8)])
+        assert remembered(kernel) <= 32_768
+    assert remembered(kernel) > 10_000

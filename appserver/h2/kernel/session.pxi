@@ -212,6 +212,11 @@ cdef class Engine:
             stream = stream.after
         return 0
 
+    @property
+    def remembered(self):
+        # Bytes of fields that are kept for their repetition.
+        return self.fields.size
+
     # The end
 
     @property
