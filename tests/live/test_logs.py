@@ -71,7 +71,7 @@ def test_a_disk_that_is_full_costs_lines_that_are_counted(tmp_path: Path) -> Non
     log = tmp_path / "access"
     with Server(PROBE, "--log-access", log) as server:
         # To a process at its bound every disk is full.
-        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (20_000, 1_000_000))
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (10_000, 1_000_000))
         with Http1(server.connect()) as client:
             for _ in range(400):
                 assert client.ask("GET", "/hello").body == b"hello"
