@@ -53,7 +53,7 @@ class Reader:
         self._parts: list[bytes] = []
         self.highest = 0
 
-    def frames(self, data: bytes) -> Iterator[Frame]:
+    def frames(self, data: bytes | bytearray) -> Iterator[Frame]:
         """Yield what `data` completes; raises Broken."""
         self._data += data
         if self._preface:
