@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "MAX_BYTES",
     "Config",
     "ForwardedOptions",
     "Http1Options",

@@ -249,8 +249,8 @@ class Head:
 
     def _add_hop_by_hop(self, kind: int, value: bytes) -> None:
         if kind == TE:
-            if self.h2 and value != b"trailers":
-                self.fail(RESET, "te is not trailers")  # RFC 9113 8.2.2
+            if self.h2 and value and value != b"trailers":
+                self.fail(RESET, "te is not trailers")  # RFC 9113 8.2.2: nothing is no other value
             self._trailers_accepted = self._trailers_accepted or b"trailers" in value
         elif self.h2:
             self.fail(RESET, "a connection-specific field")
