@@ -1,6 +1,6 @@
 """The exception tree: whose fault it is, what the client is answered, how the process ends.
 
-AppServerError               domain         status  exit
+AppServerError               whose fault    status  exit
 |-- ConfigError              configuration  -       2     an option, where it came from, the way out
 |-- StartupError             configuration  -       3     the application failed to load or start
 |-- RequestRefused           peer           4xx     -     a request that reaches no application
@@ -53,7 +53,6 @@ __all__ = [
 class AppServerError(Exception):
     """Anything Lasthop itself reports."""
 
-    domain: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
 
@@ -61,21 +60,18 @@ class AppServerError(Exception):
 class ConfigError(AppServerError):
     """A setting that cannot be used; the message names the option, its origin and the way out."""
 
-    domain = "configuration"
     exit_code = 2
 
 
 class StartupError(AppServerError):
     """The application could not be loaded or refused to start."""
 
-    domain = "configuration"
     exit_code = 3
 
 
 class RequestRefused(AppServerError):
     """A request that the server answers by itself."""
 
-    domain = "peer"
     status = 400
 
 
@@ -122,8 +118,6 @@ class VersionNotSupported(RequestRefused):
 class ApplicationError(AppServerError):
     """The application broke its side of ASGI."""
 
-    domain = "application"
-
 
 class UnexpectedMessage(ApplicationError, RuntimeError):
     """A message that the phase of the exchange does not allow."""
@@ -144,14 +138,11 @@ class BodyTooShort(ApplicationError):
 class Stopping(AppServerError):
     """A request that was cut because the server stops (RFC 9110 15.6.4)."""
 
-    domain = "server"
     status = 503
 
 
 class ClientDisconnected(AppServerError, OSError):
     """The client is gone."""
-
-    domain = "transport"
 
 
 ANSWERED: dict[int, type[AppServerError]] = {

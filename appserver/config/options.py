@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "MAX_BYTES",
     "Config",
     "ForwardedOptions",
     "Http1Options",
@@ -25,7 +26,10 @@ __all__ = [
     "option",
 ]
 
-MAX_SECONDS = 31_536_000.0  # a year: what asks for more is a slip, and timers overflow on it
+# What asks for more is a slip, and timers and the compiled code's integers overflow on it: a year, a PiB, 2**31 - 1 of anything.
+MAX_SECONDS = 31_536_000.0
+MAX_BYTES = 1 << 50
+MAX_COUNT = 2**31 - 1
 
 
 def option(
@@ -44,8 +48,8 @@ def option(
     `unit` is "s" (seconds, fractions allowed; `30s`, `500ms` and `2m` are understood) or "B" (bytes;
     `64KiB` and `1MiB` are understood). `flag` is a short spelling such as "-c".
     """
-    if unit == "s" and high is None:
-        high = MAX_SECONDS
+    if high is None and type(default) in (int, float):
+        high = {"s": MAX_SECONDS, "B": MAX_BYTES}.get(unit, MAX_COUNT)
     meta = {
         "help": help, "low": low, "high": high, "choices": choices,
         "unit": unit, "metavar": metavar, "flag": flag,

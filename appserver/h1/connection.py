@@ -99,6 +99,8 @@ class Connection(Wire):
 
     def eof_received(self) -> bool:
         """Half-close (RFC 9112 9.6): whole requests are still answered; one cut short is lost."""
+        if self._eof:
+            return self._state < CLOSING  # a loop may say so again, a receiver hears it once
         self._eof = True
         # What waits for its turn is parsed first.
         return self._proceeding or self._end_input()

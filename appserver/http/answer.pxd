@@ -44,3 +44,5 @@ cdef class Answer(Receiver):
     cpdef on_refused(self, int status, long long sent)
     cpdef closed(self)
     cdef _close(self, int phase)
+
+cdef int _to_status(status) except -1

@@ -118,9 +118,7 @@ class Answer(Receiver):
 
     def respond(self, status: int, fields: Iterable[Iterable[bytes]]) -> None:
         """Send the head. Raises InvalidMessage for what must not be sent; then nothing was."""
-        code = status if type(status) is int else _to_int(status)
-        if code < 200 or code > 999:
-            raise InvalidMessage(_STATUS.format(code))
+        code = _to_status(status)
         context = self.context
         request = self.request
         reply = context.reply
@@ -241,7 +239,13 @@ class Answer(Receiver):
             observer.on_done(self.request, self.status, self.sent, time.perf_counter() - self._began)
 
 
-def _to_int(status: object) -> int:
+def _to_status(status: object) -> int:
+    if type(status) is int and 200 <= status <= 999:
+        return status
     if isinstance(status, int) and not isinstance(status, bool):
-        return int(status)
+        if 200 <= status <= 999:
+            return int(status)
+        # An integer may be too long to be written out.
+        size = status.bit_length()
+        raise InvalidMessage(_STATUS.format(int(status) if size <= 64 else f"an integer of {size} bits"))
     raise InvalidMessage(_STATUS.format(repr(status)))

@@ -249,8 +249,8 @@ class Head:
 
     def _add_hop_by_hop(self, kind: int, value: bytes) -> None:
         if kind == TE:
-            if self.h2 and value != b"trailers":
-                self.fail(RESET, "te is not trailers")  # RFC 9113 8.2.2
+            if self.h2 and value and value != b"trailers":
+                self.fail(RESET, "te is not trailers")  # RFC 9113 8.2.2: nothing is no other value
             self._trailers_accepted = self._trailers_accepted or b"trailers" in value
         elif self.h2:
             self.fail(RESET, "a connection-specific field")
@@ -261,8 +261,11 @@ class Head:
 
     # Finishing
 
-    def line(self, method: Field, scheme: Field | None, path: Field, authority: Field | None) -> None:
-        """HTTP/1.1: what stands for the pseudo fields; `scheme` and `authority` are those of an absolute-form target."""
+    def line(self, method: Field, scheme: Field | None, path: Field | None, authority: Field | None) -> None:
+        """HTTP/1.1: what stands for the pseudo fields; `scheme` and `authority` are those of an absolute-form target.
+
+        A request without `path` reaches nobody.
+        """
         self._method = method
         self._scheme = scheme
         self._path = path
@@ -270,7 +273,7 @@ class Head:
             self.fail(method.verdict, method.reason)
         if scheme is not None and scheme.verdict:
             self.fail(scheme.verdict, scheme.reason)
-        if path.verdict:
+        if path is not None and path.verdict:
             self.fail(path.verdict, path.reason)
         if authority is not None:
             self._authority = authority
@@ -331,6 +334,8 @@ class Head:
             request.path = self._path.text
             request.raw_path = self._path.raw_path
             request.query = self._path.query
+        if self._authority is not None and not self._authority.verdict:
+            request.authority = self._authority.value
         return request
 
     def _resolve(self, request: Request, peer: Peer) -> None:
