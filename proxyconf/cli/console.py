@@ -8,9 +8,13 @@ from collections.abc import Iterable
 from proxyconf.document.findings import Finding, Level
 from proxyconf.spec.read import SiteFile
 
-__all__ = ["FINDINGS", "MISSING", "OK", "REFUSED", "UNVERIFIED", "USAGE", "Stop", "complain", "show", "show_findings", "verdict"]
+__all__ = [
+    "BROKEN", "FINDINGS", "INTERRUPTED", "MISSING", "OK", "REFUSED", "UNVERIFIED", "USAGE", "Stop", "complain", "show",
+    "show_findings", "verdict",
+]  # fmt: skip
 
-OK, FINDINGS, USAGE, REFUSED, UNVERIFIED, MISSING = range(6)
+OK, FINDINGS, USAGE, REFUSED, UNVERIFIED, MISSING, BROKEN = range(7)
+INTERRUPTED = 130
 
 
 class Stop(Exception):

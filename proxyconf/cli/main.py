@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from proxyconf.cli import checking, editing, knowledge, pairing, proving, rendering
+from proxyconf.cli import applying, checking, editing, knowledge, pairing, proving, rendering
 from proxyconf.cli.app import app
-from proxyconf.cli.console import MISSING, OK, UNVERIFIED, USAGE, Stop, complain
+from proxyconf.cli.console import INTERRUPTED, MISSING, OK, UNVERIFIED, USAGE, Stop, complain
 from proxyconf.document.findings import SiteError
 from proxyconf.output.files import FileError
 from proxyconf.programs.run import ProgramFault, ProgramMissing
@@ -20,7 +20,7 @@ from proxyconf.verbs.template import NoTemplates
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = (editing, checking, rendering, pairing, proving, knowledge)
+COMMANDS = (editing, checking, rendering, applying, pairing, proving, knowledge)
 """The modules whose commands are registered with `app`."""
 
 
@@ -51,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Stop as stop:
         complain(*stop.lines)
         return stop.code
+    except KeyboardInterrupt:
+        complain("proxyconf: interrupted")
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output is gone (| head); leave nothing to be flushed at exit.
         sys.stderr.close()
