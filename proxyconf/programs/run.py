@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
-__all__ = ["ProgramFault", "ProgramMissing", "check", "find_program", "run_command", "said", "version"]
+__all__ = ["ProgramFault", "ProgramMissing", "check", "find_program", "output", "run_command", "said", "version"]
 
 _SECONDS = 60
 _ESCAPES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -68,6 +68,14 @@ def run_command(words: tuple[str, ...], environment: Mapping[str, str]) -> None:
     done = _run(words, os.curdir, environment, own_session=True)
     if done.returncode:
         raise ProgramFault(f"'{shlex.join(words)}' says: {said(done.stderr, done.stdout) or f'exit {done.returncode}'}")
+
+
+def output(words: tuple[str, ...]) -> bytes:
+    """Run a command and return what it prints; raises `ProgramFault` with what it said if it fails."""
+    done = _run(words, os.curdir)
+    if done.returncode:
+        raise ProgramFault(f"'{shlex.join(words)}' says: {said(done.stderr) or f'exit {done.returncode}'}")
+    return done.stdout
 
 
 def check(command: tuple[str, ...], files: Mapping[str, str], environment: Mapping[str, str]) -> None:
