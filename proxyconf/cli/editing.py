@@ -61,12 +61,15 @@ def _ask(question: starters.Question) -> str:
 
 @app.command
 def fmt(
-    site: SitePath,
-    *,
+    *sites: Annotated[Path, Parameter(help="The site files.")],
     check: Annotated[bool, Parameter(negative="", help="Write nothing; exit 1 if the file would change.")] = False,
 ) -> int:
-    """Put a site file into one style; comments are kept."""
-    return _rewritten(site, style.formatted(str(site), read(site)), check)
+    """Put site files into one style; comments are kept."""
+    if not sites:
+        raise Stop(USAGE, "proxyconf: fmt needs a site file, such as: proxyconf fmt site.yaml")
+    # All are read before one is written.
+    texts = [style.formatted(str(site), read(site)) for site in sites]
+    return max(_rewritten(site, text, check) for site, text in zip(sites, texts, strict=True))
 
 
 @app.command
