@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from proxyconf.cli import applying, checking, editing, importing, knowledge, pairing, proving, rendering
+from proxyconf.cli import applying, checking, editing, importing, knowledge, pairing, proving, rendering, reporting
 from proxyconf.cli.app import app
 from proxyconf.cli.console import INTERRUPTED, MISSING, OK, UNVERIFIED, USAGE, Stop, complain
 from proxyconf.document.findings import SiteError
@@ -20,7 +20,7 @@ from proxyconf.verbs.template import NoTemplates
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = (editing, importing, checking, rendering, applying, pairing, proving, knowledge)
+COMMANDS = (editing, importing, checking, rendering, applying, pairing, proving, reporting, knowledge)
 """The modules whose commands are registered with `app`."""
 
 
