@@ -7,10 +7,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from proxyconf.cli.app import Native, Set, app, opened
+from proxyconf.cli.app import Native, Set, SitePaths, app, opened
 from proxyconf.cli.console import OK, REFUSED, USAGE, Stop, complain, show, show_findings, verdict
 from proxyconf.document.findings import SiteError, nearest, shown
-from proxyconf.output.files import FileError
+from proxyconf.output.files import FileError, shown_name
 from proxyconf.programs.run import check as check_files
 from proxyconf.proxies.registry import proxy
 from proxyconf.verbs import reports
@@ -25,7 +25,7 @@ _ONE_EACH = ("text", "github")
 
 @app.command
 def check(
-    *sites: Annotated[Path, Parameter(help="The site files; with --format json, sarif and junit one.")],
+    *sites: SitePaths,
     native: Native = False,
     format: Format = "text",
     set_: Set = (),
@@ -66,13 +66,13 @@ def _check(site: Path, native: bool, format: str, set_: tuple[str, ...]) -> int:
     except SiteError as error:
         if format == "text":
             raise
-        show(reports.FORMATS[format](str(site), list(error.placed)))
+        show(reports.FORMATS[format](shown_name(site), list(error.placed)))
         return USAGE
     made = rendering.rendered(file, rendering.targets(file))
     code = verdict(made.findings)
     if format != "text":
         placed = [(file.document.find(finding), finding) for finding in made.findings]
-        show(reports.FORMATS[format](str(site), placed))
+        show(reports.FORMATS[format](shown_name(site), placed))
         return code
     show_findings(file, made.findings)
     if code in (USAGE, REFUSED):
@@ -84,5 +84,5 @@ def _check(site: Path, native: bool, format: str, set_: tuple[str, ...]) -> int:
             words = " ".join(word.replace("{folder}/", "") for word in program.check)
             show(f"{name}: accepted by '{words}'\n")
     if code == OK:
-        show(f"{site}: fine for {', '.join(bundle.target for bundle in made.bundles.values())}\n")
+        show(f"{shown_name(site)}: fine for {', '.join(bundle.target for bundle in made.bundles.values())}\n")
     return code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -12,8 +13,9 @@ from pathlib import Path
 
 from proxyconf.output.bundle import banner_of
 
-__all__ = ["Drift", "FileError", "drift", "may_replace", "read", "replace_file", "write", "write_site"]
+__all__ = ["STDIN", "Drift", "FileError", "drift", "may_replace", "read", "replace_file", "shown_name", "write", "write_site"]
 
+STDIN = Path("/dev/stdin")
 _MODE = 0o640
 _MAX_BYTES = 1 << 20
 
@@ -32,9 +34,18 @@ class Drift:
     rendered: str
 
 
+def shown_name(path: Path) -> str:
+    """Return what a file is called in messages."""
+    return "<stdin>" if path == STDIN else str(path)
+
+
 def read(path: Path) -> bytes:
-    """Return the content of a site file."""
+    """Return the content of a site file, or what stdin has."""
     try:
+        if path == STDIN:
+            if sys.stdin is None:
+                raise FileError("stdin: cannot be read: it is closed")
+            return sys.stdin.buffer.read(_MAX_BYTES + 1)
         with path.open("rb") as file:
             return file.read(_MAX_BYTES + 1)
     except OSError as error:

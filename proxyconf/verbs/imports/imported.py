@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxyconf.document.findings import Finding, SiteError
-from proxyconf.output.files import FileError, read
+from proxyconf.output.files import STDIN, FileError, read
 from proxyconf.spec.read import load
 from proxyconf.verbs.imports import caddy, nginx
 from proxyconf.verbs.imports.draft import Draft, Remark
@@ -30,8 +30,13 @@ class Imported:
 
 def imported(path: Path, kind: str) -> Imported:
     """Read a configuration. Raises `FileError`, `NotReadable`, `ProgramMissing`."""
-    if not read(path).strip():
+    if path == STDIN:
+        raise FileError("import reads a file and what it includes; give its name instead of '-'")
+    raw = read(path)
+    if not raw.strip():
         raise FileError(f"{path}: there is nothing in it")
+    if b"\0" in raw:
+        raise FileError(f"{path}: is no text: it has NUL bytes")
     if kind == "caddy":
         draft = caddy.drafted(path)
         return _finished(draft, path, draft.remarks)

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from proxyconf import __version__
 from proxyconf.verbs.report.summary import Cell, Said, Summary, TargetSummary
+from proxyconf.verbs.report.verified import Test
 
 __all__ = ["FORMS"]
 
@@ -95,17 +96,23 @@ def _junit(report: Summary) -> str:
     """Return one suite per target: a case per feature that the site needs, and per probe that was run."""
     suites = []
     for at, target in enumerate(report.targets):
-        cases = [_case("needs", one.id, "" if one.cells[at].can or one.cells[at].without else _cell(one.cells[at])) for one in report.features]
+        cases = [_needed(one.id, one.cells[at]) for one in report.features]
         refused = [one for one in target.findings if one.level in ("error", "refused")]
         cases += [_case("check", f"{one.rule} {one.line}:{one.column}", one.message) for one in refused]
-        cases += [
-            _case("verify", test.name, test.observed if test.result == "Failed" else "", skipped=test.observed if test.result == "Skipped" else None)
-            for one in target.verified for test in one.tests
-        ]  # fmt: skip
+        cases += [_tested(test) for one in target.verified for test in one.tests]
         failures, skipped = sum("<failure" in case for case in cases), sum("<skipped" in case for case in cases)
         head = f"<testsuite name={quoteattr(target.title)} tests=\"{len(cases)}\" failures=\"{failures}\" skipped=\"{skipped}\">"
         suites.append(f"{head}\n{''.join(cases)}</testsuite>\n")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="proxyconf report">\n{"".join(suites)}</testsuites>\n'
+
+
+def _needed(name: str, cell: Cell) -> str:
+    return _case("needs", name, "" if cell.can or cell.without else _cell(cell))
+
+
+def _tested(test: Test) -> str:
+    failure, skipped = ((test.observed or word) if test.result == word else "" for word in ("Failed", "Skipped"))
+    return _case("verify", test.name, failure, skipped=skipped or None)
 
 
 def _case(group: str, name: str, failure: str, *, skipped: str | None = None) -> str:

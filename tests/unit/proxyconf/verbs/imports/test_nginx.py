@@ -60,7 +60,6 @@ def test_there_and_back(name: str, tmp_path: Path) -> None:
     [
         ("http {\n  server {\n", '2: unexpected end of file, expecting "}"'),
         ("http {\n}}\n", '2: unexpected "}"'),
-        ("\0\1\n", "1: "),
         ("# nothing\n", "1: there is no directive in it"),
     ],
 )
