@@ -51,6 +51,13 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     """What it needs in its environment besides."""
 
+    @property
+    def signal(self) -> str:
+        """The signal of a reload: `reload_signal`, or what `reload` sends by `kill -USR1 {pid}`; empty: there is none."""
+        if self.reload_signal or self.reload[:1] != ("kill",):
+            return self.reload_signal
+        return f"SIG{self.reload[1].lstrip('-')}"
+
 
 class Proxy(ABC, Generic[P]):
     """One proxy. *Python decides*: `plan` takes every decision; *what is written shows*: `files` only prints it."""

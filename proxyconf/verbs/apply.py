@@ -100,9 +100,9 @@ def reloading(
     if command or (said and pid_file is None):
         return Reload(tuple(command) or said, "", place, settle_seconds=program.settle_seconds)
     if place is not None:
-        if not program.reload_signal:
+        if not program.signal:
             raise NoWay(f"{name} takes no signal to read its files again; give its command: --reload COMMAND")
-        return Reload((), program.reload_signal, place, settle_seconds=program.settle_seconds)
+        return Reload((), program.signal, place, settle_seconds=program.settle_seconds)
     admin = wanted.admin.removeprefix("unix:") if wanted and wanted.admin != "off" else ""
     return _own_way(name, program, folder, admin)
 
@@ -125,7 +125,7 @@ def _own_way(name: str, program: Program, folder: Path, admin: str) -> Reload:
             filled, "", found if program.pid_file else None, Path(admin) if needs_admin else None, program.settle_seconds,
             program.environment,
         )  # fmt: skip
-    if program.reload_signal:
+    if program.signal:
         raise NoWay(
             f"how the running {name} is reached is not known; give --pid-file FILE, a command"
             f" (--reload 'systemctl reload {name}'), or the same under targets: {{proxy: {name}, pid_file: FILE}}"
