@@ -11,7 +11,7 @@ from pathlib import Path
 
 from proxyconf.cli import console
 from proxyconf.cli.console import OK, USAGE, Stop, complain, show, show_findings, verdict
-from proxyconf.output.transaction import Busy, locked
+from proxyconf.output.transaction import Busy, locked, unfinished
 from proxyconf.spec.read import SiteFile
 from proxyconf.spec.units import Duration
 from proxyconf.verbs import apply as verbs
@@ -40,6 +40,7 @@ class Question:
     """What is asked afterwards: a URL, `off`, or nothing for what the site itself says."""
 
     url: str
+    connect_to: str | None
     ca: Path | None
     insecure: bool
 
@@ -56,6 +57,9 @@ def site(file: SiteFile, wanted: Wanted, question: Question, *, dry_run: bool) -
     order, steps = verbs.Order(wanted.folder, _seconds(wanted.within), wanted.force, wanted.allow_missing), _Steps()
     try:
         way = verbs.reloading(wanted.proxy, file, wanted.folder.absolute(), _command(wanted.reload), wanted.pid_file)
+        if unfinished(wanted.folder) is not None and not dry_run:
+            with locked(wanted.folder), _orderly_end():
+                verbs.repair(order, way, steps)
         prepared = verbs.prepare(wanted.proxy, file, order, way, _question(file, question), steps)
         show_findings(file, (*file.findings, *prepared.bundle.findings))
         if dry_run:
@@ -81,6 +85,8 @@ def site(file: SiteFile, wanted: Wanted, question: Question, *, dry_run: bool) -
 
 
 def _dry(order: verbs.Order, prepared: verbs.Prepared) -> int:
+    if unfinished(order.folder) is not None:
+        complain(f"{order.folder}: an earlier apply did not finish; what was there before it would be put back first")
     found = verbs.changes(order, prepared)
     for one in found:
         complain(f"{one.path}: {one.reason}")
@@ -114,7 +120,7 @@ def _question(file: SiteFile, asked: Question) -> healths.Health | None:
         raise Stop(USAGE, f"proxyconf: --ca {asked.ca}: there is no such file")
     if asked.url:
         try:
-            return healths.of_url(asked.url, ca=asked.ca, trust_any=asked.insecure)
+            return healths.of_url(asked.url, connect_to=asked.connect_to, ca=asked.ca, trust_any=asked.insecure)
         except UrlError as error:
             raise Stop(USAGE, f"proxyconf: --health {error}") from error
     found = healths.of_site(file.deployment)

@@ -21,6 +21,7 @@ def apply(
     reload: Annotated[str, Parameter(help="The command that makes it read them again. Default: the site's, or its own way.")] = "",
     pid_file: Annotated[Path | None, Parameter(help="Where the running proxy keeps its id.")] = None,
     health: Annotated[str, Parameter(help="A URL to ask afterwards, or `off`. Default: the site's health path, through the edge.")] = "",
+    connect_to: Annotated[str | None, Parameter(help="With --health: the address to connect to.")] = None,
     ca: Annotated[Path | None, Parameter(help="With --health: the CA to trust, as a PEM file.")] = None,
     insecure: Annotated[bool, Parameter(negative="", help="With --health: trust any certificate.")] = False,
     within: Annotated[str, Parameter(help="How long it may take until it is healthy.")] = "10s",
@@ -33,5 +34,5 @@ def apply(
     from proxyconf.cli import apply as applying
 
     wanted = applying.Wanted(known_proxy(target), output, reload, pid_file, within, force, allow_missing)
-    question = applying.Question(health, ca, insecure)
+    question = applying.Question(health, connect_to, ca, insecure)
     return applying.site(opened(site, set_), wanted, question, dry_run=dry_run)

@@ -48,9 +48,9 @@ class Health:
         return response.status < 500 and response.status != 421
 
 
-def of_url(url: str, *, ca: Path | None = None, trust_any: bool = False) -> Health:
+def of_url(url: str, *, connect_to: str | None = None, ca: Path | None = None, trust_any: bool = False) -> Health:
     """Return the question for a URL. Raises `UrlError`."""
-    edge = edge_of(url, ca=ca, verify=not trust_any)
+    edge = edge_of(url, connect_to=connect_to, ca=ca, verify=not trust_any)
     parts = urlsplit(url)
     return Health(edge, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
 

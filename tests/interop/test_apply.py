@@ -187,10 +187,18 @@ def test_a_kill_takes_it_back(edge: Edge) -> None:
 
 @one_caddy
 def test_the_next_one_repairs_what_a_killed_one_left(edge: Edge, capsys: pytest.CaptureFixture[str]) -> None:
-    with _in_the_middle(edge) as first:
-        first.kill()
-        first.wait()
-    edge.says("three")
+    one = edge.written()
+    for says, more in (("two", 'raw: {caddy: {global: "no-such-directive"}}\n'), ("three", "")):
+        (edge.folder / "started").unlink(missing_ok=True)
+        with _in_the_middle(edge) as first:
+            first.kill()
+            first.wait()
+        assert edge.written() != one
+        edge.says(says, more)
+        if more:
+            # Whatever becomes of the next one.
+            assert edge.apply() == 4
+            assert edge.written() == one
     assert edge.apply() == 0
     assert "an earlier apply did not finish; put back" in capsys.readouterr().out
     assert edge.answers() == "three"

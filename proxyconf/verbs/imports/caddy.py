@@ -62,6 +62,10 @@ def adapted(path: Path) -> dict[str, Any]:
 
 
 def _server(server: Data, config: Data, draft: Draft, reader: Reader) -> None:
+    sockets = [address for address in server.get("listen", []) if address.startswith(("unix/", "fd/"))]
+    if sockets:
+        reader.unread.append(("bind", f"a site on {', '.join(sockets)}", sockets))
+        return
     name = _listener(server, config, draft)
     for key in server.keys() - _SERVER:
         reader.unread.append((key, f"server option {key}", server[key]))
@@ -81,6 +85,9 @@ def _server(server: Data, config: Data, draft: Draft, reader: Reader) -> None:
             continue
         if not hosts and _refuses(sub):
             continue
+        narrowed = [rest for match in route.get("match", []) if (rest := {key: match[key] for key in match if key != "host"})]
+        if narrowed:  # an address with a path: example.org/api/*
+            sub = [{"match": narrowed, "handle": [{"handler": "subroute", "routes": sub}]}]
         site: Data = {"hostnames": hosts or "any", "listeners": [name], **common}
         reader.site(site, sub)
         _put(site, draft)
@@ -93,6 +100,10 @@ def _put(site: Data, draft: Draft) -> None:
     for known in draft.sites:
         if {**known, "listeners": 0} == {**site, "listeners": 0}:
             known["listeners"] += site["listeners"]
+            return
+        if (known["hostnames"], known["listeners"]) == (site["hostnames"], site["listeners"]) and "upstream" not in known:
+            known["routes"] += site["routes"]
+            known |= {"upstream": site["upstream"]} if "upstream" in site else {}
             return
     if "upstream" in site or site["routes"]:
         draft.sites.append(site)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from proxyconf.verbs.imports.draft import Data, Draft, duration, laid_over, size
+from proxyconf.verbs.imports.locations import anchored
 
 __all__ = ["Reader"]
 
@@ -90,6 +91,8 @@ class Reader:
     def _directive(handler: Data) -> str:
         """Return what it is called in a Caddyfile."""
         kind = str(handler.get("handler"))
+        if handler.get("abort"):
+            return "abort"
         is_php = handler.get("transport", {}).get("protocol") == "fastcgi"
         return "php_fastcgi" if is_php else _DIRECTIVES.get(kind, kind)
 
@@ -113,7 +116,9 @@ class Reader:
             head = _path(paths[0])
         elif "path_regexp" in given:
             pattern = given["path_regexp"]["pattern"]
-            head = {"regex": pattern if pattern.startswith("^/") else f"^/.*{pattern.removeprefix('^')}"}
+            if not anchored(pattern):
+                return None
+            head = {"regex": anchored(pattern)}
         more: Data = {"methods": given["method"]} if "method" in given else {}
         for key, word in (("header", "headers"), ("query", "query")):
             if key in given:
@@ -148,6 +153,9 @@ class Reader:
             return None
         for key in (handler.keys() - _PROXY) | (transport.keys() - _TRANSPORT):
             self.unread.append((key, f"reverse_proxy option {key}", handler.get(key, transport.get(key))))
+        if "tls" in transport:
+            words = ", ".join(sorted(transport["tls"])) or "in site files that is HTTP/2, not HTTP/1.1"
+            self.unread.append(("reverse_proxy", f"reverse_proxy over TLS: {words}", transport["tls"]))
         versions = transport.get("versions", [])
         protocol = "h2c" if "h2c" in versions else "h2" if "tls" in transport else "http1"
         servers = ["unix:" + dial.removeprefix("unix/") if dial.startswith("unix/") else _with_port(dial) for dial in dials]

@@ -10,7 +10,7 @@ from proxyconf.verbs.imports.draft import Data, Draft, Remark, laid_over, second
 from proxyconf.verbs.imports.settings import policies
 from proxyconf.verbs.imports.statements import Statement
 
-__all__ = ["routes"]
+__all__ = ["anchored", "routes"]
 
 _SCHEMES = {"http": "http1", "https": "h2", "grpc": "grpc", "grpcs": "grpcs"}
 _REST = ("$request_uri", "$uri")
@@ -61,7 +61,22 @@ def _match(location: Statement) -> Data | None:
         return {"file": value}
     if kind in ("", "^~"):
         return {"path": value} if value.startswith("/") else None
-    return {"regex": value if value.startswith("^/") else f"^/.*{value.removeprefix('^')}"}
+    expression = anchored(value)
+    return {"regex": expression} if expression else None
+
+
+def anchored(expression: str) -> str:
+    """Return an expression that says the same and begins with `^/`, as those of site files do; empty if it takes more than that."""
+    if expression.startswith("^/"):
+        return expression
+    if not expression.startswith("^"):
+        return f"^/.*{expression}"
+    if expression.startswith("^.*"):
+        return f"^/{expression[1:]}"
+    group = re.fullmatch(r"\^(\((?:\?:)?)(/[^()|]*(?:\|/[^()|]*)*)(\).*)", expression)
+    if group is None:
+        return ""
+    return f"^/{group[1]}{'|'.join(one[1:] for one in group[2].split('|'))}{group[3]}"
 
 
 def _answer(location: Statement, named: dict[str, Statement], draft: Draft, prefix: str) -> Data | None:
@@ -168,22 +183,23 @@ def _files(location: Statement, named: dict[str, Statement], draft: Draft, prefi
             one.read()
         below = folder if alias else f"{folder}{prefix}".rstrip("/")
         return {"internal": {"root": below}}
+    tried = location.first("try_files")
+    if tried is not None and tried.args[-1] == "=404":
+        tried.read()
+        tried = None
     if "file" in _match_of(location):
-        return {"static": {"file": folder if alias else f"{folder}{location.args[-1]}"}}
+        return {"static": {"file": folder if alias else f"{folder}{location.args[-1]}", **_cached(location)}}
     static: Data = {"root": folder}
-    if not alias and prefix not in ("/", ""):
+    if not alias and prefix != "/":
         static["strip_prefix"] = False
     if location.value("gzip_static") == "on":
         static["precompressed"] = ["gzip"]
     static |= _cached(location)
     made: Data = {"static": static}
-    tried = location.first("try_files")
     if tried is None:
         return made
     last = tried.args[-1]
-    if last == "=404":
-        tried.read()
-    elif last in named:
+    if last in named:
         passed = named[last].first("proxy_pass", "grpc_pass")
         reference = _upstream(passed, draft)[0] if passed else None
         if passed is None or reference is None:

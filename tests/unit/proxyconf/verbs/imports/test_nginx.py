@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from proxyconf.spec.read import load
 from proxyconf.verbs.imports.imported import NotReadable, imported
+from proxyconf.verbs.imports.locations import anchored
 from proxyconf.verbs.site import rendered
 
 HERE = Path(__file__).parent
@@ -91,3 +92,14 @@ def test_any_order_of_words(words: list[str], tmp_path_factory: pytest.TempPathF
     except NotReadable as error:
         said = str(error)
     assert said.startswith((f"{path}:", "# Imported from nginx.conf"))
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("^/api/[0-9]+/", "^/api/[0-9]+/"), (r"\.(css|js)$", r"^/.*\.(css|js)$"), (r"^.*\.php$", r"^/.*\.php$"),
+        ("^(/_matrix|/_synapse/client)", "^/(_matrix|_synapse/client)"), ("^(?:/a|/b)/c$", "^/(?:a|b)/c$"), ("^(/a|b)", ""), ("^[/]a", ""),
+    ],
+)  # fmt: skip
+def test_an_expression_begins_with_a_slash(given: str, wanted: str) -> None:
+    assert anchored(given) == wanted
