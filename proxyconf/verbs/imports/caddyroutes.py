@@ -13,7 +13,7 @@ __all__ = ["Reader"]
 
 _NANO = 1_000_000_000
 _PROXY = frozenset({"handler", "upstreams", "transport", "load_balancing", "health_checks", "headers", "flush_interval", "rewrite"})
-_TRANSPORT = frozenset({"protocol", "versions", "compression", "dial_timeout", "response_header_timeout", "keep_alive", "tls"})
+_TRANSPORT = frozenset({"protocol", "versions", "compression", "dial_timeout", "response_header_timeout", "keep_alive"})
 _POLICIES = {"round_robin": "round_robin", "least_conn": "least_conn", "random": "random"}
 _COMMON = ("limits", "timeouts", "compression", "headers")
 # Where the name of a handler is not the directive's.
@@ -149,15 +149,12 @@ class Reader:
     def _proxied(self, handler: Data, state: Data) -> Data | None:
         transport = handler.get("transport", {})
         dials = [one.get("dial", "") for one in handler.get("upstreams", [])]
-        if not dials or any("{" in dial for dial in dials) or transport.get("protocol", "http") != "http":
+        if not dials or any("{" in dial for dial in dials) or transport.get("protocol", "http") != "http" or "tls" in transport:
             return None
         for key in (handler.keys() - _PROXY) | (transport.keys() - _TRANSPORT):
             self.unread.append((key, f"reverse_proxy option {key}", handler.get(key, transport.get(key))))
-        if "tls" in transport:
-            words = ", ".join(sorted(transport["tls"])) or "in site files that is HTTP/2, not HTTP/1.1"
-            self.unread.append(("reverse_proxy", f"reverse_proxy over TLS: {words}", transport["tls"]))
         versions = transport.get("versions", [])
-        protocol = "h2c" if "h2c" in versions else "h2" if "tls" in transport else "http1"
+        protocol = "h2c" if "h2c" in versions else "http1"
         servers = ["unix:" + dial.removeprefix("unix/") if dial.startswith("unix/") else _with_port(dial) for dial in dials]
         made: Data = {"protocol": protocol, "servers": servers, **self._spread(handler)}
         idle = transport.get("keep_alive", {}).get("idle_timeout", 60 * _NANO)
