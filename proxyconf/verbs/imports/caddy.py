@@ -48,7 +48,7 @@ def drafted(path: Path) -> Draft:
         same = _rendered_again(draft, path.name)
         for directive, what, given in reader.unread:
             if json.dumps(given, sort_keys=True) not in same:
-                draft.remarks.append(Remark(str(path), _line(lines, directive), what))
+                draft.remarks.append(Remark(str(path), _line(lines, directive, given), what))
     for name in config.get("apps", {}):
         if name not in ("http", "tls", "pki"):
             draft.remarks.append(Remark(str(path), _line(lines, name), f"app {name}"))
@@ -200,7 +200,17 @@ def _parts(value: object) -> Iterator[str]:
         yield from _parts(one)
 
 
-def _line(lines: list[str], directive: str) -> int:
-    """Return where a directive, or one that stands for it, is first written; the first line if nowhere."""
-    words = (directive, *_SHORT.get(directive, ()))
-    return next((at for word in words for at, line in enumerate(lines, 1) if word in line.split()), 1)
+def _line(lines: list[str], directive: str, given: object = None) -> int:
+    """Return where a directive, or one that stands for it, is written: the line that has most of its words; else the first."""
+    names = (directive, *_SHORT.get(directive, ()))
+    found = [at for name in names for at, line in enumerate(lines, 1) if name in line.split()]
+    words = set(_words(given))
+    return max(found, key=lambda at: sum(word in lines[at - 1] for word in words), default=1)
+
+
+def _words(value: object) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _words(one)
+    elif isinstance(value, str) and len(value) > 1:
+        yield value
