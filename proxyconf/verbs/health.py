@@ -114,7 +114,8 @@ def _takes_clients(listener: ResolvedListener) -> bool:
     """Whether a client without a certificate and without a PROXY header is answered over TCP."""
     options = listener.options
     secret = options.tls is not None and options.tls.client_auth.mode == "require"
-    return not secret and listener.redirect_port is None and options.proxy_protocol is None
+    announced = options.proxy_protocol is not None and options.proxy_protocol.accept != "off"
+    return not secret and listener.redirect_port is None and not announced
 
 
 def _asked(route: ResolvedRoute) -> tuple[str, frozenset[int]]:

@@ -121,7 +121,7 @@ def test_what_is_red_leaves_the_proxy_as_it_was(edge: Edge, capsys: pytest.Captu
 
     # What is unhealthy is taken back; a name of no site is 421, whatever the file says.
     edge.says("two")
-    assert edge.apply("--health", f"http://127.0.0.1:{edge.port}/", "--within", "2s") == 4
+    assert edge.apply("--health", f"http://127.0.0.1:{edge.port}/", "--within", "5s") == 4
     assert "421" in capsys.readouterr().err
     assert edge.written() == one
     assert edge.answers() == "one"
@@ -132,7 +132,7 @@ def test_what_is_red_leaves_the_proxy_as_it_was(edge: Edge, capsys: pytest.Captu
         taken.listen()
         both = f'["127.0.0.1:{edge.port}", "127.0.0.1:{taken.getsockname()[1]}"]'
         edge.site.write_text(edge.site.read_text().replace(f'"127.0.0.1:{edge.port}"', both))
-        assert edge.apply("--within", "3s") == 4, capsys.readouterr()
+        assert edge.apply("--within", "5s") == 4, capsys.readouterr()
     assert "the files were put back" in capsys.readouterr().err
     assert edge.written() == one
     assert edge.answers() == "one"
