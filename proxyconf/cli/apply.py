@@ -11,7 +11,7 @@ from pathlib import Path
 
 from proxyconf.cli import console
 from proxyconf.cli.console import OK, USAGE, Stop, complain, show, show_findings, verdict
-from proxyconf.output.transaction import Busy, locked, unfinished
+from proxyconf.output.transaction import unfinished
 from proxyconf.spec.read import SiteFile
 from proxyconf.spec.units import Duration
 from proxyconf.verbs import apply as verbs
@@ -57,23 +57,22 @@ def site(file: SiteFile, wanted: Wanted, question: Question, *, dry_run: bool) -
     order, steps = verbs.Order(wanted.folder, _seconds(wanted.within), wanted.force, wanted.allow_missing), _Steps()
     try:
         way = verbs.reloading(wanted.proxy, file, wanted.folder.absolute(), _command(wanted.reload), wanted.pid_file)
-        if unfinished(wanted.folder) is not None and not dry_run:
-            with locked(wanted.folder), _orderly_end():
+        if not dry_run:
+            with _orderly_end():
                 verbs.repair(order, way, steps)
         prepared = verbs.prepare(wanted.proxy, file, order, way, _question(file, question), steps)
         show_findings(file, (*file.findings, *prepared.bundle.findings))
         if dry_run:
             way.ready()
             return _dry(order, prepared)
-        with locked(wanted.folder), _orderly_end():
-            verbs.repair(order, way, steps)
+        with _orderly_end():
             verbs.apply(order, prepared, steps)
     except verbs.Refused as error:
         show_findings(file, error.findings)
         return verdict(error.findings)
     except verbs.NoWay as error:
         raise Stop(USAGE, f"proxyconf: {error}") from error
-    except Busy as error:
+    except verbs.Busy as error:
         raise Stop(console.UNVERIFIED, f"proxyconf: {error}") from error
     except verbs.NotApplied as error:
         raise Stop(console.UNVERIFIED, f"proxyconf: not applied: {error}") from error

@@ -17,6 +17,7 @@ from proxyconf.document.findings import Finding
 from proxyconf.output import transaction
 from proxyconf.output.bundle import Bundle
 from proxyconf.output.files import Drift, FileError, drift, may_replace, write
+from proxyconf.output.transaction import Busy
 from proxyconf.programs.reload import Reload
 from proxyconf.programs.run import ProgramFault, ProgramMissing, check
 from proxyconf.proxies.contract import Program
@@ -25,7 +26,10 @@ from proxyconf.spec.read import SiteFile
 from proxyconf.verbs import site as sites
 from proxyconf.verbs.health import Health, Unhealthy, until_healthy
 
-__all__ = ["Interrupted", "Narrator", "NoWay", "NotApplied", "NotRestored", "Order", "Prepared", "Refused", "apply", "prepare", "reloading"]
+__all__ = [
+    "Busy", "Interrupted", "Narrator", "NoWay", "NotApplied", "NotRestored", "Order", "Prepared", "Refused", "apply", "changes", "prepare",
+    "reloading", "repair",
+]  # fmt: skip
 
 
 class Refused(Exception):
@@ -181,7 +185,13 @@ def changes(order: Order, prepared: Prepared) -> list[Drift]:
 
 
 def repair(order: Order, reload: Reload, narrator: Narrator) -> None:
-    """Put back what an apply that was killed has left. Raises `FileError`; the caller holds the lock."""
+    """Put back what an apply that was killed has left, if any. Raises `Busy`, `FileError`."""
+    if transaction.unfinished(order.folder) is not None:
+        with transaction.locked(order.folder):
+            _repair(order, reload, narrator)
+
+
+def _repair(order: Order, reload: Reload, narrator: Narrator) -> None:
     left = transaction.unfinished(order.folder)
     if left is None:
         return
@@ -200,23 +210,26 @@ def repair(order: Order, reload: Reload, narrator: Narrator) -> None:
 
 
 def apply(order: Order, prepared: Prepared, narrator: Narrator) -> None:
-    """Write, reload, ask; the caller holds the folder's lock.
+    """Write, reload, ask, one at a time in a folder.
 
-    Raises `NotApplied` and `Interrupted` (the proxy has what it had), `NotRestored`, `FileError` (nothing was changed).
+    Raises `Busy` and `FileError` (nothing was changed), `NotApplied` and `Interrupted` (the proxy has what it had),
+    `NotRestored`, `ProgramFault` (nothing runs).
     """
-    prepared.reload.ready()
-    begun = transaction.begin(order.folder, prepared.files)
-    try:
-        for path in write(order.folder, prepared.files, force=True):
-            narrator.step(str(path))
-        _put_into_service(order, prepared, narrator)
-    except (FileError, ProgramFault, ProgramMissing, Unhealthy) as error:
-        _go_back(begun, order, prepared, str(error))
-        raise NotApplied(f"{error}; the files were put back, and {prepared.name} was reloaded with them") from error
-    except (KeyboardInterrupt, asyncio.CancelledError) as error:
-        _go_back(begun, order, prepared, "interrupted")
-        raise Interrupted(f"interrupted; the files were put back, and {prepared.name} was reloaded with them") from error
-    begun.commit()
+    with transaction.locked(order.folder):
+        _repair(order, prepared.reload, narrator)
+        prepared.reload.ready()
+        begun = transaction.begin(order.folder, prepared.files)
+        try:
+            for path in write(order.folder, prepared.files, force=True):
+                narrator.step(str(path))
+            _put_into_service(order, prepared, narrator)
+        except (FileError, ProgramFault, ProgramMissing, Unhealthy) as error:
+            _go_back(begun, order, prepared, str(error))
+            raise NotApplied(f"{error}; the files were put back, and {prepared.name} was reloaded with them") from error
+        except (KeyboardInterrupt, asyncio.CancelledError) as error:
+            _go_back(begun, order, prepared, "interrupted")
+            raise Interrupted(f"interrupted; the files were put back, and {prepared.name} was reloaded with them") from error
+        begun.commit()
 
 
 def _put_into_service(order: Order, prepared: Prepared, narrator: Narrator) -> None:
