@@ -11,10 +11,9 @@ from proxyconf.cli.app import Native, Set, SitePaths, app, opened
 from proxyconf.cli.console import OK, REFUSED, USAGE, Stop, complain, show, show_findings, verdict
 from proxyconf.document.findings import SiteError, nearest, shown
 from proxyconf.output.files import FileError, shown_name
-from proxyconf.programs.run import check as check_files
-from proxyconf.proxies.registry import proxy
 from proxyconf.verbs import reports
 from proxyconf.verbs import site as rendering
+from proxyconf.verbs.native import let_it_check
 
 __all__: list[str] = []
 
@@ -78,11 +77,8 @@ def _check(site: Path, native: bool, format: str, set_: tuple[str, ...]) -> int:
     if code in (USAGE, REFUSED):
         return code
     for name, bundle in made.bundles.items():
-        if native and name != rendering.APPSERVER and proxy(name).program.check:
-            program = proxy(name).program
-            check_files(program.check, bundle.stamped(file.document.digest).files, program.environment)
-            words = " ".join(word.replace("{folder}/", "") for word in program.check)
-            show(f"{name}: accepted by '{words}'\n")
+        if native and name != rendering.APPSERVER and (words := let_it_check(name, bundle.stamped(file.document.digest).files)):
+            show(f"{name}: accepted by {words}\n")
     if code == OK:
         show(f"{shown_name(site)}: fine for {', '.join(bundle.target for bundle in made.bundles.values())}\n")
     return code

@@ -23,7 +23,8 @@ class Reload:
     """How a running program reads its files again.
 
     `words` is a command; without one `signal` is sent to the process of `pid_file`. Where `pid_file` is known the
-    program has done it when its workers are new ones: a signal says nothing, and few commands do.
+    program has done it when its workers are new ones: a signal says nothing, and few commands do. With `watches` alone
+    nothing is sent: it reads these files by itself.
     """
 
     words: tuple[str, ...] = ()
@@ -31,12 +32,15 @@ class Reload:
     pid_file: Path | None = None
     socket: Path | None = None
     """The control socket that the command goes through."""
+    watches: tuple[str, ...] = ()
     settle_seconds: float = 0.5
     """How long a new worker has to live until it counts: one that cannot use the new files ends soon."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Say it as a user would type it."""
+        if self.watches:
+            return f"itself: it watches {', '.join(self.watches)}"
         return f"'{shlex.join(self.words)}'" if self.words else f"{self.signal} to the process of {self.pid_file}"
 
     def ready(self) -> None:
@@ -52,6 +56,9 @@ class Reload:
 
     def run(self, seconds: float) -> None:
         """Make it read its files again, and wait until it has. Raises `ProgramFault`, `ProgramMissing`."""
+        if self.watches:
+            time.sleep(self.settle_seconds)
+            return
         if self.pid_file is None:
             run_command(self.words, self.environment)
             return

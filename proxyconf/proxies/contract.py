@@ -42,8 +42,10 @@ class Program:
     program's, `{admin}` the path of its control socket."""
     reload_signal: str = ""
     """The signal that does the same to a running one whose id is known; its workers are then replaced by new ones."""
+    watches: tuple[str, ...] = ()
+    """Files that a running one reads again by itself when they change."""
     settle_seconds: float = 0.5
-    """How long a new worker lives at most that cannot serve after all."""
+    """How long a new worker lives at most that cannot serve after all; or until a file that is watched is read."""
     pid_file: str = ""
     """Where `run` keeps its id, if `reload` looks for it there."""
     stop: str = "SIGTERM"

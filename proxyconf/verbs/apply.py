@@ -19,12 +19,13 @@ from proxyconf.output.bundle import Bundle
 from proxyconf.output.files import Drift, FileError, drift, may_replace, write
 from proxyconf.output.transaction import Busy
 from proxyconf.programs.reload import Reload
-from proxyconf.programs.run import ProgramFault, ProgramMissing, check
+from proxyconf.programs.run import ProgramFault, ProgramMissing
 from proxyconf.proxies.contract import Program
 from proxyconf.proxies.registry import proxy
 from proxyconf.spec.read import SiteFile
 from proxyconf.verbs import site as sites
 from proxyconf.verbs.health import Health, Unhealthy, until_healthy
+from proxyconf.verbs.native import let_it_check
 
 __all__ = [
     "Busy", "Interrupted", "Narrator", "NoWay", "NotApplied", "NotRestored", "Order", "Prepared", "Refused", "apply", "changes", "prepare",
@@ -85,7 +86,6 @@ class Prepared:
     name: str
     bundle: Bundle
     files: dict[str, str]
-    program: Program
     reload: Reload
     health: Health | None
 
@@ -126,9 +126,11 @@ def _own_way(name: str, program: Program, folder: Path, admin: str) -> Reload:
         )
     if filled and not any("{pid}" in word for word in filled):
         return Reload(
-            filled, "", found if program.pid_file else None, Path(admin) if needs_admin else None, program.settle_seconds,
-            program.environment,
+            filled, "", found if program.pid_file else None, Path(admin) if needs_admin else None,
+            settle_seconds=program.settle_seconds, environment=program.environment,
         )  # fmt: skip
+    if program.watches:
+        return Reload(watches=program.watches, settle_seconds=program.settle_seconds)
     if program.signal:
         raise NoWay(
             f"how the running {name} is reached is not known; give --pid-file FILE, a command"
@@ -152,31 +154,33 @@ def prepare(
 ) -> Prepared:
     """Render a site and look at everything that can be looked at without a change.
 
-    Raises `Refused`, `FileError`, `ProgramFault`, `ProgramMissing`.
+    Raises `Refused`, `NoWay`, `FileError`, `ProgramFault`, `ProgramMissing`.
     """
     made = sites.rendered(file, [name])
-    bundle, program = made.bundles[name], proxy(name).program
+    bundle = made.bundles[name]
     if bundle.refused:
         raise Refused(bundle.findings)
     if not order.force:
         may_replace(order.folder, made.files)
-    _check(name, program, made.files, order.allow_missing, narrator)
-    return Prepared(name, bundle, made.files, program, reload, health)
+    unread = [one.path.name for one in drift(order.folder, made.files) if reload.watches and one.path.name not in reload.watches]
+    if unread:
+        raise NoWay(
+            f"{name} reads {', '.join(unread)} only when it starts, and that is not as it will be; give the command that"
+            f" restarts it: --reload 'systemctl restart {name}'"
+        )
+    _check(name, made.files, order.allow_missing, narrator)
+    return Prepared(name, bundle, made.files, reload, health)
 
 
-def _check(name: str, program: Program, files: dict[str, str], allow_missing: bool, narrator: Narrator) -> None:
-    if not program.check:
-        narrator.step(f"{name}: has no command that checks its files")
-        return
-    words = " ".join(word.replace("{folder}/", "") for word in program.check)
+def _check(name: str, files: dict[str, str], allow_missing: bool, narrator: Narrator) -> None:
     try:
-        check(program.check, files, program.environment)
+        words = let_it_check(name, files)
     except ProgramMissing as error:
         if not allow_missing:
             raise ProgramMissing(f"{error}; --allow-missing goes without its check") from error
         narrator.step(f"{name}: not checked by itself: {error}")
         return
-    narrator.step(f"{name}: accepted by '{words}'")
+    narrator.step(f"{name}: accepted by {words}" if words else f"{name}: has no command that checks its files")
 
 
 def changes(order: Order, prepared: Prepared) -> list[Drift]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from proxyconf.proxies.contract import Program
+from proxyconf.proxies.registry import proxy
 from proxyconf.spec.read import SiteFile, load
-from proxyconf.verbs.apply import NoWay, reloading
+from proxyconf.verbs.apply import NoWay, Order, apply, prepare, reloading
 
 FOLDER = Path("/etc/proxy")
 
@@ -73,3 +75,24 @@ def test_a_command_with_a_pid_file_has_its_proof_there() -> None:
 )
 def test_the_signal_of_a_program(program: Program, signal: str) -> None:
     assert program.signal == signal
+
+
+def test_a_proxy_that_watches_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it reads at start only takes a restart; the rest takes nothing."""
+    watched = replace(proxy("caddy").program, check=(), reload=(), watches=("Caddyfile",), settle_seconds=0.0)
+    monkeypatch.setattr(type(proxy("caddy")), "program", watched)
+    file = site("proxy: caddy")
+    found = reloading("caddy", file, tmp_path)
+    assert str(found) == "itself: it watches Caddyfile"
+    order = Order(tmp_path)
+    apply(order, prepare("caddy", file, order, found, None, Silent()), Silent())
+    assert "Caddyfile" in [path.name for path in tmp_path.iterdir()]
+    monkeypatch.setattr(type(proxy("caddy")), "program", replace(watched, watches=("dynamic.yaml",)))
+    (tmp_path / "Caddyfile").unlink()
+    with pytest.raises(NoWay, match=r"caddy reads Caddyfile only when it starts"):
+        prepare("caddy", file, order, reloading("caddy", file, tmp_path), None, Silent())
+
+
+class Silent:
+    def step(self, text: str) -> None:
+        assert text
