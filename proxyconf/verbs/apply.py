@@ -15,7 +15,7 @@ from typing import Protocol
 
 from proxyconf.document.findings import Finding
 from proxyconf.output import transaction
-from proxyconf.output.bundle import Bundle
+from proxyconf.output.bundle import Bundle, without_banner
 from proxyconf.output.files import Drift, FileError, drift, may_replace, write
 from proxyconf.output.transaction import Busy
 from proxyconf.programs.reload import Reload
@@ -162,7 +162,10 @@ def prepare(
         raise Refused(bundle.findings)
     if not order.force:
         may_replace(order.folder, made.files)
-    unread = [one.path.name for one in drift(order.folder, made.files) if reload.watches and one.path.name not in reload.watches]
+    unread = [
+        one.path.name for one in drift(order.folder, made.files)
+        if reload.watches and one.path.name not in reload.watches and without_banner(one.on_disk) != without_banner(one.rendered)
+    ]  # fmt: skip
     if unread:
         raise NoWay(
             f"{name} reads {', '.join(unread)} only when it starts, and that is not as it will be; give the command that"

@@ -88,6 +88,8 @@ def test_a_proxy_that_watches_its_files(tmp_path: Path, monkeypatch: pytest.Monk
     apply(order, prepare("caddy", file, order, found, None, Silent()), Silent())
     assert "Caddyfile" in [path.name for path in tmp_path.iterdir()]
     monkeypatch.setattr(type(proxy("caddy")), "program", replace(watched, watches=("dynamic.yaml",)))
+    # Another site file, and nothing but the banner is otherwise.
+    prepare("caddy", site("proxy: caddy, user: root"), order, reloading("caddy", file, tmp_path), None, Silent())
     (tmp_path / "Caddyfile").unlink()
     with pytest.raises(NoWay, match=r"caddy reads Caddyfile only when it starts"):
         prepare("caddy", file, order, reloading("caddy", file, tmp_path), None, Silent())
