@@ -47,6 +47,7 @@ class Facts:
     proxy_protocol: str
     """`off`, `v1` or `v2`."""
     hosts: tuple[str, ...]
+    """The names that requests come for; `*`: any."""
 
 
 def facts(deployment: Deployment, targets: Sequence[Target]) -> tuple[Facts | None, tuple[Finding, ...]]:
@@ -92,7 +93,8 @@ def _facts(
         stop_seconds=server.stop_grace.seconds if server.stop_grace else server.drain.seconds + 10,
         prefix=prefixes.pop() if len(prefixes) == 1 else "",
         proxy_protocol=max(sends, default="off") if sends != {"off"} else "off",
-        hosts=tuple(name for site in deployment.sites for name in site.hostnames),
+        hosts=("*",) if any(site.is_any for site in deployment.sites)
+        else tuple(name for site in deployment.sites for name in site.hostnames),
     )
 
 

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxyconf.cli.console import FINDINGS, OK, REFUSED, UNVERIFIED, USAGE, Stop, show, show_findings
+from proxyconf.cli.console import FINDINGS, INTERRUPTED, OK, REFUSED, UNVERIFIED, USAGE, Stop, show, show_findings
 from proxyconf.document.findings import nearest, shown
 from proxyconf.output.files import write
 from proxyconf.proxies.registry import names
@@ -25,8 +25,6 @@ from proxyconf.verify.servers import ORIGIN, SERVERS, Behind, Refused
 
 __all__ = ["Trust", "Wanted", "listing", "outside", "site"]
 
-
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)

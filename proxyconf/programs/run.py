@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
-__all__ = ["ProgramFault", "ProgramMissing", "check", "find_program", "said", "version"]
+__all__ = ["ProgramFault", "ProgramMissing", "check", "find_program", "output", "run_command", "said", "version"]
 
 _SECONDS = 60
 _ESCAPES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -36,13 +37,14 @@ def find_program(name: str) -> str:
 
 
 def _run(
-    command: tuple[str, ...], folder: str, environment: Mapping[str, str] | None = None
+    command: tuple[str, ...], folder: str, environment: Mapping[str, str] | None = None, *, own_session: bool = False
 ) -> subprocess.CompletedProcess[bytes]:
     program = find_program(command[0])
     try:
         return subprocess.run(
             [program, *command[1:]], cwd=folder, capture_output=True, check=False, timeout=_SECONDS,
             stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})},
+            start_new_session=own_session,
         )  # fmt: skip
     except OSError as error:
         raise ProgramFault(f"{program} cannot be run: {error.strerror}") from error
@@ -59,6 +61,21 @@ def version(command: tuple[str, ...]) -> str:
     if done.returncode or match is None:
         raise ProgramFault(f"{' '.join(command)} names no version; give one in 'targets'")
     return match.group(1)
+
+
+def run_command(words: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    """Run a command in the current folder, out of reach of Ctrl-C; raises `ProgramFault` with what it said."""
+    done = _run(words, os.curdir, environment, own_session=True)
+    if done.returncode:
+        raise ProgramFault(f"'{shlex.join(words)}' says: {said(done.stderr, done.stdout) or f'exit {done.returncode}'}")
+
+
+def output(words: tuple[str, ...]) -> bytes:
+    """Run a command and return what it prints; raises `ProgramFault` with what it said if it fails."""
+    done = _run(words, os.curdir)
+    if done.returncode:
+        raise ProgramFault(f"'{shlex.join(words)}' says: {said(done.stderr) or f'exit {done.returncode}'}")
+    return done.stdout
 
 
 def check(command: tuple[str, ...], files: Mapping[str, str], environment: Mapping[str, str]) -> None:

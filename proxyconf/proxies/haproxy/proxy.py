@@ -25,6 +25,8 @@ class Haproxy(TemplatedProxy[Plan]):
         version=("haproxy", "-v"),
         check=("haproxy", "-c", "-f", "{folder}/haproxy.cfg"),
         run=("haproxy", "-W", "-db", "-f", "{folder}/haproxy.cfg"),
+        reload_signal="SIGUSR2",
+        settle_seconds=2.5,  # since 3.1 it is the new worker that binds, and tries to for 2 s
     )
 
     def judge(self, deployment: Deployment, gate: Gate) -> None:
