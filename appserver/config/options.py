@@ -4,6 +4,8 @@ A field of a section below is one option with four spellings, derived and never 
 `[limit] request_fields` in TOML, `APPSERVER_LIMIT_REQUEST_FIELDS` in the environment,
 `--limit-request-fields` on the command line, `config.limit.request_fields` in the code.
 Options of the section `server` carry no prefix (`--bind`, `APPSERVER_BIND`, `[server] bind`).
+What a listener may have for itself is declared in `ListenerOptions`: in `[server]` and as flags it is the default
+listener's, in each `[[listener]]` of the file that one's own.
 A component is given its section, never the whole `Config`.
 """
 
@@ -19,6 +21,8 @@ __all__ = [
     "Http2Options",
     "LifespanOptions",
     "LimitOptions",
+    "ListenerOptions",
+    "ListenerTable",
     "LogOptions",
     "ServerOptions",
     "TimeoutOptions",
@@ -55,8 +59,43 @@ def option(
     return field(default=default, metadata=meta)
 
 
+HTTP_PROTOCOLS = ("h2", "http/1.1")  # as ALPN spells them
+
+
 @dataclass(frozen=True, slots=True)
-class ServerOptions:
+class ListenerOptions:
+    """What may differ from one listener to the next."""
+
+    bind: tuple[str, ...] = option(
+        ("127.0.0.1:8000",),
+        "Where to listen: HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH, fd://N, systemd or systemd:NAME (sockets that a"
+        " service manager passes). May be given several times.",
+        metavar="ADDRESS",
+    )
+    unix_mode: str = option("0660", "Permissions of unix sockets, octal.", metavar="MODE")
+    unix_owner: str = option(
+        "", "Owner of unix sockets: USER, USER:GROUP or :GROUP, names or numbers; empty: who runs the server.",
+        metavar="OWNER",
+    )
+    http_protocols: tuple[str, ...] = option(
+        HTTP_PROTOCOLS, "HTTP versions that are spoken, the preferred one first.",
+        choices=HTTP_PROTOCOLS, metavar="NAME,...",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerTable(ListenerOptions):
+    """One listener beside the default one. What its table does not say has the option's default, not the flag's value."""
+
+    trust: tuple[str, ...] = option(
+        (), "Whose forwarding fields are believed here, as in [forwarded] trust, which holds where this is not given.",
+        metavar="ADDRESS",
+    )
+    where: str = field(default="", compare=False)  # how errors name it
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions(ListenerOptions):
     """What is served, where, and on which loop."""
 
     app: str = option("", "The application, as module:attribute.", metavar="MODULE:APP")
@@ -65,17 +104,13 @@ class ServerOptions:
     interface: str = option(
         "auto", "What the application speaks; auto looks at its arguments.", choices=("auto", "asgi3")
     )
-    bind: tuple[str, ...] = option(
-        ("127.0.0.1:8000",),
-        "Where to listen: HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH. May be given several times.",
-        metavar="ADDRESS",
-    )
     backlog: int = option(2048, "Connections the kernel queues for a listener.", low=1, high=65535)
-    unix_mode: str = option("0660", "Permissions of unix sockets, octal.", metavar="MODE")
     loop: str = option(
         "auto", "Event loop; auto takes uvloop if it is installed.", choices=("auto", "uvloop", "asyncio")
     )
-    http1: bool = option(True, "Accept HTTP/1.1 beside HTTP/2; without it HTTP/1.1 is answered 505.")
+    http1: bool = option(
+        True, "Off takes http/1.1 out of http_protocols: an HTTP/1.1 request is answered 505 by the default listener."
+    )
     root_path: str = option("", "Path the application is mounted under, as ASGI root_path.", metavar="PATH")
     date_header: bool = option(True, "Add Date to responses that have none.")
     server_header: str = option("", "Server field to add to responses that have none; empty adds none.", metavar="TEXT")
@@ -172,7 +207,7 @@ class LifespanOptions:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All sections. Only `worker` and `cli` (and later `supervisor`) may name it."""
+    """All sections, and the listeners beside the default one. Only `worker`, `cli` and `supervisor` may name it."""
 
     server: ServerOptions = field(default_factory=ServerOptions)
     h2: Http2Options = field(default_factory=Http2Options)
@@ -182,3 +217,4 @@ class Config:
     forwarded: ForwardedOptions = field(default_factory=ForwardedOptions)
     log: LogOptions = field(default_factory=LogOptions)
     lifespan: LifespanOptions = field(default_factory=LifespanOptions)
+    listeners: tuple[ListenerTable, ...] = ()

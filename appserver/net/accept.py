@@ -43,6 +43,7 @@ CONNECTION_GONE = frozenset(
     }
 )  # fmt: skip
 INET = (socket.AF_INET, socket.AF_INET6)
+MAPPED = "::ffff:"
 
 Connect = Callable[[Peer, ListenerSettings], asyncio.Protocol]
 
@@ -139,4 +140,12 @@ def _peer(listener: Listener, sock: socket.socket, address: Any) -> Peer:
     if sock.family not in INET:
         return Peer(None, (listener.path, None), "http", settings.trust.for_peer(None))
     server = listener.server or sock.getsockname()
-    return Peer((address[0], address[1]), (server[0], server[1]), "http", settings.trust.for_peer(address[0]))
+    host = address[0]
+    if sock.family == socket.AF_INET6:
+        # A socket that was passed may be for both families.
+        host, server = _unmapped(host), (_unmapped(server[0]), server[1])
+    return Peer((host, address[1]), (server[0], server[1]), "http", settings.trust.for_peer(host))
+
+
+def _unmapped(host: str) -> str:
+    return host[len(MAPPED) :] if host.startswith(MAPPED) and "." in host else host
