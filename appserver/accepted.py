@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Peer", "Registry", "ServedConnection", "Trust"]
+__all__ = ["ConnectionFacts", "Peer", "Registry", "ServedConnection", "Trust"]
 
 
 class Trust:
@@ -21,6 +21,13 @@ class Trust:
     def resolve(self, forwarded_for: bytes) -> tuple[str, int] | None:
         """Return the client's (host, port) from all of X-Forwarded-For, one list; None if it says nothing usable."""
         raise NotImplementedError
+
+
+class ConnectionFacts(Protocol):
+    """What was said before HTTP: by a PROXY header, by a TLS handshake."""
+
+    def extension(self) -> dict[str, Any]:
+        """Return it as an extension of the scope, a dictionary of the caller's own."""
 
 
 class Peer:
@@ -41,8 +48,8 @@ class Peer:
         server: tuple[str, int | None] | None,
         scheme: str,
         trust: Trust | None = None,
-        tls: object = None,
-        proxy: object = None,
+        tls: ConnectionFacts | None = None,
+        proxy: ConnectionFacts | None = None,
     ) -> None:
         self.client = client
         self.server = server

@@ -138,10 +138,20 @@ def field_above_head(config: Config) -> Findings:
         yield _exceeds(config, "limit.field_size", "limit.head_size")
 
 
+def nobody_sends_the_header(config: Config) -> Findings:
+    """A PROXY header is required, and nobody may send one."""
+    for key, listener in _listeners(config):
+        if listener.proxy_protocol != "off" and not listener.proxy_protocol_from:
+            yield Finding(f"{key}.proxy_protocol_from", "nobody could connect; name the proxies", other=f"{key}.proxy_protocol")
+
+
 def malformed_trust(config: Config) -> Findings:
-    """`trust` has an entry that is not a peer."""
+    """`trust` or `proxy_protocol_from` has an entry that is not a peer."""
     for text in config.forwarded.trust:
         yield from _unreadable("forwarded.trust", parse_trust, text)
+    for key, listener in _listeners(config):
+        for text in listener.proxy_protocol_from:
+            yield from _unreadable(f"{key}.proxy_protocol_from", parse_trust, text)
     for index, table in enumerate(config.listeners):
         if table.trust != config.forwarded.trust:
             for text in table.trust:
@@ -161,6 +171,7 @@ RULES: tuple[Callable[[Config], Findings], ...] = (
     malformed_server_header,
     connection_window_below_stream_window,
     field_above_head,
+    nobody_sends_the_header,
     malformed_trust,
 )
 

@@ -81,6 +81,15 @@ class ListenerOptions:
         HTTP_PROTOCOLS, "HTTP versions that are spoken, the preferred one first.",
         choices=HTTP_PROTOCOLS, metavar="NAME,...",
     )
+    proxy_protocol: str = option(
+        "off", "PROXY header that each connection must begin with, before TLS; auto: v1 or v2.",
+        choices=("off", "v1", "v2", "auto"),
+    )
+    proxy_protocol_from: tuple[str, ...] = option(
+        ("127.0.0.1", "::1", "unix"),
+        "Peers that must send the PROXY header, where it is on: addresses, networks, 'unix', or '*'. Others are refused.",
+        metavar="ADDRESS",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,7 @@ class LimitOptions:
         1_048_576, "Bytes of an upload that are read and dropped after its answer, before it is reset.", low=0, unit="B"
     )
     request_body: int = option(104_857_600, "Longest request body; 413. 0: no limit.", low=0, unit="B")
+    proxy_header: int = option(4_096, "Longest PROXY header of version 2.", low=232, high=65_551, unit="B")
     connections: int = option(1_000, "Connections a worker serves at once; more are closed. 0: no limit.", low=0)
 
 
@@ -159,6 +169,9 @@ class TimeoutOptions:
     """How long things may take."""
 
     preface: float = option(5.0, "From accept to the first complete preface or request byte.", low=0.1, unit="s")
+    handshake: float = option(
+        5.0, "For a PROXY header, and for a TLS handshake: each from its beginning to its end.", low=0.1, unit="s"
+    )
     request_head: float = option(10.0, "HTTP/1.1: for one whole request head, absolute.", low=0.1, unit="s")
     request_body_idle: float = option(
         30.0, "HTTP/1.1: between two pieces of a request body while the application waits.", low=0.1, unit="s"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from appserver.config.options import Config, ListenerOptions
 from appserver.net.listeners import DEFAULT_OPTION, HTTP1, Listener, ListenerSettings, open_all
 from appserver.net.peer import TrustList
+from appserver.net.proxy_header import VERSIONS, RequiredProxyHeader
 
 __all__ = ["open_listeners"]
 
@@ -17,9 +18,14 @@ def open_listeners(config: Config) -> list[Listener]:
     try:
         server = config.server
         protocols = server.http_protocols if server.http1 else tuple(p for p in server.http_protocols if p != HTTP1)
-        opened += _open(server, protocols, config.forwarded.trust, DEFAULT_OPTION, opened)
+        max_header = config.limit.proxy_header
+        settings = _settings(server, protocols, config.forwarded.trust, max_header)
+        opened += open_all(server.bind, server.unix_mode, settings, server.unix_owner, DEFAULT_OPTION)
         for table in config.listeners:
-            opened += _open(table, table.http_protocols, table.trust, f"{table.where} bind", opened)
+            settings = _settings(table, table.http_protocols, table.trust, max_header)
+            opened += open_all(
+                table.bind, table.unix_mode, settings, table.unix_owner, f"{table.where} bind", opened
+            )
     except BaseException:
         for listener in opened:
             listener.close()
@@ -27,8 +33,12 @@ def open_listeners(config: Config) -> list[Listener]:
     return opened
 
 
-def _open(
-    options: ListenerOptions, protocols: tuple[str, ...], trust: Sequence[str], name: str, beside: Sequence[Listener]
-) -> list[Listener]:
-    settings = ListenerSettings(TrustList(trust), protocols)
-    return open_all(options.bind, options.unix_mode, settings, options.unix_owner, name, beside)
+def _settings(
+    options: ListenerOptions, protocols: tuple[str, ...], trusted: Sequence[str], max_header: int
+) -> ListenerSettings:
+    trust = TrustList(trusted)
+    header = None
+    if options.proxy_protocol != "off":
+        senders = TrustList(options.proxy_protocol_from)
+        header = RequiredProxyHeader(VERSIONS[options.proxy_protocol], senders, trust, max_header)
+    return ListenerSettings(trust, protocols, proxy_protocol=header)

@@ -50,7 +50,9 @@ class Worker:
         self._answers = answers
         self._connections = connections
         self._listeners = listeners
-        self._acceptor = Acceptor(self._loop, listeners, connections.front)
+        self._acceptor = Acceptor(
+            self._loop, listeners, connections.front, timeouts.handshake, connections.max_connections
+        )
         self._pulse = pulse
         self._stop = stop
         self._phase = Phase.STARTING
@@ -126,6 +128,7 @@ class Worker:
             await self._cut("a second signal" if self._stop.cut.is_set() else "the graceful bound is over")
 
     async def _finish(self) -> None:
+        await self._acceptor.wait_begun(self._timeouts.drain_idle)
         await self._connections.wait_closed()
         # Application code outlives its responses: background work of frameworks.
         await self._application.wait_idle()
@@ -134,6 +137,7 @@ class Worker:
         inflight = max(self._connections.inflight, self._application.busy())
         if inflight:
             Event.FORCED.log(reason=reason, inflight=inflight)
+        await self._acceptor.wait_begun(0)
         await self._application.cancel()
         self._connections.terminate()
         try:

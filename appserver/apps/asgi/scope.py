@@ -32,6 +32,10 @@ class ScopeBuilder:
         scope: dict[str, Any] = template.copy()
         scope["asgi"] = ASGI.copy()
         scope["extensions"] = {"http.response.early_hint": {}, "http.response.trailers": {}}
+        if peer.tls is not None:
+            scope["extensions"]["tls"] = peer.tls.extension()
+        if peer.proxy is not None:
+            scope["extensions"]["proxy_protocol"] = peer.proxy.extension()
         if request.version != HTTP2:
             scope["http_version"] = request.version
         if request.scheme is not peer.scheme:

@@ -72,6 +72,11 @@ def test_every_rule_has_a_case_above() -> None:
         ("malformed_owner", {}, [{"unix_owner": ":"}], "listener.0.unix_owner", "is not USER"),
         ("no_protocol", {}, [{"http_protocols": ()}], "listener.0.http_protocols", "no HTTP version"),
         ("malformed_trust", {}, [{"trust": ("me",)}], "listener.0.trust", "'me' is no address"),
+        ("malformed_trust", {}, [{"proxy_protocol_from": ("me",)}], "listener.0.proxy_protocol_from", "'me' is no address"),
+        (
+            "nobody_sends_the_header", {}, [{"proxy_protocol": "v2", "proxy_protocol_from": ()}],
+            "listener.0.proxy_protocol_from", "nobody could connect",
+        ),
         ("option_without_listener", {"bind": (), "unix_mode": "0600"}, [{}], "server.unix_mode", "is not opened"),
         ("option_without_listener", {"bind": (), "http1": False}, [{}], "server.http1", "is not opened"),
     ],

@@ -18,6 +18,7 @@ OTHERS: dict[str, Value] = {
     "server.app": "main:other",
     "server.bind": (":81", "unix:b.sock"),
     "server.unix_mode": "0600",
+    "server.proxy_protocol_from": ("10.0.0.0/8", "unix"),
     "server.root_path": "/root",
     "h2.stream_window": 70_000,
     "h2.connection_window": 2_000_000,
