@@ -138,6 +138,44 @@ def field_above_head(config: Config) -> Findings:
         yield _exceeds(config, "limit.field_size", "limit.head_size")
 
 
+def certificate_without_key(config: Config) -> Findings:
+    """There are keys, and not one for each certificate."""
+    for key, listener in _listeners(config):
+        if listener.keyfile and len(listener.keyfile) != len(listener.certfile):
+            reason = f"{len(listener.keyfile)} keys for {len(listener.certfile)} certificates; give one for each, or none"
+            yield Finding(f"{key}.keyfile", reason, other=f"{key}.certfile")
+
+
+def tls_option_without_certificate(config: Config) -> Findings:
+    """An option of TLS is set, and the listener does not speak it."""
+    for key, listener in _listeners(config):
+        for name in ("keyfile_password", "ca_certs", "crl_file", "ciphers"):
+            if getattr(listener, name) and not listener.certfile:
+                yield Finding(f"{key}.{name}", "without certfile there is no TLS", other=f"{key}.certfile")
+        if listener.cert_reqs != "none" and not listener.certfile:
+            yield Finding(f"{key}.cert_reqs", "without certfile there is no TLS", other=f"{key}.certfile")
+
+
+def client_certificates_without_authority(config: Config) -> Findings:
+    """Clients are asked for certificates that nothing can be checked against, or are not asked at all."""
+    for key, listener in _listeners(config):
+        if listener.certfile and listener.cert_reqs != "none" and not listener.ca_certs:
+            reason = "no certificate could be checked; name the authorities by ca_certs"
+            yield Finding(f"{key}.cert_reqs", reason, other=f"{key}.ca_certs")
+        if listener.certfile and listener.cert_reqs == "none" and (listener.ca_certs or listener.crl_file):
+            name = "ca_certs" if listener.ca_certs else "crl_file"
+            yield Finding(f"{key}.{name}", "no client is asked for a certificate", other=f"{key}.cert_reqs")
+
+
+def malformed_password_source(config: Config) -> Findings:
+    """`keyfile_password` is not file:PATH or env:NAME."""
+    for key, listener in _listeners(config):
+        kind, _, name = listener.keyfile_password.partition(":")
+        if listener.keyfile_password and (kind not in ("file", "env") or not name):
+            # Not repeated: it may be the password itself.
+            yield Finding(f"{key}.keyfile_password", "is neither file:PATH nor env:NAME; a password is never an option")
+
+
 def nobody_sends_the_header(config: Config) -> Findings:
     """A PROXY header is required, and nobody may send one."""
     for key, listener in _listeners(config):
@@ -171,6 +209,10 @@ RULES: tuple[Callable[[Config], Findings], ...] = (
     malformed_server_header,
     connection_window_below_stream_window,
     field_above_head,
+    certificate_without_key,
+    tls_option_without_certificate,
+    client_certificates_without_authority,
+    malformed_password_source,
     nobody_sends_the_header,
     malformed_trust,
 )

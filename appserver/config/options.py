@@ -81,6 +81,26 @@ class ListenerOptions:
         HTTP_PROTOCOLS, "HTTP versions that are spoken, the preferred one first.",
         choices=HTTP_PROTOCOLS, metavar="NAME,...",
     )
+    certfile: tuple[str, ...] = option(
+        (), "Certificate with its chain, PEM: the listener speaks TLS. Given several times, each is for the names in it;"
+        " the first for all others.", metavar="FILE",
+    )
+    keyfile: tuple[str, ...] = option(
+        (), "Key of the certificate, PEM, once for each certfile in their order; none: the keys are in the certfiles.",
+        metavar="FILE",
+    )
+    keyfile_password: str = option(
+        "", "Where the password of encrypted keys is: file:PATH or env:NAME.", metavar="SOURCE"
+    )
+    ca_certs: str = option("", "Authorities that client certificates are checked against, PEM.", metavar="FILE")
+    cert_reqs: str = option(
+        "none", "Whether clients are asked for a certificate, or need one.", choices=("none", "optional", "required")
+    )
+    crl_file: str = option("", "Lists of revoked client certificates, PEM, one for each authority.", metavar="FILE")
+    ciphers: str = option(
+        "", "Cipher suites of TLS 1.2 as OpenSSL writes them; empty: those that HTTP/2 permits.", metavar="LIST"
+    )
+    tls_min_version: str = option("1.2", "Oldest TLS version that is spoken.", choices=("1.2", "1.3"))
     proxy_protocol: str = option(
         "off", "PROXY header that each connection must begin with, before TLS; auto: v1 or v2.",
         choices=("off", "v1", "v2", "auto"),

@@ -13,12 +13,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from appserver.accepted import Peer
 from appserver.events import Event
+from appserver.net.handshake import TlsHandshake
 from appserver.net.listeners import Listener, ListenerSettings
 
 __all__ = ["Acceptor"]
@@ -138,7 +140,14 @@ class Acceptor:
             if settings.proxy_protocol is not None:
                 async with asyncio.timeout(self._handshake):
                     await settings.proxy_protocol.consume(self._loop, sock, peer)
-            await self._loop.connect_accepted_socket(lambda: self._connect(peer, settings), sock, ssl=settings.tls)
+            if settings.tls is None:
+                await self._loop.connect_accepted_socket(lambda: self._connect(peer, settings), sock)
+            else:
+                loaded = settings.tls.loaded
+                await self._loop.connect_accepted_socket(
+                    lambda: TlsHandshake(self._connect, peer, settings, loaded), sock, ssl=loaded.context,
+                    ssl_handshake_timeout=self._handshake, ssl_shutdown_timeout=self._handshake,
+                )  # fmt: skip
         except BaseException as error:
             sock.close()
             if not isinstance(error, OSError):
@@ -156,7 +165,11 @@ class Acceptor:
 
     def _report(self, name: str, error: OSError) -> None:
         reason = error.strerror or str(error)
-        if isinstance(error, TimeoutError):
+        if isinstance(error, ssl.SSLError):
+            verdict = getattr(error, "verify_message", "")
+            what = (error.reason or str(error)).lower().replace("_", " ")
+            reason = f"TLS: {what}{f' ({verdict})' if verdict else ''}"
+        elif isinstance(error, TimeoutError) or "handshake is taking longer" in str(error):
             reason = f"nothing of HTTP within {self._handshake:g} s"
         now = self._loop.time()
         last, hidden = self._refusals.get(reason, (float("-inf"), 0))

@@ -17,11 +17,11 @@ from appserver.config.grammar import Bind, FdBind, SystemdBind, TcpBind, UnixBin
 from appserver.errors import ConfigError
 from appserver.net.binding import BindError
 from appserver.net.inherited import passed_socket, passed_sockets
+from appserver.net.tls import Tls
 from appserver.net.unixsocket import bound_unix, remove_if_same
 
 if TYPE_CHECKING:
     import asyncio
-    import ssl
 
 __all__ = ["HTTP1", "HTTP2", "Listener", "ListenerSettings", "PeerTrust", "ProxyHeader", "open_all"]
 
@@ -54,7 +54,7 @@ class ListenerSettings:
 
     trust: PeerTrust
     protocols: tuple[str, ...] = (HTTP2, HTTP1)
-    tls: ssl.SSLContext | None = None
+    tls: Tls | None = None
     proxy_protocol: ProxyHeader | None = None
 
 
@@ -89,7 +89,7 @@ class Listener:
             url = f"unix:{self.path}"
         else:
             host, port = self.sock.getsockname()[:2]
-            url = f"http://{TcpBind(host, port)}"
+            url = f"{'http' if self.settings.tls is None else 'https'}://{TcpBind(host, port)}"
         return f"{url} ({self.address})" if isinstance(self.address, FdBind | SystemdBind) else url
 
     def listen(self, backlog: int) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
+import threading
 import time
 from collections.abc import Coroutine
 from typing import Any
@@ -50,6 +52,8 @@ class Worker:
         self._answers = answers
         self._connections = connections
         self._listeners = listeners
+        # Addresses of one option have theirs in common.
+        self._tls = {listener.settings.tls for listener in listeners if listener.settings.tls is not None}
         self._acceptor = Acceptor(
             self._loop, listeners, connections.front, timeouts.handshake, connections.max_connections
         )
@@ -61,6 +65,7 @@ class Worker:
     async def serve(self, began: float) -> None:
         """Start, serve until a stop is requested, drain, shut the application down. Raises StartupError, ConfigError."""
         self._stop.bind(self._loop)
+        self._handle_reload()
         self._enter(Phase.STARTING)
         self._tick()
         try:
@@ -92,6 +97,15 @@ class Worker:
         self._enter(Phase.SERVING)
         Event.READY.log(seconds=time.perf_counter() - began)
 
+    def _handle_reload(self) -> None:
+        """Read certificates again on HUP, unless whoever started us wants HUP ignored (nohup)."""
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            self._loop.add_signal_handler(signal.SIGHUP, self._reload)
+
+    def _reload(self) -> None:
+        for tls in self._tls:
+            tls.reload()
+
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
         self._pulse.beat(phase)
@@ -102,6 +116,8 @@ class Worker:
         self._answers.tick()
         self._application.tick()
         self._connections.tick()
+        for tls in self._tls:
+            tls.tick()
         self._pulse.beat(self._phase)
 
     # Stopping

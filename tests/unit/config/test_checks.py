@@ -39,6 +39,18 @@ def test_only_the_application_is_missing_from_the_defaults() -> None:
         ("malformed_owner", "server", {"unix_owner": "a b:c"}, "is not USER, USER:GROUP or :GROUP"),
         ("no_protocol", "server", {"http_protocols": ()}, "no HTTP version is left"),
         ("no_protocol", "server", {"http_protocols": ("http/1.1",), "http1": False}, "no HTTP version is left"),
+        ("certificate_without_key", "server", {"certfile": ("a", "b"), "keyfile": ("a",)}, "1 keys for 2 certificates"),
+        ("tls_option_without_certificate", "server", {"ciphers": "ALL"}, "without certfile there is no TLS"),
+        ("tls_option_without_certificate", "server", {"cert_reqs": "optional"}, "without certfile there is no TLS"),
+        (
+            "client_certificates_without_authority", "server", {"certfile": ("a",), "cert_reqs": "required"},
+            "no certificate could be checked",
+        ),
+        (
+            "client_certificates_without_authority", "server", {"certfile": ("a",), "crl_file": "b"},
+            "no client is asked for a certificate",
+        ),
+        ("malformed_password_source", "server", {"certfile": ("a",), "keyfile_password": "secret"}, "neither file:PATH"),
         ("malformed_root_path", "server", {"root_path": "api"}, "must start with '/'"),
         ("malformed_root_path", "server", {"root_path": "/api/"}, "not end with it"),
         ("malformed_server_header", "server", {"server_header": "caf\u00e9"}, "visible ASCII"),

@@ -19,6 +19,9 @@ OTHERS: dict[str, Value] = {
     "server.bind": (":81", "unix:b.sock"),
     "server.unix_mode": "0600",
     "server.proxy_protocol_from": ("10.0.0.0/8", "unix"),
+    "server.certfile": ("a.pem",),
+    "server.keyfile": ("a.key",),
+    "server.keyfile_password": "env:PASSWORD",
     "server.root_path": "/root",
     "h2.stream_window": 70_000,
     "h2.connection_window": 2_000_000,
@@ -56,6 +59,16 @@ def toml(path: Path, text: str) -> list[str]:
     return ["--config", str(path)]
 
 
+# What an option needs beside it to be right; of the one under test its own source counts.
+TLS = {"server.certfile": "a.pem", "server.ca_certs": "ca.pem", "server.cert_reqs": "required"}
+NEEDS = {f"server.{name}": TLS for name in ("keyfile", "keyfile_password", "ca_certs", "cert_reqs", "crl_file", "ciphers")}
+
+
+def beside(option: Option) -> dict[str, str]:
+    """Return the variables that make the option right."""
+    return {OPTIONS[key].env: text for key, text in NEEDS.get(option.key, {}).items() if key != option.key}
+
+
 EVERY = pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
 APP = {"APPSERVER_APP": "main:app"}
 
@@ -72,7 +85,7 @@ def test_by_default(option: Option) -> None:
 def test_from_the_file(option: Option, tmp_path: Path) -> None:
     argv = toml(tmp_path, f"[{option.section}]\n{option.name} = {toml_value(other(option))}\n")
 
-    loaded = load([*argv, "--print-config"], {})
+    loaded = load([*argv, "--print-config"], beside(option))
 
     assert value(loaded, option) == other(option)
     assert loaded.origins[option.key] == f"{argv[1]}:2:1 {option.toml}"
@@ -84,7 +97,7 @@ def test_from_the_environment_over_the_file(option: Option, tmp_path: Path) -> N
     text = ", ".join(wanted) if isinstance(wanted, tuple) else spell(option, wanted)
     argv = toml(tmp_path, f"[{option.section}]\n{option.name} = {toml_value(option.default)}\n")
 
-    loaded = load([*argv, "--print-config"], {option.env: text})
+    loaded = load([*argv, "--print-config"], {**beside(option), option.env: text})
 
     assert value(loaded, option) == wanted
     assert loaded.origins[option.key] == f"{option.env} in the environment"
@@ -95,7 +108,7 @@ def test_from_the_command_line_over_the_environment(option: Option) -> None:
     wanted, default = other(option), option.default
     text = ",".join(default) if isinstance(default, tuple) else spell(option, default)
 
-    loaded = load([*words(option, wanted), "--print-config"], {option.env: text})
+    loaded = load([*words(option, wanted), "--print-config"], {**beside(option), option.env: text})
 
     assert value(loaded, option) == wanted
     assert loaded.origins[option.key].endswith(" on the command line")
