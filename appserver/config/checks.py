@@ -119,6 +119,12 @@ def malformed_root_path(config: Config) -> Findings:
         yield Finding("server.root_path", f"{quoted(root)} must start with '/', not end with it, and have no query")
 
 
+def root_path_in_target_without_it(config: Config) -> Findings:
+    """Targets are said to begin with a path that is not given."""
+    if config.server.root_path_in_target and not config.server.root_path:
+        yield Finding("server.root_path_in_target", "needs the path that they begin with", other="server.root_path")
+
+
 def malformed_server_header(config: Config) -> Findings:
     """`server_header` is not a field value (RFC 9110 section 5.5)."""
     text = config.server.server_header
@@ -206,6 +212,7 @@ RULES: tuple[Callable[[Config], Findings], ...] = (
     malformed_owner,
     no_protocol,
     malformed_root_path,
+    root_path_in_target_without_it,
     malformed_server_header,
     connection_window_below_stream_window,
     field_above_head,

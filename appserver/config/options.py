@@ -141,6 +141,9 @@ class ServerOptions(ListenerOptions):
         True, "Off takes http/1.1 out of http_protocols: an HTTP/1.1 request is answered 505 by the default listener."
     )
     root_path: str = option("", "Path the application is mounted under, as ASGI root_path.", metavar="PATH")
+    root_path_in_target: bool = option(
+        False, "The proxy leaves root_path in the targets that it sends; off: it has taken it off."
+    )
     date_header: bool = option(True, "Add Date to responses that have none.")
     server_header: str = option("", "Server field to add to responses that have none; empty adds none.", metavar="TEXT")
 

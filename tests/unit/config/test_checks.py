@@ -53,6 +53,7 @@ def test_only_the_application_is_missing_from_the_defaults() -> None:
         ("malformed_password_source", "server", {"certfile": ("a",), "keyfile_password": "secret"}, "neither file:PATH"),
         ("malformed_root_path", "server", {"root_path": "api"}, "must start with '/'"),
         ("malformed_root_path", "server", {"root_path": "/api/"}, "not end with it"),
+        ("root_path_in_target_without_it", "server", {"root_path_in_target": True}, "needs the path"),
         ("malformed_server_header", "server", {"server_header": "caf\u00e9"}, "visible ASCII"),
         ("connection_window_below_stream_window", "h2", {"stream_window": 2 << 20}, "2MiB is more than [h2] conn"),
         ("field_above_head", "limit", {"head_size": 512}, "16KiB is more than [limit] head_size, 512"),

@@ -59,9 +59,11 @@ def toml(path: Path, text: str) -> list[str]:
     return ["--config", str(path)]
 
 
+MOUNT = {"server.root_path": "/mounted"}
 # What an option needs beside it to be right; of the one under test its own source counts.
 TLS = {"server.certfile": "a.pem", "server.ca_certs": "ca.pem", "server.cert_reqs": "required"}
 NEEDS = {f"server.{name}": TLS for name in ("keyfile", "keyfile_password", "ca_certs", "cert_reqs", "crl_file", "ciphers")}
+NEEDS["server.root_path_in_target"] = MOUNT
 
 
 def beside(option: Option) -> dict[str, str]:
