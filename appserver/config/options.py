@@ -218,6 +218,13 @@ class ForwardedOptions:
         "Peers whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses, networks, 'unix', or '*'.",
         metavar="ADDRESS",
     )
+    fields: tuple[str, ...] = option(
+        ("for", "proto"), "Which X-Forwarded-* fields of a trusted peer are believed.",
+        choices=("for", "proto", "host", "port", "prefix"), metavar="NAME,...",
+    )
+    strip: bool = option(
+        True, "Take X-Forwarded-* and Forwarded that are not believed out of requests, X-Real-IP of untrusted peers too."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,13 +187,15 @@ def _peer(listener: Listener, sock: socket.socket, address: Any) -> Peer:
     """Return who has connected; the trust is that of the address, until a PROXY header says more."""
     settings = listener.settings
     if sock.family not in INET:
-        return Peer(None, (listener.path, None), "http", settings.trust.for_peer(None))
+        trust = settings.trust.for_peer(None)
+        return Peer(None, (listener.path, None), "http", trust, forwarding=settings.forwarding)
     server = listener.server or sock.getsockname()
     host = address[0]
     if sock.family == socket.AF_INET6:
         # A socket that was passed may be for both families.
         host, server = _unmapped(host), (_unmapped(server[0]), server[1])
-    return Peer((host, address[1]), (server[0], server[1]), "http", settings.trust.for_peer(host))
+    trust = settings.trust.for_peer(host)
+    return Peer((host, address[1]), (server[0], server[1]), "http", trust, forwarding=settings.forwarding)
 
 
 def _unmapped(host: str) -> str:

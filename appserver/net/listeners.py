@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from appserver.accepted import Peer, Trust
+from appserver.accepted import Forwarding, Peer, Trust
 from appserver.config.grammar import Bind, FdBind, SystemdBind, TcpBind, UnixBind, parse_bind
 from appserver.errors import ConfigError
 from appserver.net.binding import BindError
@@ -56,6 +56,7 @@ class ListenerSettings:
     protocols: tuple[str, ...] = (HTTP2, HTTP1)
     tls: Tls | None = None
     proxy_protocol: ProxyHeader | None = None
+    forwarding: Forwarding | None = None
 
 
 class Listener:

@@ -40,3 +40,18 @@ def test_the_documentation_of_fastapi(server: tuple[Server, str]) -> None:
     with httpx.Client(base_url=running.url + sent, headers={"x-framework": "fastapi"}, timeout=10) as proxy:
         assert f"url: '{PREFIX}/openapi.json'" in proxy.get("/docs").text
         assert proxy.get("/openapi.json").json()["servers"] == [{"url": PREFIX}]
+
+
+@pytest.mark.parametrize("framework", ["starlette", "fastapi", "django"])
+def test_a_prefix_host_and_port_that_the_proxy_tells(framework: str) -> None:
+    told = {
+        "x-framework": framework, "x-forwarded-prefix": PREFIX, "x-forwarded-host": "shop.test", "x-forwarded-port": "8443",
+        "x-forwarded-proto": "https",
+    }  # fmt: skip
+    words = ("--forwarded-fields", "for,proto,host,port,prefix")
+    with Server("tests.interop.frameworks.mounted:app", "--h2-engine", best(), *words) as server:
+        with httpx.Client(base_url=server.url, headers=told, timeout=10) as proxy:
+            url = f"https://shop.test:8443{PREFIX}"
+            assert proxy.get("/where").json() == [f"{url}/item/7", f"{url}/where"]
+            assert proxy.get("/folder").headers["location"] in (f"{url}/folder/", f"{PREFIX}/folder/")
+        assert server.stop() == 0

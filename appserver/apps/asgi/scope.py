@@ -52,7 +52,11 @@ class ScopeBuilder:
         scope["raw_path"] = request.raw_path
         scope["query_string"] = request.query
         scope["headers"] = request.fields
-        if self.root_path and request.path != "*":  # OPTIONS * is about the server (RFC 9110 7.1)
+        if request.prefix:
+            # Taken off the target, whatever the option says: whoever took it off knows best.
+            scope["root_path"] = request.prefix
+            scope["path"] = request.prefix + request.path
+        elif self.root_path and request.path != "*":  # OPTIONS * is about the server (RFC 9110 7.1)
             if not self._in_target:
                 scope["path"] = self.root_path + request.path
             elif request.path != self.root_path and not request.path.startswith(self._inside):

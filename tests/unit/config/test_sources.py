@@ -34,7 +34,7 @@ def other(option: Option) -> Value:
     if option.key in OTHERS:
         return OTHERS[option.key]
     if option.is_list and option.choices:
-        return option.choices[:1]
+        return option.choices[-1:]
     if option.choices:
         return next(choice for choice in option.choices if choice != option.default)
     if isinstance(option.default, bool):
