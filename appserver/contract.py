@@ -57,7 +57,8 @@ class Request:
     `client` is the effective client: the peer's, or what a trusted peer forwarded.
     `length` is the declared content-length or -1; `ends` says that no body follows.
     `expects` is set for `Expect: 100-continue`; `forwarded` if forwarding fields are among `fields`.
-    `protocol` is the `:protocol` of an extended CONNECT (RFC 8441) or None.
+    `protocol` is what a tunnel is asked for: the `:protocol` of an extended CONNECT (RFC 8441), or b"websocket" of an
+    HTTP/1.1 upgrade where that is served; else None.
     """
 
     __slots__ = (

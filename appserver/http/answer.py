@@ -60,10 +60,13 @@ class AnswerContext:
         """Return the fields that each answer has which the application did not set."""
         return [field for field in (self.date, self.server) if field is not None]
 
-    def answer(self, stream: Stream, request: Request, status: int) -> int:
-        """Answer for the server: a whole response of one line; return its body's size. The observer is not called."""
+    def answer(self, stream: Stream, request: Request, status: int, more: Fields | None = None) -> int:
+        """Answer for the server: a whole response of one line, with `more` fields; return its body's size.
+
+        The observer is not called.
+        """
         text = f"{error_of(status).status} {HTTPStatus(status).phrase}\n".encode("ascii")
-        fields = [*self.fields(), CONTENT_TYPE, (b"content-length", b"%d" % len(text))]
+        fields = [*self.fields(), CONTENT_TYPE, (b"content-length", b"%d" % len(text)), *(more or ())]
         if request.method == "HEAD":
             text = b""
         stream.respond(status, fields, not text)

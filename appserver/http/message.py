@@ -32,6 +32,7 @@ from appserver.http.names import (
     SCHEME,
     TE,
     TRANSFER_ENCODING,
+    UPGRADE,
 )
 from appserver.http.verdicts import DROP_CONNECTION, OK, RESET
 
@@ -65,15 +66,15 @@ class Head:
     """Collects the fields of one block. One per connection serves: blocks never interleave.
 
     `h2` selects the rules of RFC 9113 over those of RFC 9112; with `connect_protocol` it takes the extended
-    CONNECT of RFC 8441. `connection`, `codings` and `expect` are what HTTP/1.1 framing needs: the values of
-    Connection, Transfer-Encoding and Expect.
+    CONNECT of RFC 8441. `connection`, `codings`, `expect` and `upgrade` are what HTTP/1.1 needs: the values of
+    Connection, Transfer-Encoding, Expect and Upgrade.
     """
 
     __slots__ = (
         "_authority", "_connect_protocol", "_content_length", "_cookies", "_count", "_forwarded",
         "_forwarded_for", "_forwarded_lines", "_forwarded_proto", "_forwarded_protos", "_has_content_type", "_has_regular", "_host",
         "_hosts", "_limits", "_method", "_path", "_protocol", "_scheme", "_size", "_trailers_accepted",
-        "codings", "connection", "expect", "fields", "h2", "reason", "verdict",
+        "codings", "connection", "expect", "fields", "h2", "reason", "upgrade", "verdict",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, h2: bool, connect_protocol: bool = False) -> None:
@@ -109,6 +110,7 @@ class Head:
         self.expect: bytes | None = None
         self.connection: list[bytes] | None = None
         self.codings: list[bytes] | None = None
+        self.upgrade: list[bytes] | None = None
 
     def fail(self, verdict: int, reason: str) -> None:
         """Keep the first verdict, unless a later one ends the connection."""
@@ -258,6 +260,8 @@ class Head:
             self.connection = [value] if self.connection is None else [*self.connection, value]
         elif kind == TRANSFER_ENCODING:
             self.codings = [value] if self.codings is None else [*self.codings, value]
+        elif kind == UPGRADE:
+            self.upgrade = [value] if self.upgrade is None else [*self.upgrade, value]
 
     # Finishing
 
