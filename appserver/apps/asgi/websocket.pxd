@@ -3,11 +3,10 @@ cimport cython
 from appserver.apps.asgi.conversation cimport Conversation
 from appserver.apps.asgi.host cimport Host
 from appserver.contract cimport Request, Stream
-from appserver.http.answer cimport AnswerContext
 from appserver.http.reply cimport Reply
 from appserver.ws.session cimport Session
 
-cdef int _BODY, _DONE, _LOST
+cdef int _DONE
 cdef int _CONNECTING, _OPEN, _DENIAL, _CLOSED, _GONE
 cdef int _ACCEPT, _REJECT, _DENY, _SEND, _CLOSE, _DENIAL_BODY
 cdef int _CONNECT, _MESSAGES, _NOTHING
@@ -36,7 +35,7 @@ cdef class WebSocket(Conversation):
     cpdef next_message(self)
     @cython.locals(state=int, step=int, table=dict, message=dict)
     cpdef take_message(self, anything)
-    @cython.locals(request=Request, context=AnswerContext, reply=Reply, fields=list, judged=list)
+    @cython.locals(request=Request, reply=Reply, fields=list, judged=list)
     cdef _accept(self, dict message)
     @cython.locals(session=Session, early=list)
     cdef _begin_session(self)

@@ -50,9 +50,7 @@ from appserver.ws.session import Session
 
 __all__ = ["WebSocket"]
 
-_BODY = PHASES.index("BODY")
 _DONE = PHASES.index("DONE")
-_LOST = PHASES.index("LOST")
 
 _CONNECTING = 0
 _OPEN = 1
@@ -121,10 +119,7 @@ class WebSocket(Conversation):
     def _refuse(self, error: RequestRefused) -> None:
         client = self.request.client
         Event.PEER_BROKE_PROTOCOL.log(client=f"{client[0]}:{client[1]}" if client else "unix", reason=error)
-        self.status = error.status
-        fields = handshakes.refusal_fields(self.request, error)
-        self.sent = self.context.answer(self.stream, self.request, error.status, fields)
-        self._close(_DONE)
+        self.refuse(error.status, handshakes.refusal_fields(self.request, error))
 
     def on_body(self, chunk: bytes) -> None:
         """Take bytes of the tunnel."""
@@ -166,8 +161,8 @@ class WebSocket(Conversation):
         if self._session is not None:
             self._session.lose()
             self._follow()
-        elif self.phase < _DONE:
-            self._close(_LOST)
+        else:
+            Conversation.on_lost(self)
 
     def tick(self, now: float) -> None:
         """Check what is due; called about once a second while it is open."""
@@ -187,10 +182,9 @@ class WebSocket(Conversation):
             self._state = _GONE
             self.code = session.code
             self.reason = session.reason
-        if session.state == _SESSION_CLOSED and self.phase < _DONE:
-            self._close(_DONE)
-        else:
-            self._wake_all()
+        if session.state == _SESSION_CLOSED:
+            self.close_tunnel()
+        self._wake_all()
 
     # Receiving
 
@@ -260,10 +254,9 @@ class WebSocket(Conversation):
 
     def _accept(self, message: dict[str, Any]) -> None:
         request = self.request
-        context = self.context
         handshake = self._handshake
         assert handshake is not None
-        reply = context.reply
+        reply = self.context.reply
         reply.judge(message.get("headers", ()), request.version == "2")
         fields = reply.fields
         settings = self.host.sessions
@@ -271,14 +264,8 @@ class WebSocket(Conversation):
         if settings.deflate is not None and handshake.extensions:
             agreement = negotiate(handshake.extensions, settings.deflate)
         status, judged = handshakes.accepted(request, handshake, message.get("subprotocol"), agreement, fields)
-        if not reply.has_date and context.date is not None:
-            judged.append(context.date)
-        if not reply.has_server and context.server is not None:
-            judged.append(context.server)
-        self.status = status
-        self.phase = _BODY
         self._state = _OPEN
-        self.stream.respond(status, judged, False)
+        self.open_tunnel(status, judged)
         now: float = self.host.loop.time()  # type: ignore[union-attr] # runs in it
         self._session = Session(self.stream, settings, agreement, now)
         self.host.websockets.add(self)
@@ -310,7 +297,7 @@ class WebSocket(Conversation):
         assert session is not None
         session.send(opcode, payload)
         size = len(payload)
-        self.sent += size
+        self.count_sent(size)
         self.burst += size + MESSAGE_BYTES
         if self.burst > BURST_BYTES or not self.stream.writable:
             return self.wait_for_room()
