@@ -316,7 +316,8 @@ class Head:
         request.expects = self.expect is not None and self.expect == b"100-continue" and not ends
         if self._protocol is not None:
             # What follows a CONNECT is no content (RFC 9110 9.3.6): it has no length, and nobody waits to send it.
-            request.protocol = self._protocol.value
+            # Upgrade tokens have no case (RFC 9110 7.8): HAProxy passes on what its client wrote.
+            request.protocol = self._protocol.value.lower()
             request.length = -1
             request.expects = False
         self._resolve(request, peer)
