@@ -86,8 +86,8 @@ class Session:
     """
 
     __slots__ = (
-        "_deflater", "_end_found", "_end_found_at", "_heard", "_input_ended", "_owed", "_ping_sent", "_pinged_at", "_pong", "_reader", "_rest",
-        "_settings", "_since", "_stream", "_waiting_size", "code", "messages", "reason", "state",
+        "_deflater", "_end_found", "_end_found_at", "_heard", "_input_ended", "_owed", "_ping_sent", "_pinged_at", "_pong",
+        "_reader", "_rest", "_settings", "_since", "_stream", "_waiting_size", "code", "messages", "reason", "state",
     )  # fmt: skip
 
     def __init__(self, stream: Stream, settings: SessionSettings, agreement: Agreement | None, now: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from tests.interop.hop import DEADLINE, SITE, Installed, Stack, proves, stack
 from tests.support.process import Server
 
 APP = "tests.support.websocket_app:app"
-MESSAGES = ["hello", "é" * 50_000, bytes(range(256)) * 400, ""]
+MESSAGES: list[Any] = ["hello", "é" * 50_000, bytes(range(256)) * 400, ""]
 
 
 @pytest.fixture(scope="module")

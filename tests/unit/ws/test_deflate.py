@@ -75,7 +75,7 @@ def test_a_client_reads_what_we_compress(messages: list[bytes], takeover: bool, 
         if not message:
             continue  # the session sends short messages as they are
         protocol.receive_bytes(write_frame(BINARY, deflater.deflate(message), True))
-        assert b"".join(bytes(piece.payload) for piece in protocol.received_frames()) == message
+        assert b"".join(bytes(piece.payload) for piece in protocol.received_frames() if not isinstance(piece.payload, str | tuple)) == message
 
 
 @given(MESSAGES, st.booleans(), st.lists(st.integers(0, 80_000), max_size=3))

@@ -53,7 +53,7 @@ class Tunnel(Talk):
 
     @property
     def half_closed(self) -> bool:
-        return self.said[-1][0] == "write" and self.said[-1][2]
+        return bool(self.said[-1][0] == "write" and self.said[-1][2])
 
 
 @pytest.fixture(params=BUILDS)
@@ -109,7 +109,7 @@ MESSAGES: dict[str, dict[str, Any]] = {
 
 def test_the_table_is_whole() -> None:
     assert tuple(PHASES) == LATE.STATES
-    assert LATE._CLOSED == len(LATE.SEND)
+    assert len(LATE.SEND) == LATE._CLOSED
     assert {kind for table in LATE.SEND for kind in table} == set(list(MESSAGES)[:5])
 
 
