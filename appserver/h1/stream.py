@@ -198,7 +198,10 @@ class Http1Stream(Stream):
         if end:
             self._end()
         elif size:
-            wire.schedule()
+            if self._tunnel:
+                wire.push()
+            else:
+                wire.schedule()
 
     def finish(self, trailers: Fields) -> None:
         """End the body with trailers, for a client that wants them and a body that can have them."""

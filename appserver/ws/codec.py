@@ -213,14 +213,14 @@ class FrameReader:
 
     # Payloads
 
-    def _end_frame(self, piece: bytearray) -> None:
+    def _end_frame(self, piece: bytes) -> None:
         if self._opcode >= _CLOSE:
-            self._end_control(self._control + piece if self._control else bytes(piece))
+            self._end_control(self._control + piece if self._control else piece)
         elif self._final and self._buffer is None and not self._compressed:
             # A message in one piece, as most are.
             opcode = self._message
             if opcode == _BINARY:
-                self.payload = bytes(piece)
+                self.payload = piece
             else:
                 try:
                     self.payload = piece.decode("utf-8")
@@ -234,15 +234,15 @@ class FrameReader:
             if self._final and not self.code:
                 self._end_message()
 
-    def _take_piece(self, piece: bytearray) -> None:
+    def _take_piece(self, piece: bytes) -> None:
         """Take a part of a frame's payload."""
         if self._opcode >= _CLOSE:
-            self._control += bytes(piece)
+            self._control += piece
         elif not self._compressed:
             self._gather(piece)
         elif piece:
             assert self._inflater is not None
-            self._inflate(self._inflater.inflate, bytes(piece))
+            self._inflate(self._inflater.inflate, piece)
 
     def _inflate(self, inflate: Any, *data: bytes) -> None:
         try:
@@ -255,7 +255,7 @@ class FrameReader:
         else:
             self._gather(inflated)
 
-    def _gather(self, piece: Any) -> None:
+    def _gather(self, piece: bytes) -> None:
         """Take a part of the message, as it is without masks and compression."""
         self._size += len(piece)
         if self._buffer is None:
@@ -267,7 +267,7 @@ class FrameReader:
         if self._message == _TEXT:
             self._validate(piece, False)
 
-    def _validate(self, piece: Any, final: bool) -> None:
+    def _validate(self, piece: bytes, final: bool) -> None:
         try:
             self._decoder.decode(piece, final)
         except UnicodeDecodeError:

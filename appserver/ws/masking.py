@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = ["unmask"]
 
 # Compiled, a loop over the bytes is vector instructions; in Python one large integer is quickest.
 COMPILED = not __file__.endswith(".py")
 
 
-def unmask(data: bytes, at: int, stop: int, key: bytes, offset: int) -> bytearray:
+def unmask(data: bytes, at: int, stop: int, key: bytes, offset: int) -> bytes:
     """Return `data[at:stop]` unmasked by the four bytes `key`; so many bytes of its frame came before: `offset`."""
     size = stop - at
-    result = bytearray(data[at:stop])
-    if COMPILED:
-        text = result
+    if COMPILED and size > 1:
+        # A slice is a copy that nobody else has seen, unless it is all of the data.
+        result = data[at:stop] if size < len(data) else bytes(bytearray(data))
+        text: Any = result
         mask = key
         k0 = mask[offset & 3]
         k1 = mask[(offset + 1) & 3]
@@ -29,7 +32,9 @@ def unmask(data: bytes, at: int, stop: int, key: bytes, offset: int) -> bytearra
         for index in range(whole, size):
             text[index] ^= mask[(offset + index) & 3]
         return result
+    if size == 0:
+        return b""
     turned = key[offset & 3 :] + key[: offset & 3]
     pattern = (turned * (size // 4 + 1))[:size]
-    masked = int.from_bytes(result, "little") ^ int.from_bytes(pattern, "little")
-    return bytearray(masked.to_bytes(size, "little"))
+    masked = int.from_bytes(data[at:stop], "little") ^ int.from_bytes(pattern, "little")
+    return masked.to_bytes(size, "little")
