@@ -2,7 +2,7 @@
 # Variables: PYTHON= (interpreter), VENV= (default .venv), APPSERVER_BUILD=auto|kernel|pure.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test proofs test-unit test-uncompiled test-nghttp2 lint types docs reference h2spec bench wheel ci clean
+.PHONY: help setup demo test proofs test-unit test-uncompiled test-nghttp2 lint types docs reference h2spec autobahn bench wheel ci clean
 
 VENV ?= .venv
 export VENV PYTHON APPSERVER_BUILD NGHTTP2_PREFIX
@@ -65,6 +65,11 @@ reference: setup ## Write the generated pages of docs/reference
 h2spec: setup ## h2spec against both engines; the failing set must equal h2spec/waivers.toml
 	@tools/packages.sh h2spec
 	@$(PY) -m h2spec.run $(ARGS)
+
+autobahn: setup ## Autobahn's WebSocket suite, over HTTP/1.1 and through an HTTP/2 tunnel; 0 failed
+	@tools/packages.sh test
+	@$(PY) -m tools.proxies haproxy
+	@$(PY) -m tools.autobahn $(ARGS)
 
 bench: setup ## Benchmark against the peers (QUICK=1: two minutes; HOP=caddy: through that proxy)
 	@tools/packages.sh test bench

@@ -8,6 +8,7 @@ AppServerError               whose fault    status  exit
 |   |-- RequestTimeout                      408           head or body came too slowly
 |   |-- ContentTooLarge                     413           limit.request_body
 |   |-- UriTooLong                          414           limit.request_line
+|   |-- UpgradeRequired                     426           a WebSocket version that is not served
 |   |-- FieldsTooLarge                      431           limit.request_fields, field_size, head_size
 |   |-- NotServed                           501           a method, coding or protocol that nobody here serves
 |   `-- VersionNotSupported                 505           a version, or one that is switched off
@@ -43,6 +44,7 @@ __all__ = [
     "StartupError",
     "Stopping",
     "UnexpectedMessage",
+    "UpgradeRequired",
     "UriTooLong",
     "VersionNotSupported",
     "error_of",
@@ -97,6 +99,12 @@ class UriTooLong(RequestRefused):
     status = 414
 
 
+class UpgradeRequired(RequestRefused):
+    """A protocol version that is not served, where another is (RFC 9110 15.5.22)."""
+
+    status = 426
+
+
 class FieldsTooLarge(RequestRefused):
     """Fields above their limits (RFC 6585 5)."""
 
@@ -148,8 +156,8 @@ class ClientDisconnected(AppServerError, OSError):
 ANSWERED: dict[int, type[AppServerError]] = {
     error.status: error
     for error in (
-        BadRequest, RequestTimeout, ContentTooLarge, UriTooLong, FieldsTooLarge, NotServed, VersionNotSupported,
-        ApplicationError, Stopping,
+        BadRequest, RequestTimeout, ContentTooLarge, UriTooLong, UpgradeRequired, FieldsTooLarge, NotServed,
+        VersionNotSupported, ApplicationError, Stopping,
     )
 }  # fmt: skip
 

@@ -52,6 +52,7 @@ class Connection(Wire):
         options: Http1Options,
         timeouts: TimeoutOptions,
         registry: Registry,
+        websocket: bool = False,
     ) -> None:
         Wire.__init__(self, transport, registry.loop)
         self.peer = peer
@@ -64,7 +65,7 @@ class Connection(Wire):
         self._max_requests: int = options.max_requests
         self._max_discard: int = limits.discard if timeouts.discard > 0 else 0
         self._state: int = IDLE
-        self._head = HeadReader(limits, peer)
+        self._head = HeadReader(limits, peer, websocket)
         self._body = BodyReader(ChunkReader(limits))
         self._stream: Http1Stream | None = None
         self._receiver: Receiver | None = None

@@ -25,7 +25,7 @@ cdef class HeadReader:
     cdef Py_ssize_t _max_field, _max_line
     cdef Field _method, _target, _scheme, _authority
     cdef str _version
-    cdef bint _in_fields
+    cdef bint _in_fields, _websocket
     cdef Py_ssize_t _mark, _end
 
     cpdef next(self)

@@ -46,15 +46,17 @@ class HeadReader:
 
     `request` is set at the end of a head; `is_chunked`, `is_persistent` and the request's `length` are its framing.
     `status` and `reason` are set if it is refused; nothing is read after that.
+    With `websocket` a request for that upgrade has it as its `protocol`; without, Upgrade means nothing.
     """
 
     __slots__ = (
         "_authority", "_end", "_fields", "_head", "_in_fields", "_mark", "_max_field", "_max_line", "_method", "_peer", "_scheme",
-        "_target", "_version", "is_chunked", "is_persistent", "reason", "request", "status",
+        "_target", "_version", "_websocket", "is_chunked", "is_persistent", "reason", "request", "status",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, peer: Peer) -> None:
+    def __init__(self, limits: Limits, peer: Peer, websocket: bool = False) -> None:
         self._peer = peer
+        self._websocket = websocket
         self._max_line: int = limits.path
         self._max_field: int = limits.field
         self._head = Head(limits, False)
@@ -233,6 +235,10 @@ class HeadReader:
             request.expects = False
         if head.connection is not None or self._version == "1.0":
             self._take_connection(head.connection, request)
+        if head.upgrade is not None and self._websocket:
+            tokens = [token.strip(b" \t") for token in b",".join(head.upgrade).lower().split(b",")]
+            if b"websocket" in tokens:
+                request.protocol = b"websocket"
         if not self.status:
             self.request = request
 

@@ -7,7 +7,7 @@ from appserver.http.field cimport Field, classify, judge_as
 from appserver.http.grammar cimport is_field_value, parse_scheme
 
 cdef int AUTHORITY, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DROPPED, EXPECT, FORWARDED, FORWARDED_FOR
-cdef int FORWARDED_PROTO, HOST, METHOD, PATH, PLAIN, SCHEME, TE, TRANSFER_ENCODING
+cdef int FORWARDED_PROTO, HOST, METHOD, PATH, PLAIN, SCHEME, TE, TRANSFER_ENCODING, UPGRADE
 cdef str BAD_FIELD, CONNECT_REFUSED
 cdef int MAX_COOKIE_FIELDS, DROP_FACTOR
 
@@ -31,7 +31,7 @@ cdef class Head:
     cdef public int verdict
     cdef public str reason
     cdef readonly bytes expect
-    cdef readonly list connection, codings
+    cdef readonly list connection, codings, upgrade
 
     cpdef begin(self)
     cpdef fail(self, int verdict, str reason)

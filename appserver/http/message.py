@@ -32,6 +32,7 @@ from appserver.http.names import (
     SCHEME,
     TE,
     TRANSFER_ENCODING,
+    UPGRADE,
 )
 from appserver.http.verdicts import DROP_CONNECTION, OK, RESET
 
@@ -65,8 +66,8 @@ class Head:
     """Collects the fields of one block. One per connection serves: blocks never interleave.
 
     `h2` selects the rules of RFC 9113 over those of RFC 9112; with `connect_protocol` it takes the extended
-    CONNECT of RFC 8441. `connection`, `codings` and `expect` are what HTTP/1.1 framing needs: the values of
-    Connection, Transfer-Encoding and Expect.
+    CONNECT of RFC 8441. `connection`, `codings`, `expect` and `upgrade` are what HTTP/1.1 needs: the values of
+    Connection, Transfer-Encoding, Expect and Upgrade.
     """
 
     __slots__ = (
@@ -74,7 +75,7 @@ class Head:
         "_forwarded_for", "_forwarded_lines", "_forwarded_more", "_forwarded_proto", "_forwarded_protos", "_has_content_type",
         "_has_regular", "_host",
         "_hosts", "_limits", "_method", "_path", "_protocol", "_scheme", "_size", "_trailers_accepted",
-        "codings", "connection", "expect", "fields", "h2", "reason", "verdict",
+        "codings", "connection", "expect", "fields", "h2", "reason", "upgrade", "verdict",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, h2: bool, connect_protocol: bool = False) -> None:
@@ -108,6 +109,7 @@ class Head:
         self.expect: bytes | None = None
         self.connection: list[bytes] | None = None
         self.codings: list[bytes] | None = None
+        self.upgrade: list[bytes] | None = None
 
     def fail(self, verdict: int, reason: str) -> None:
         """Keep the first verdict, unless a later one ends the connection."""
@@ -259,6 +261,8 @@ class Head:
             self.connection = [value] if self.connection is None else [*self.connection, value]
         elif kind == TRANSFER_ENCODING:
             self.codings = [value] if self.codings is None else [*self.codings, value]
+        elif kind == UPGRADE:
+            self.upgrade = [value] if self.upgrade is None else [*self.upgrade, value]
 
     # Finishing
 
@@ -318,7 +322,8 @@ class Head:
         request.expects = self.expect is not None and self.expect == b"100-continue" and not ends
         if self._protocol is not None:
             # What follows a CONNECT is no content (RFC 9110 9.3.6): it has no length, and nobody waits to send it.
-            request.protocol = self._protocol.value
+            # Upgrade tokens have no case (RFC 9110 7.8): HAProxy passes on what its client wrote.
+            request.protocol = self._protocol.value.lower()
             request.length = -1
             request.expects = False
         self._resolve(request, peer)

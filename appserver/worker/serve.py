@@ -43,7 +43,8 @@ def serve(
         server = config.server
         answers = AnswerContext(server.date_header, server.server_header, access)
         target = application(
-            server.interface, app.app, app.name, answers, config.lifespan, server.root_path, server.root_path_in_target
+            server.interface, app.app, app.name, answers, config.lifespan, server.root_path, server.root_path_in_target,
+            config.websocket,
         )
         loop = factory()
         loop.call_soon(_reopen_on_signal, loop, access)

@@ -24,8 +24,6 @@ __all__ = ["ORIGIN", "SERVERS", "Behind", "Refused", "configured", "origin_progr
 
 ORIGIN, PROBE_APP = "origin", "proxyconf.verify.origin.asgi:app"
 SERVERS = tuple(PRESETS)
-# Servers that begin no ASGI scope of type websocket.
-NO_WEBSOCKET = frozenset({"appserver"})
 STOP_MARGIN = 15.0
 
 
@@ -96,7 +94,7 @@ def server_program(behind: Behind, found: Facts, control: Path, folder: Path) ->
     program, *words = PRESETS[behind.server].command(found)
     argv = (find_program(program), *(str(folder / word) if word == appserver.FILE else word for word in words))
     environment = {asgi.NAME: behind.server, "PYTHONDONTWRITEBYTECODE": "1"}
-    environment[asgi.FEATURES] = "" if behind.server in NO_WEBSOCKET else "websocket"
+    environment[asgi.FEATURES] = "websocket"
     ready = [Address(str(bind)) for bind in found.binds]
     if behind.answers_probes:
         environment[asgi.CONTROL] = str(control)

@@ -266,6 +266,7 @@ class Talk:
         handler: Handler = when_complete,
         limits: Limits = LIMITS,
         scheme: str = "http",
+        websocket: bool = False,
         **options: Any,
     ) -> None:
         self.transport = MemoryTransport()
@@ -282,6 +283,7 @@ class Talk:
             Http1Options(max_requests=options.pop("max_requests", 0)),
             TimeoutOptions(**options),
             self.registry,
+            websocket,
         )
         self.transport.connection = self.connection
 
