@@ -11,7 +11,7 @@ PY := $(VENV)/bin/python
 CODE := $(wildcard appserver proxyconf bench h2spec tools examples tests docs/generate.py)
 PYTEST := $(PY) -m pytest
 # What is rendered, on every real proxy: minutes, and the same on every Python.
-PROOFS := $(wildcard tests/interop/test_proxies*.py tests/interop/test_any_site.py tests/interop/test_presets.py \
+PROOFS := $(wildcard tests/interop/test_proxies*.py tests/interop/test_any_site.py tests/interop/test_examples.py tests/interop/test_presets.py \
 	tests/interop/test_verify_*.py tests/interop/test_*_hop.py tests/interop/test_*_validate.py)
 
 help: ## List the targets

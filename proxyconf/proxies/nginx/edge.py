@@ -14,7 +14,7 @@ from proxyconf.proxies.nginx.variables import Variables
 from proxyconf.spec.addresses import ListenAddress
 from proxyconf.spec.deployment import Deployment, ResolvedListener, ResolvedSite, ServeFiles
 from proxyconf.spec.policies import Policies
-from proxyconf.syntax.nginx import literal
+from proxyconf.syntax.nginx import literal, pattern
 from proxyconf.syntax.words import Raw, raw
 
 __all__ = ["plan"]
@@ -222,11 +222,11 @@ class _Edge:
         target = f"https://{site.canonical}" if listener.redirect_port else f"{listener.scheme}://{site.canonical}"
         port = listener.redirect_port or listener.public_port
         where = f"{target}{_port(port, target.partition(':')[0])}$request_uri"
-        return self._server(listener, site, site.aliases, answer=(Raw("308"), Raw(where)))
+        return self._server(listener, site, tuple(map(_name, site.aliases)), answer=(Raw("308"), Raw(where)))
 
     def _site(self, listener: ResolvedListener, site: ResolvedSite, number: int) -> Server:
-        names: Words = site.hostnames or (Raw("_"),)
-        names = (site.canonical,) if site.canonical else names
+        names: Words = tuple(map(_name, site.hostnames)) or (Raw("_"),)
+        names = (_name(site.canonical),) if site.canonical else names
         extra = _lines(self._deployment.raw_of_site("nginx", site))
         redirects = listener.redirect_port is not None
         if redirects and not self._deployment.trusted_networks:
@@ -261,6 +261,11 @@ def _addresses(address: ListenAddress) -> tuple[str, ...]:
     if address.host == "":
         return str(address.port), f"[::]:{address.port}"
     return (str(address),)
+
+
+def _name(name: str) -> str:
+    """Return a host name as `server_name` reads it; its own `*.` would take names of several labels more."""
+    return pattern(f"~^[^.]+{name[1:].replace('.', chr(92) + '.')}$") if name.startswith("*.") else name
 
 
 def _port(port: int, scheme: str) -> str:

@@ -210,8 +210,11 @@ class Site:
         stem = route.match.path.value.removesuffix("/") if route.match.path.type == "prefix" else ""
         prefix = ""
         if forward.replace_prefix is not None:
-            target = joined(f"{forward.replace_prefix.removesuffix('/')}/", Raw("$1"))
-            base = replace(base, rewrite=(pattern(f"(?s)^{_escape(stem)}/?(.*)$"), target))
+            new = forward.replace_prefix.removesuffix("/")
+            # "/x" may be all of the path, and then nothing follows the new prefix either.
+            whole = bool(new) and stem == route.match.path.value
+            target = joined(new if whole else f"{new}/", Raw("$1"))
+            base = replace(base, rewrite=(pattern(f"(?s)^{_escape(stem)}{'' if whole else '/?'}(.*)$"), target))
             prefix = stem if forward.tell_prefix or "prefix" in self._deployment.trust.forwarded.fields else ""
         base = self._with_auth(base, route, name)
         if forward.websocket:
@@ -228,6 +231,8 @@ class Site:
             guards.append(Guard(Raw('$content_type ~ "^application/grpc(\\\\+|;|$)"'), raw(_GRPC), Raw(f"@{name}_grpc")))
             inner = replace(base, head=(Raw(f"@{name}_grpc"),), guards=())
             self._add(replace(inner, proxy=self._told(self._hop.proxy(route, upstream, "grpc", prefix=prefix), base)))
+        if not forward.may_be_websocket:
+            guards.append(Guard(Raw("$http_upgrade ~* ^websocket$"), Raw("403"), NOTHING))
         proxy = self._hop.proxy(route, upstream, kind, prefix=prefix)
         return replace(base, guards=tuple(guards), proxy=self._told(proxy, base))
 
