@@ -23,6 +23,7 @@ import httpx
 import yaml
 from cryptography import x509
 
+from proxyconf.document.findings import Rule
 from proxyconf.facts.target import Target
 from proxyconf.output.bundle import Bundle
 from proxyconf.proxies.contract import render
@@ -34,7 +35,7 @@ from tests.interop.hop import DEADLINE, Installed, Stack, certificate, free_port
 __all__ = ["Example", "Probe", "Run", "asked", "differences", "example", "rendered_example"]
 
 KINDS = ("get", "head", "post", "put", "delete", "options", "websocket", "events", "grpc", "certificate")
-OPTIONS = {"host", "fields", "body", "chunked", "http1", "from", "cleartext", "expect", "differs", "times"}
+OPTIONS = {"host", "fields", "body", "chunked", "http1", "from", "cleartext", "expect", "differs", "times", "needs"}
 HANDSHAKE = {
     "connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
 }  # fmt: skip
@@ -83,8 +84,10 @@ class Example:
     """The name of each upstream by the variable that holds its address."""
     values: Mapping[str, str] = field(default_factory=dict)
     """Further variables."""
-    refused: Mapping[str, str] = field(default_factory=dict)
-    """Which proxies cannot have it, and why."""
+    proxies: tuple[str, ...] = ()
+    """Which have to have it, whole; others may be refused what their tables lack."""
+    in_parts: bool = False
+    """Whether they then get the rest."""
     certificates: Mapping[str, list[str]] = field(default_factory=dict)
     """The names of each certificate."""
 
@@ -94,7 +97,7 @@ def example(folder: Path) -> Example:
     data = yaml.safe_load((folder / "probes.yaml").read_text())
     host = data.pop("host")
     probes = tuple(Probe.read(entry, host) for entry in data.pop("probes"))
-    return Example(folder, probes, data.pop("upstreams"), **data)
+    return Example(folder, probes, data.pop("upstreams"), proxies=tuple(data.pop("proxies")), **data)
 
 
 @dataclass
@@ -113,7 +116,7 @@ class Run:
 
 
 def rendered_example(run: Run, running: Stack) -> Bundle:
-    """Render an example for a proxy on free ports."""
+    """Render an example for a proxy on free ports; without what its table lacks, where the example comes in parts."""
     folder = running.folder
     for name, hosts in run.example.certificates.items():
         place = folder / name
@@ -127,11 +130,30 @@ def rendered_example(run: Run, running: Stack) -> Bundle:
         "METRICS": f"127.0.0.1:{free_port()}", "BALANCER": "127.0.0.9", "STAFF": "127.0.0.7", "FILES": str(run.files),
         **run.places, **run.example.values,
     }  # fmt: skip
-    file = load("site.yaml", (run.example.folder / "site.yaml").read_bytes(), values)
+    data = yaml.safe_load((run.example.folder / "site.yaml").read_text())
+    bundle = _rendered(data, values, running.on)
+    lacking = [finding.path for finding in bundle.findings if finding.rule is Rule.CANNOT]
+    if lacking and run.example.in_parts and running.on.proxy not in run.example.proxies:
+        for path in sorted(lacking, key=str, reverse=True):
+            _leave_out(data, path)
+        bundle = _rendered(data, values, running.on)
+    return bundle
+
+
+def _rendered(data: Any, values: Mapping[str, str], on: Installed) -> Bundle:
+    file = load("site.yaml", json.dumps(data).encode(), values)
     # Started as root, a proxy gives its workers to another user, who may not read what the test writes.
-    target = Target.of(running.on.proxy, file.spec)
-    target = replace(target, version=running.on.version, user="root" if os.geteuid() == 0 else "")
-    return render(proxy(running.on.proxy), file.deployment, target)
+    target = replace(Target.of(on.proxy, file.spec), version=on.version, user="root" if os.geteuid() == 0 else "")
+    return render(proxy(on.proxy), file.deployment, target)
+
+
+def _leave_out(data: Any, path: tuple[str | int, ...]) -> None:
+    """Take what stands at a path out of a site: a route as a whole, anything else by its key."""
+    *above, last = path[:4] if path[0] == "sites" and "routes" in path else path[:3] if path[0] == "sites" else path
+    for step in above:
+        data = data[step]
+    if isinstance(last, int) or last in data:
+        del data[last]
 
 
 @contextmanager
@@ -252,6 +274,7 @@ def _seen(key: str, wanted: Any, answer: httpx.Response, upstream_of: Mapping[st
         "status": lambda: answer.status_code,
         "body": lambda: answer.text,
         "json": answer.json,
+        "not": lambda: wanted if wanted not in answer.text else answer.text[:200],
         "has": lambda: wanted if wanted in answer.text else answer.text[:200],
         "location": lambda: tidy(_absolute(answer)),
         "by": lambda: upstream_of.get(_echoed(answer).get("by", ""), "nobody"),
@@ -296,6 +319,8 @@ def differences(probes: tuple[Probe, ...], asker: Asker, on: Installed, upstream
     """Ask every probe and return a line for each that is answered otherwise than expected."""
     found: list[str] = []
     for probe in probes:
+        if not all(on.can(name) for name in probe.options.get("needs", ())):
+            continue
         expected = probe.expected(on.proxy)
         try:
             seen = asker.observe(replace(probe, expect=expected), upstream_of)

@@ -45,6 +45,9 @@ def routes(deployment: Deployment, site: ResolvedSite, gate: Gate) -> Routes:
     for at, route in enumerate(site.routes):
         name = "route" if alone else f"route{at}"
         made.handles += _Route(deployment, site, route, gate, made, name).handles()
+    if not site.takes_everything:
+        # Else Caddy says 200 and nothing.
+        made.handles.append(Handle(respond=(Raw("404"),)))
     return made
 
 

@@ -94,6 +94,7 @@ class _Edge:
         # The receive window of a request body that is passed on as it comes: uploads are slow without it.
         yield (Raw("http2_body_preread_size 1m"),)
         yield (Raw("variables_hash_max_size 4096"),)
+        yield (Raw("variables_hash_bucket_size 256"),)
         yield (Raw("map_hash_bucket_size 256"),)
         yield (Raw("server_names_hash_bucket_size 128"),)
         yield (Raw("proxy_headers_hash_max_size 1024"),)
