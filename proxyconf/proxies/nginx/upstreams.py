@@ -13,6 +13,7 @@ from proxyconf.spec.addresses import ServerAddress
 from proxyconf.spec.deployment import ResolvedRoute, ResolvedUpstream
 from proxyconf.spec.policies import Policies
 from proxyconf.spec.units import Duration
+from proxyconf.spec.upstreams import Upstream as Options
 from proxyconf.syntax.nginx import literal
 from proxyconf.syntax.words import Raw, raw
 
@@ -56,8 +57,15 @@ class Upstreams:
             sticky = (Raw(f"cookie {options.sticky.cookie.name} path=/ httponly{secure}"),)
         return Upstream(
             Raw(name), balance, tuple(self._server(upstream, at) for at in range(len(options.servers))), sticky,
-            Raw("32"), seconds(options.connections.idle_timeout),
+            Raw("32"), seconds(options.connections.idle_timeout), self._zone(name, options),
         )  # fmt: skip
+
+    def _zone(self, name: str, options: Options) -> Raw:
+        """Return the memory in which workers count together; without it each has turns and bounds of its own."""
+        bounded = options.connections.max is not None and self.gate.can("max_connections")
+        if len(options.servers) == 1 and not bounded:
+            return NOTHING
+        return Raw(f"{name} {64 * (1 + len(options.servers) // 32)}k")
 
     def _server(self, upstream: ResolvedUpstream, at: int) -> Words:
         options = upstream.options
