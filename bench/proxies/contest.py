@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,7 +71,7 @@ class Contest:
         self._name, self._program, self._origin_port = name, program, origin_port
         self._generator, self._seconds = generator, seconds
 
-    def run(self, configurations: dict[str, Callable[[dict[str, str]], Files]], rounds: int, seed: int) -> dict[str, Result]:
+    def run(self, configurations: Mapping[str, Callable[[dict[str, str]], Files]], rounds: int, seed: int) -> dict[str, Result]:
         """Return what each configuration did."""
         chance = random.Random(seed)
         with ExitStack() as exits:

@@ -98,6 +98,7 @@ class _Edge:
         yield (Raw("map_hash_bucket_size 256"),)
         yield (Raw("server_names_hash_bucket_size 128"),)
         yield (Raw("proxy_headers_hash_max_size 1024"),)
+        yield (Raw("proxy_headers_hash_bucket_size 256"),)
         networks = self._deployment.trusted_networks
         for network in networks:
             yield Raw("set_real_ip_from"), network
@@ -195,9 +196,9 @@ class _Edge:
         policies = self._policies(listener)
         timeouts = policies.timeouts
         yield Raw("client_header_timeout"), Raw("10s")
-        yield Raw("client_body_timeout"), seconds(timeouts.stream_idle) if not timeouts.stream_idle.is_off else Raw("1y")
-        yield Raw("send_timeout"), seconds(timeouts.stream_idle) if not timeouts.stream_idle.is_off else Raw("1y")
-        yield Raw("keepalive_timeout"), seconds(timeouts.client_idle) if not timeouts.client_idle.is_off else Raw("1y")
+        yield Raw("client_body_timeout"), seconds(timeouts.stream_idle) if not timeouts.stream_idle.is_off else Raw("365d")
+        yield Raw("send_timeout"), seconds(timeouts.stream_idle) if not timeouts.stream_idle.is_off else Raw("365d")
+        yield Raw("keepalive_timeout"), seconds(timeouts.client_idle) if not timeouts.client_idle.is_off else Raw("365d")
         yield Raw("large_client_header_buffers"), Raw("1"), raw(size(policies.limits.request_headers.bytes))
         balancer = listener.options.proxy_protocol
         if balancer is not None and balancer.accept != "off" and self._deployment.trust.client_address != "proxy-protocol":

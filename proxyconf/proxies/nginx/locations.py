@@ -128,12 +128,19 @@ class Site:
             case ServeFiles() as files:
                 return self._files(base, route, files, name)
             case Internal() as files:
-                return replace(base, internal=True, files=Files("", self._folder(route, files.root), NOTHING, False))
+                return self._internal(base, route, files)
             case RedirectTo() as redirect:
                 answer: Words = (raw(redirect.status), self._redirect(route, redirect, name))
                 return self._answer(base, route, Location((), answer=answer), name)
             case Respond() as fixed:
                 return self._answer(base, route, _respond(fixed), name)
+
+    def _internal(self, base: Location, route: ResolvedRoute, files: Internal) -> Location:
+        if not base.head[0].startswith("@"):
+            return replace(base, internal=True, files=Files("", self._folder(route, files.root), NOTHING, False))
+        # Where nginx allows no alias.
+        cut: Words = (pattern(f"(?s)^{_escape(route.match.path.value.removesuffix('/'))}/?(.*)$"), Raw("/$1"))
+        return replace(base, internal=True, rewrite=cut, files=Files(files.root, "", NOTHING, False))
 
     def _folder(self, route: ResolvedRoute, root: str) -> str:
         """Return what an alias of a prefix is: nginx puts the rest behind it as it stands."""
@@ -262,7 +269,7 @@ class Site:
             kind = self._upstreams.kind(upstream)
             proxy = self._hop.proxy(replace(route, policies=DEFAULTS), upstream, kind)
             fields = (*proxy.fields, (Raw("Content-Length"), Raw('""')), (Raw("X-Original-URI"), Raw("$request_uri")))
-            lines = (*proxy.lines, (Raw("proxy_pass_request_body"), Raw("off")))
+            lines = (*proxy.lines, (Raw("proxy_pass_request_body"), Raw("off"))) if proxy.prefix == "proxy" else proxy.lines
             head = (Raw("="), Raw(f"/.lasthop/auth/{self._name}_route{at}"))
             rewrite: Words = (Raw("^"), auth.forward.path)
             yield Location(head, internal=True, rewrite=rewrite, proxy=replace(proxy, fields=fields, lines=lines))

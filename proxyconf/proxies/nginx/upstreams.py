@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -78,7 +79,7 @@ class Upstreams:
         outlier = options.outlier_detection
         # Without it one reset stream takes a server out for ten seconds, for everybody.
         words.append(
-            Raw(f"max_fails={outlier.consecutive_5xx} fail_timeout={seconds(outlier.ejection_time)}")
+            Raw(f"max_fails={outlier.consecutive_5xx} fail_timeout={math.ceil(outlier.ejection_time.seconds)}s")
             if outlier is not None else Raw("max_fails=0")
         )  # fmt: skip
         return tuple(words)
