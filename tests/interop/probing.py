@@ -31,6 +31,7 @@ from proxyconf.proxies.registry import proxy
 from proxyconf.spec.read import load
 from proxyconf.spec.units import Size
 from tests.interop.hop import DEADLINE, Installed, Stack, certificate, free_port, serving
+from tests.support.sites import without
 
 __all__ = ["Example", "Probe", "Run", "asked", "differences", "example", "rendered_example"]
 
@@ -134,8 +135,7 @@ def rendered_example(run: Run, running: Stack) -> Bundle:
     bundle = _rendered(data, values, running.on)
     lacking = [finding.path for finding in bundle.findings if finding.rule is Rule.CANNOT]
     if lacking and run.example.in_parts and running.on.proxy not in run.example.proxies:
-        for path in sorted(lacking, key=str, reverse=True):
-            _leave_out(data, path)
+        without(data, lacking)
         bundle = _rendered(data, values, running.on)
     return bundle
 
@@ -145,15 +145,6 @@ def _rendered(data: Any, values: Mapping[str, str], on: Installed) -> Bundle:
     # Started as root, a proxy gives its workers to another user, who may not read what the test writes.
     target = replace(Target.of(on.proxy, file.spec), version=on.version, user="root" if os.geteuid() == 0 else "")
     return render(proxy(on.proxy), file.deployment, target)
-
-
-def _leave_out(data: Any, path: tuple[str | int, ...]) -> None:
-    """Take what stands at a path out of a site: a route as a whole, anything else by its key."""
-    *above, last = path[:4] if path[0] == "sites" and "routes" in path else path[:3] if path[0] == "sites" else path
-    for step in above:
-        data = data[step]
-    if isinstance(last, int) or last in data:
-        del data[last]
 
 
 @contextmanager

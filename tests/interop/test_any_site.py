@@ -46,8 +46,7 @@ def possible(data: dict[str, Any], on: Installed, folder: Path) -> Bundle | None
             if not made.refused:
                 return made
             wrong = [finding for finding in made.findings if finding.level in (Level.ERROR, Level.REFUSED)]
-        for path in sorted({finding.path for finding in wrong}, key=lambda path: [str(step).zfill(4) for step in path], reverse=True):
-            without(data, path)
+        without(data, [finding.path for finding in wrong])
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -168,15 +169,22 @@ def sites(draw: st.DrawFn, certificate: str = "/etc/ssl/c.pem", key: str = "/etc
     return made
 
 
-def without(data: Any, path: tuple[str | int, ...]) -> None:
-    """Take what stands at a path out of a site: a route as a whole, else the innermost key that is written."""
+def without(data: Any, paths: Iterable[tuple[str | int, ...]]) -> None:
+    """Take what stands at some paths out of a site: a route as a whole, else the innermost key that is written."""
+    found = {found for path in paths if (found := _written(data, path))}
+    for *above, last in sorted(found, key=lambda path: [str(step).zfill(6) for step in path], reverse=True):
+        holder = data
+        for step in above:
+            holder = holder[step]
+        del holder[last]
+
+
+def _written(data: Any, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
     if path[:1] == ("sites",) and "routes" in path:
         path = path[: path.index("routes") + 2]
-    holder, last, inner = None, None, data
-    for step in path:
-        there = (isinstance(inner, list) and isinstance(step, int) and step < len(inner)) or (isinstance(inner, dict) and step in inner)
-        if not there:
-            break
-        holder, last, inner = inner, step, inner[step]
-    if holder is not None:
-        del holder[last]
+    for at, step in enumerate(path):
+        is_there = step in data if isinstance(data, dict) else isinstance(data, list) and isinstance(step, int) and step < len(data)
+        if not is_there:
+            return path[:at]
+        data = data[step]
+    return path
