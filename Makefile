@@ -11,8 +11,9 @@ PY := $(VENV)/bin/python
 CODE := $(wildcard appserver proxyconf bench h2spec tools examples tests docs/generate.py)
 PYTEST := $(PY) -m pytest
 # What is rendered, on every real proxy: minutes, and the same on every Python.
-PROOFS := $(wildcard tests/interop/test_proxies*.py tests/interop/test_any_site.py tests/interop/test_presets.py tests/interop/test_apply.py \
-	tests/interop/test_import.py tests/interop/test_verify_*.py tests/interop/test_*_hop.py tests/interop/test_*_validate.py)
+PROOFS := $(wildcard tests/interop/test_proxies*.py tests/interop/test_any_site.py tests/interop/test_examples.py \
+	tests/interop/test_presets.py tests/interop/test_apply.py tests/interop/test_import.py tests/interop/test_verify_*.py \
+	tests/interop/test_*_hop.py tests/interop/test_*_validate.py)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
