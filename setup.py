@@ -23,6 +23,7 @@ COMPILED = [
     "appserver.http.body",
     "appserver.http.forwarded",
     "appserver.http.forwarding",
+    "appserver.http.limits",
     "appserver.http.message",
     "appserver.http.reply",
     "appserver.net.peer",

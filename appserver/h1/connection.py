@@ -21,7 +21,7 @@ from appserver.h1.states import move
 from appserver.h1.stream import Http1Stream
 from appserver.h1.wire import Wire
 from appserver.http.answer import AnswerContext
-from appserver.http.message import Limits
+from appserver.http.limits import Limits
 
 __all__ = ["Connection"]
 
@@ -161,8 +161,7 @@ class Connection(Wire):
         stream = Http1Stream.__new__(Http1Stream)
         stream.open(self, request, self.can_write())
         self._stream = stream
-        receiver = self._application.begin(request, stream)
-        self._receiver = receiver
+        receiver = self._receiver = self._application.begin(request, stream)
         if request.ends:
             self._move(REQUEST)
         else:

@@ -4,7 +4,8 @@ from appserver.accepted cimport Peer
 from appserver.contract cimport Request
 from appserver.h1.fields cimport FieldReader
 from appserver.http.field cimport Field, judge
-from appserver.http.message cimport Head, Limits
+from appserver.http.limits cimport Limits
+from appserver.http.message cimport Head
 
 cdef int CR, LF, SPACE, SLASH, DEL
 cdef bytes HTTP_1_1, HTTP_1_0, BAD

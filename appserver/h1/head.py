@@ -15,7 +15,8 @@ from appserver.contract import Request
 from appserver.h1.fields import FieldReader
 from appserver.http.field import Field, judge
 from appserver.http.grammar import TOKEN_BAD
-from appserver.http.message import Head, Limits
+from appserver.http.limits import Limits
+from appserver.http.message import Head
 from appserver.http.verdicts import DROP_CONNECTION, RESET
 
 __all__ = ["HeadReader"]

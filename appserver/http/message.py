@@ -13,6 +13,7 @@ from appserver.contract import Fields, Request
 from appserver.http.body import BodyMeter
 from appserver.http.field import Field, classify, judge_as
 from appserver.http.grammar import is_field_value, parse_scheme
+from appserver.http.limits import Limits
 from appserver.http.names import (
     AUTHORITY,
     CONNECTION,
@@ -36,30 +37,13 @@ from appserver.http.names import (
 )
 from appserver.http.verdicts import DROP_CONNECTION, OK, RESET
 
-__all__ = ["DROP_CONNECTION", "OK", "RESET", "Head", "Limits"]
+__all__ = ["DROP_CONNECTION", "OK", "RESET", "Head"]
 
 BAD_FIELD = "a field name or value that HTTP does not allow"
 CONNECT_REFUSED = "CONNECT is not supported"
 MAX_COOKIE_FIELDS = 256
 # Past a limit a head is still answered, and decoded to its end; past so many times it ends the connection.
 DROP_FACTOR = 4
-
-
-class Limits:
-    """What a request may hold; `path` is 414, `body` 413, the others 431; four times a head's ends the connection.
-
-    `discard` bytes of an upload are read on after its answer (0: none), then its stream is reset.
-    """
-
-    __slots__ = ("body", "count", "discard", "field", "path", "size")
-
-    def __init__(self, path: int, count: int, field: int, size: int, body: int, discard: int = 1_048_576) -> None:
-        self.path = path
-        self.count = count
-        self.field = field
-        self.size = size
-        self.body = body
-        self.discard = discard
 
 
 class Head:

@@ -12,7 +12,7 @@ from appserver.h1.connection import Connection as Http1Connection
 from appserver.h2.connection import Connection as Http2Connection
 from appserver.h2.engine import Settings
 from appserver.http.answer import AnswerContext
-from appserver.http.message import Limits
+from appserver.http.limits import Limits
 from appserver.net.listeners import HTTP2, ListenerSettings
 from appserver.worker.front import Front
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from appserver.accepted import Trust
 from appserver.contract import Fields, Request
-from appserver.http.message import Limits
+from appserver.http.limits import Limits
 from appserver.net.peer import TrustList
 from tests.engines.talk import MAKE
 from tests.engines.talk import Talk as Http2Talk

@@ -15,6 +15,8 @@ __all__ = ["drafted"]
 
 _BALANCING = {"least_conn": "least_conn", "random": "random", "ip_hash": "client_ip"}
 _REDIRECT = re.compile(r"https://(?P<name>[^/$]+|\$host|\$server_name|\$http_host)(?::[0-9]+)?(?:\$request_uri|\$uri)?")
+# A wildcard of one label, which `*.` is not in nginx; crossplane leaves backslashes doubled within quotes.
+_ONE_LABEL = re.compile(r"~\^\[\^\.\]\+((?:\\{1,2}\.[A-Za-z0-9_-]+)+)\$")
 _ACME = "/.well-known/acme-challenge"
 
 
@@ -112,7 +114,7 @@ def _server(server: Statement, common: Data, draft: Draft) -> None:
     own["limits"] = {key: value for key, value in limits.items() if (key, value) != ("request_body", "100MiB")}
     site: Data = {"hostnames": [name for one in names for name in one] or "any", "listeners": on, **own}
     for one in server.all("server_name"):
-        if not any(name.startswith("~") for name in one.args):
+        if all(_hostname(name) for name in one.args):
             one.read()
     made = routes(server, draft)
     last = made[-1] if made else {}
@@ -129,6 +131,9 @@ def _server(server: Statement, common: Data, draft: Draft) -> None:
 
 
 def _hostname(name: str) -> list[str]:
+    one_label = _ONE_LABEL.fullmatch(name)
+    if one_label is not None:
+        return ["*" + one_label[1].replace("\\", "")]
     if name.startswith("~"):
         return []
     return [name[1:], f"*{name}"] if name.startswith(".") else [name]
@@ -182,7 +187,8 @@ def _secure(server: Statement, listen: Statement, made: Data) -> None:
         pair = {"cert": certificate.read().args[0], "key": key.read().args[0]}
         known = tls.setdefault("certificates", [])
         if not any(one["cert"] == pair["cert"] for one in known):
-            names = [name for one in server.all("server_name") for name in one.args if name not in ("_", "") and name[0] not in "~."]
+            given = [name for one in server.all("server_name") for name in one.args if name not in ("_", "") and name[0] != "."]
+            names = [host for name in given for host in _hostname(name)]
             known.append({**pair, "hostnames": names} if known and names else pair)
     protocols = server.inherited("ssl_protocols")
     if protocols is not None:

@@ -17,7 +17,7 @@ from appserver.accepted import Peer
 from appserver.h1.body import BodyReader
 from appserver.h1.chunks import ChunkReader
 from appserver.h1.head import HeadReader
-from appserver.http.message import Limits
+from appserver.http.limits import Limits
 from tests.unit.h1.corpus import load
 
 LIMITS = Limits(8_190, 100, 16_384, 65_536, 100_000)
