@@ -76,8 +76,7 @@ def passed(report: Report) -> set[str]:
 OWED = {"hop-protocol", "spoofing", "client-address", "host", "path", "unknown-host", "smuggling-http1", "smuggling-http2"}
 
 
-# Envoy and HAProxy are rendered, their probes are not yet sorted into what they promise.
-PROBED = ("caddy", "nginx")
+PROBED = ("caddy", "nginx", "haproxy", "envoy")
 
 
 @pytest.mark.parametrize("on", [one for name in PROBED for one in installed(name)] or [None], ids=str)

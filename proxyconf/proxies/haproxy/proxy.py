@@ -25,6 +25,8 @@ class Haproxy(TemplatedProxy[Plan]):
         version=("haproxy", "-v"),
         check=("haproxy", "-c", "-f", "{folder}/haproxy.cfg"),
         run=("haproxy", "-W", "-db", "-f", "{folder}/haproxy.cfg"),
+        reload=("kill", "-USR2", "{pid}"),
+        stop="SIGUSR1",
     )
 
     def judge(self, deployment: Deployment, gate: Gate) -> None:

@@ -209,5 +209,6 @@ PROBES = (
           H2 | {Feature.STREAMED_REQUEST}, request_is_streamed),
     Probe("client-leaves", "a client that leaves", "the origin learns that nobody waits any more",
           H2 | {Feature.CLIENT_GONE}, client_leaves),
-    Probe("broken-off", "a response that is broken off", "the client does not take it for the whole", ORIGIN, broken_off),
+    Probe("broken-off", "a response that is broken off", "the client does not take it for the whole",
+          ORIGIN | {Feature.BROKEN_RESPONSES}, broken_off),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from proxyconf.verify.edge.http1 import Raw, send_raw
 from proxyconf.verify.edge.http2 import connect_http2
 from proxyconf.verify.edge.link import EdgeError
 from proxyconf.verify.edge.response import Response
-from proxyconf.verify.probes.attacks import HTTP1, HTTP2, Http1Attack, Http2Attack
+from proxyconf.verify.probes.attacks import CONTROL_CHARACTERS, HTTP1, HTTP2, Http1Attack, Http2Attack
 from proxyconf.verify.probes.client import FORGED
 from proxyconf.verify.probes.probe import Context, Observation, Probe, asking
 from proxyconf.verify.seen import Seen
@@ -150,6 +150,18 @@ async def upgrade_h2c(context: Context) -> Observation:
     return observed
 
 
+async def control_characters(context: Context) -> Observation:
+    """Send NUL and CR within fields; the origin must see neither."""
+    observed, facts = Observation(""), {}
+    for attack in CONTROL_CHARACTERS:
+        first, second = context.new_id("control"), context.new_id("second")
+        raw = await _send_http1(context, attack, first, second)
+        facts[attack.name] = raw.outcome
+        observed.wrong += [f"{attack.name}: {wrong}" for wrong in await _passed_by(context, first, second, raw.statuses)]
+    observed.facts, observed.text = facts, ", ".join(f"{name}: {outcome}" for name, outcome in facts.items())
+    return observed
+
+
 async def refused_framing(context: Context) -> Observation:
     """Send what RFC 9112 says must be refused; nothing behind the edge is needed to judge the answer."""
     observed, facts, read_on = Observation(""), {}, []
@@ -188,6 +200,8 @@ PROBES = (
           NEEDS | {Feature.HTTP1}, http1_conflicts, 120),
     Probe("smuggling-http2", "HTTP/2 requests that would mean something else in HTTP/1.1",
           "they are refused or made harmless", NEEDS | {Feature.HTTP2}, downgrades, 60),
+    Probe("control-characters", "NUL and CR in fields", "refused, or replaced by a space",
+          NEEDS | {Feature.HTTP1, Feature.CONTROL_CHARACTERS}, control_characters),
     Probe("upgrade-h2c", "Upgrade: h2c", "the edge does not switch, and the origin does not see the offer",
           frozenset({Feature.HTTP1}), upgrade_h2c),
     Probe("framing", "HTTP/1.1 framing that must be refused", "each request is answered by 4xx or ends the connection",

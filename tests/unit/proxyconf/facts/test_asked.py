@@ -81,7 +81,7 @@ ASKS: dict[str, tuple[str, str]] = {
 # What nobody asks for: it is so, or not; and what the target asks for itself.
 UNASKED = {
     "h2c_multiplexed", "underscore_fields_dropped", "response_trailers", "client_gone", "streaming", "admin_unix", "raw", "request_trailers",
-    "websocket_from_h2",
+    "websocket_from_h2", "control_characters_refused", "broken_responses", "request_body_limit_unannounced",
 }  # fmt: skip
 
 
