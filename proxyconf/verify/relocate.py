@@ -23,7 +23,7 @@ from proxyconf.verify.certificates import Certificates
 __all__ = ["BODY_LIMIT", "RESPONSE_HEAD", "Relocation"]
 
 # Bounds that a probe has to reach: longer ones are brought down for the run, and the run says so.
-BODY_LIMIT, RESPONSE_HEAD, HEALTH_INTERVAL = Size(32 * 2**20), Duration(1_000), Duration(1_000)
+BODY_LIMIT, RESPONSE_HEAD, HEALTH_INTERVAL = Size(8 * 2**20), Duration(3_000), Duration(1_000)
 
 
 @dataclass

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxyconf.backend.presets import PRESETS
 from proxyconf.facts.gate import Gate
@@ -21,12 +21,15 @@ from proxyconf.spec.read import SiteFile
 from proxyconf.spec.root import Spec
 from proxyconf.verify import certificates, promises
 from proxyconf.verify.address import Address
-from proxyconf.verify.program import Program
+from proxyconf.verify.program import Process, Program
 from proxyconf.verify.promises import ANY_NAME
 from proxyconf.verify.relocate import Relocation
 from proxyconf.verify.servers import Behind, Refused, configured, origin_program, server_program, with_server
 from proxyconf.verify.stack import LocalStack
 from proxyconf.verify.subject import Feature, Subject
+
+if TYPE_CHECKING:  # it brings the Docker SDK
+    from proxyconf.verify.container import Image
 
 __all__ = ["Prepared", "prepared"]
 
@@ -41,8 +44,10 @@ class Prepared:
     notes: tuple[str, ...]  # what is otherwise than in the site file
 
 
-def prepared(file: SiteFile, name: str, folder: Path, behind: Behind, hostname: str = "") -> Prepared:
-    """Render a site for an installed proxy into `folder`, which has a short name: sockets go there too.
+def prepared(
+    file: SiteFile, name: str, folder: Path, behind: Behind, hostname: str = "", image: Image | None = None
+) -> Prepared:
+    """Render a site for an installed proxy, or the one in an image, into `folder`, which has a short name: sockets go there too.
 
     Raises `Refused`, `NothingToAsk`, `ProgramMissing`, `ProgramFault`.
     """
@@ -50,7 +55,7 @@ def prepared(file: SiteFile, name: str, folder: Path, behind: Behind, hostname: 
     moved = Relocation(made, folder)
     deployment = moved.deployment(with_server(file.spec, behind))
     kind = proxy(name)
-    target = _installed(kind, deployment.spec, folder)
+    target = _installed(kind, deployment.spec, folder, image)
     bundle = render(kind, deployment, target)
     if bundle.refused:
         raise Refused(f"{target.proxy} {target.version}", bundle.findings)
@@ -63,8 +68,9 @@ def prepared(file: SiteFile, name: str, folder: Path, behind: Behind, hostname: 
         server, files = server_program(behind, found, control, folder), {**files, **more}
     written = _write(folder, files)
     subject = promises.subject(deployment, Gate(target, deployment.spec.policy), kind.program, made, hostname)
-    program = _program(kind.program, name, deployment, folder, target)
-    stack = LocalStack(program, server, control if behind.answers_probes else None)
+    fixed = (*written, made.ca, made.certificate, made.key)
+    program = replace(_program(kind.program, name, deployment, folder, target, in_image=image is not None), fixed=fixed)
+    stack = LocalStack(program, server, control if behind.answers_probes else None, image.start if image else Process)
     return Prepared(_looked_at(subject, behind), stack, written, (*_version_note(file, name, target), *moved.scaled))
 
 
@@ -72,9 +78,10 @@ def _names(spec: Spec) -> list[str]:
     return sorted({name for site in spec.sites for name in site.hostnames if name != "any"})
 
 
-def _installed(kind: Proxy[Any], spec: Spec, folder: Path) -> Target:
+def _installed(kind: Proxy[Any], spec: Spec, folder: Path, image: Image | None) -> Target:
     """Return the target for the program that is here, with a control interface where it can have one."""
-    found = replace(Target.of(kind.name, spec), version=Version.parse(version(kind.program.version)))
+    said = (image.version if image else version)(kind.program.version)
+    found = replace(Target.of(kind.name, spec), version=Version.parse(said))
     can = Gate(found).can("admin_unix")
     return replace(found, admin=f"unix:{folder / 'admin.sock'}" if can else "off")
 
@@ -83,7 +90,7 @@ def _version_note(file: SiteFile, name: str, target: Target) -> list[str]:
     wanted = next((one.version for one in file.spec.targets if one.proxy == name), None)
     if wanted in (None, "auto") or Version.parse(str(wanted)) == target.version:
         return []
-    return [f"the file asks for {name} {wanted}; {target.version} is what is installed"]
+    return [f"the file asks for {name} {wanted}; {target.version} is what is run"]
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
@@ -95,12 +102,12 @@ def _write(folder: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
     return tuple(folder / name for name in files)
 
 
-def _program(how: ProxyProgram, name: str, deployment: Deployment, folder: Path, target: Target) -> Program:
+def _program(how: ProxyProgram, name: str, deployment: Deployment, folder: Path, target: Target, *, in_image: bool) -> Program:
     admin = target.admin.removeprefix("unix:")
 
     def command(words: tuple[str, ...]) -> tuple[str, ...]:
         filled = [word.replace("{folder}", str(folder)).replace("{admin}", admin) for word in words]
-        return (find_program(filled[0]), *filled[1:])
+        return (filled[0] if in_image else find_program(filled[0]), *filled[1:])
 
     home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), str(folder))
     ready = tuple(Address(str(address)) for listener in deployment.listeners for address in listener.addresses)

@@ -92,7 +92,7 @@ def test_a_site_for_production_is_tried_on_this_machine(on: Installed | None, mo
     assert passed(report) >= OWED
     assert report.subject.title == f"{on.proxy} {on.version}"
     assert report.server == "probe origin"
-    assert told.steps[:2] == ["request_body 100MiB is 32MiB for this run", "timeouts request 1m is 1s for this run"]
+    assert told.steps[:2] == ["request_body 100MiB is 8MiB for this run", "timeouts request 1m is 3s for this run"]
 
 
 @pytest.mark.parametrize("server", ["appserver", "hypercorn"])

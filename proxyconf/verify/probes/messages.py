@@ -15,7 +15,7 @@ from proxyconf.verify.subject import Feature
 __all__ = ["PROBES"]
 
 LINK = "</style.css>; rel=preload; as=style"
-LARGE = 20_000_000
+LARGE = 8_000_000
 EVENTS = tuple(f"id: {number}\ndata: event {number}\n\n" for number in range(5))
 EVENT_SECONDS = 3.0
 # A browser takes a 103 for a navigation only, and proxies may ask for that.

@@ -15,7 +15,7 @@ from proxyconf.spec.read import load
 from proxyconf.spec.units import Duration, Size
 from proxyconf.verify.certificates import Certificates
 from proxyconf.verify.promises import NothingToAsk, subject
-from proxyconf.verify.relocate import BODY_LIMIT, Relocation
+from proxyconf.verify.relocate import BODY_LIMIT, RESPONSE_HEAD, Relocation
 from proxyconf.verify.subject import Feature, Prefix, Subject
 
 CERTIFICATES = Certificates(Path("/x/ca.pem"), Path("/x/cert.pem"), Path("/x/key.pem"))
@@ -82,8 +82,8 @@ def test_long_bounds_come_down_and_short_ones_stay() -> None:
     shop, other = deployment.sites
     assert {route.policies.limits.request_body for route in shop.routes} == {Size(512 * 1024)}
     assert other.policies.limits.request_body == BODY_LIMIT
-    assert {route.policies.timeouts.response_head for site in deployment.sites for route in site.routes} == {Duration(1_000)}
-    assert sorted(relocation.scaled) == ["request_body 100MiB is 32MiB for this run", "timeouts request 1m is 1s for this run"]
+    assert {route.policies.timeouts.response_head for site in deployment.sites for route in site.routes} == {RESPONSE_HEAD}
+    assert sorted(relocation.scaled) == ["request_body 100MiB is 8MiB for this run", "timeouts request 1m is 3s for this run"]
 
 
 def test_what_is_off_stays_off() -> None:
