@@ -57,7 +57,7 @@ def subject(deployment: Deployment, gate: Gate, program: ProxyProgram, certifica
     _hop_features(promises, deployment, route)
     _policy_features(promises, site, route)
     _both_ends(promises, site, route)
-    promises.add(Feature.RELOAD, bool(program.reload), "this proxy is not told to reload")
+    promises.add(Feature.RELOAD, bool(program.reload or program.reload_signal), "this proxy is not told to reload")
     promises.add(Feature.GRACEFUL_STOP, bool(program.stop), "this proxy has no graceful stop by a signal")
     options = route.action.upstream.options
     health = options.health_check

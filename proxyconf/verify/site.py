@@ -112,18 +112,16 @@ def _program(how: ProxyProgram, name: str, deployment: Deployment, folder: Path,
     home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), str(folder))
     ready = tuple(Address(str(address)) for listener in deployment.listeners for address in listener.addresses)
     return Program(
-        name, command(how.run), folder, ready, {**home, **how.environment}, reload=_reload(how.reload, command),
+        name, command(how.run), folder, ready, {**home, **how.environment}, reload=_reload(how, command),
         stop=signal.Signals[how.stop or "SIGTERM"], stop_seconds=deployment.drain.seconds + 15,
     )  # fmt: skip
 
 
-def _reload(words: tuple[str, ...], command: Callable[[tuple[str, ...]], tuple[str, ...]]) -> signal.Signals | tuple[str, ...] | None:
-    """Read `kill -HUP {pid}` as the signal it is; anything else is a command."""
-    if not words:
-        return None
-    if words[0] == "kill" and words[-1] == "{pid}":
-        return signal.Signals[f"SIG{words[1].lstrip('-')}"]
-    return command(words)
+def _reload(how: ProxyProgram, command: Callable[[tuple[str, ...]], tuple[str, ...]]) -> signal.Signals | tuple[str, ...] | None:
+    """Return the command or, without one, the signal; None if there is neither."""
+    if how.reload:
+        return command(how.reload)
+    return signal.Signals[how.reload_signal] if how.reload_signal else None
 
 
 def _looked_at(subject: Subject, behind: Behind) -> Subject:
