@@ -134,6 +134,7 @@ def _hop_features(promises: Promises, deployment: Deployment, route: ResolvedRou
     add, options = promises.add, route.action.upstream.options
     add(Feature.MULTIPLEXING, options.is_http2 and options.proxy_protocol.send == "off",
         "connections of the hop are not shared", "h2c_multiplexed")  # fmt: skip
+    add(Feature.HOP_TLS, options.is_tls, "the hop is cleartext", "h2_upstream")
     add(Feature.TRAILERS, options.is_http2, "no trailers over an HTTP/1.1 hop are promised", "response_trailers")
     add(Feature.CLIENT_GONE, True, "", "client_gone")
     add(Feature.BROKEN_RESPONSES, True, "", "broken_responses")

@@ -21,9 +21,10 @@ from proxyconf.spec.read import SiteFile
 from proxyconf.spec.root import Spec
 from proxyconf.verify import certificates, promises
 from proxyconf.verify.address import Address
+from proxyconf.verify.certificates import Certificates
 from proxyconf.verify.program import Process, Program
 from proxyconf.verify.promises import ANY_NAME
-from proxyconf.verify.relocate import Relocation
+from proxyconf.verify.relocate import HOP_NAME, Relocation
 from proxyconf.verify.servers import Behind, Refused, configured, origin_program, server_program, with_server
 from proxyconf.verify.stack import LocalStack
 from proxyconf.verify.subject import Feature, Subject
@@ -51,7 +52,7 @@ def prepared(
 
     Raises `Refused`, `NothingToAsk`, `ProgramMissing`, `ProgramFault`.
     """
-    made = certificates.make(folder, [*_names(file.spec), ANY_NAME])
+    made = certificates.make(folder, [*_names(file.spec), ANY_NAME, HOP_NAME])
     moved = Relocation(made, folder)
     deployment = moved.deployment(with_server(file.spec, behind))
     kind = proxy(name)
@@ -62,7 +63,7 @@ def prepared(
     control = folder / "control.sock"
     files = dict(bundle.stamped(file.document.digest).files)
     if behind.is_origin:
-        server = origin_program([Address(str(address)) for address in moved.servers.values()], control, folder)
+        server = _origin(deployment, moved, made, control, folder)
     else:
         found, more = configured(deployment, target)
         server, files = server_program(behind, found, control, folder), {**files, **more}
@@ -72,6 +73,25 @@ def prepared(
     program = replace(_program(kind.program, name, deployment, folder, target, in_image=image is not None), fixed=fixed)
     stack = LocalStack(program, server, control if behind.answers_probes else None, image.start if image else Process)
     return Prepared(_looked_at(subject, behind), stack, written, (*_version_note(file, name, target), *moved.scaled))
+
+
+def _tls_addresses(deployment: Deployment) -> set[str]:
+    """Return where the servers of TLS upstreams are."""
+    secured = [upstream.options for upstream in deployment.upstreams if upstream.options.is_tls]
+    return {str(server.address) for options in secured for server in options.servers}
+
+
+def _origin(deployment: Deployment, moved: Relocation, made: Certificates, control: Path, folder: Path) -> Program:
+    """Return the probe origin at every server's place, those of TLS upstreams with a certificate."""
+    secured = _tls_addresses(deployment)
+    named = secured | {address.replace(HOP_NAME, "127.0.0.1") for address in secured}
+    plain = [Address(str(address)) for address in moved.servers.values() if str(address) not in named]
+    if not secured:
+        return origin_program(plain, control, folder)
+    stranger = folder / "stranger"
+    stranger.mkdir()
+    pairs = (made, certificates.make(stranger, [HOP_NAME]))
+    return origin_program(plain, control, folder, [Address(address) for address in sorted(secured)], pairs)
 
 
 def _names(spec: Spec) -> list[str]:
@@ -130,6 +150,6 @@ def _looked_at(subject: Subject, behind: Behind) -> Subject:
     if not any(origin.startswith("unix:") for origin in subject.origins):
         features.add(Feature.TCP_HOP)
     if behind.answers_probes:
-        features |= {Feature.ORIGIN, Feature.RAW_ORIGIN if behind.is_origin else Feature.APP_SERVER}
+        features |= {Feature.ORIGIN, *((Feature.RAW_ORIGIN, Feature.TLS_ORIGIN) if behind.is_origin else (Feature.APP_SERVER,))}
     believes = frozenset[str]() if behind.is_origin else PRESETS[behind.server].believes
     return replace(subject, features=subject.features | features, believes=believes)

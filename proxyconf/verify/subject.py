@@ -19,6 +19,7 @@ class Feature(StrEnum):
     RAW_ORIGIN = "raw-origin"
     APP_SERVER = "app-server"
     HINTED = "hinted"
+    TLS_ORIGIN = "tls-origin"
     TCP_HOP = "tcp-hop"
     STACK = "stack"
     # The edge.
@@ -30,6 +31,7 @@ class Feature(StrEnum):
     CONTROL_CHARACTERS = "control-characters"
     # What goes through.
     FORWARDED = "forwarded"
+    HOP_TLS = "hop-tls"
     MULTIPLEXING = "multiplexing"
     EARLY_HINTS = "early-hints"
     TRAILERS = "trailers"
@@ -57,6 +59,7 @@ MISSING: Mapping[Feature, str] = {
     Feature.RAW_ORIGIN: "behind the proxy is a server that does not show the bytes it received",
     Feature.APP_SERVER: "behind the proxy is the probe origin, no app server",
     Feature.HINTED: "the origin cannot send a 103",
+    Feature.TLS_ORIGIN: "behind the proxy is a server whose certificate cannot be exchanged",
     Feature.TCP_HOP: "nobody but the proxy reaches the unix socket of the hop",
     Feature.STACK: "the stack was not started here",
     Feature.TLS: "the edge is cleartext",
@@ -66,6 +69,7 @@ MISSING: Mapping[Feature, str] = {
     Feature.UNKNOWN_HOST: "the site takes every name",
     Feature.CONTROL_CHARACTERS: "control characters in fields are passed on",
     Feature.FORWARDED: "the site forwards no fields about the client",
+    Feature.HOP_TLS: "the hop is cleartext",
     Feature.MULTIPLEXING: "one request at a time on a connection of the hop",
     Feature.EARLY_HINTS: "103 is not passed on",
     Feature.TRAILERS: "trailers of responses are not passed on",

@@ -26,9 +26,9 @@ from tests.interop.verify_targets import Quiet
 SITE = "sites: [{hostnames: [shop.test], upstream: 'h2c://app:8000', limits: {request_body: 1MiB}}]\n"
 
 
-def probed(on: Installed, probe: str, *features: Feature) -> tuple[Verdict, str]:
+def probed(on: Installed, probe: str, *features: Feature, site: str = SITE) -> tuple[Verdict, str]:
     """Try one probe on a rendered site; `features` are taken for granted, whatever the table says."""
-    site = SITE if on.can("h2c_upstream") else SITE.replace("h2c:", "http1:")
+    site = site if on.can("h2c_upstream") else site.replace("h2c:", "http1:")
 
     async def run(folder: Path) -> Report:
         made = prepared(load("site.yaml", site.encode(), {}), on.proxy, folder, Behind())
@@ -69,6 +69,15 @@ def test_trailers_of_a_request_arrive(on: Installed) -> None:
 @proves("websocket_from_h2")
 def test_a_websocket_of_a_client_over_http2(on: Installed) -> None:
     verdict, text = probed(on, "websocket-http2")
+    assert verdict is Verdict.PASSED, text
+
+
+TLS = "sites: [{hostnames: [shop.test], upstream: 'h2://app.internal:8443'}]\n"
+
+
+@proves("h2_upstream", "upstream_ca")
+def test_the_hop_over_tls_with_the_certificate_checked(on: Installed) -> None:
+    verdict, text = probed(on, "hop-tls", site=TLS)
     assert verdict is Verdict.PASSED, text
 
 
