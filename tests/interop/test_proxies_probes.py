@@ -81,6 +81,18 @@ def test_the_hop_over_tls_with_the_certificate_checked(on: Installed) -> None:
     assert verdict is Verdict.PASSED, text
 
 
+TWO = """
+upstreams: {app: {servers: ["app1:8000", "app2:8000"], health_check: {path: /healthz}}}
+sites: [{hostnames: [shop.test], upstream: app}]
+"""
+
+
+@proves("health_check_http", "h2c_upstream")
+def test_a_server_that_fails_its_health_checks(on: Installed) -> None:
+    verdict, text = probed(on, "health-check", site=TWO)
+    assert verdict is Verdict.PASSED, text
+
+
 # By what a table's silence about a version is shown: the probe of a capability, and the feature that it needs.
 PROBES = {
     "control_characters_refused": ("control-characters", Feature.CONTROL_CHARACTERS),
