@@ -157,9 +157,9 @@ def _policy_features(promises: Promises, site: ResolvedSite, route: ResolvedRout
     add(Feature.STREAMED_RESPONSE, policies.buffering.response == "off", "buffering: {response: on}", "streaming")
     limited = not policies.limits.request_body.is_unlimited
     add(Feature.BODY_LIMIT, limited, "request_body: unlimited", "request_body_limit")
-    add(Feature.BODY_LIMIT_UNANNOUNCED, limited, "request_body: unlimited", "request_body_limit_unannounced")
+    add(Feature.BODY_LIMIT_STREAMED, limited, "request_body: unlimited", "request_body_limit_streamed")
     bounded = not policies.timeouts.response_head.is_off
-    add(Feature.RESPONSE_TIMEOUT, bounded, "request: off", "response_head_timeout")
+    add(Feature.RESPONSE_TIMEOUT, bounded, "request: off", "gateway_timeout")
     add(Feature.PREFIX, _prefix(site) is not None, "no route replaces a prefix", "replace_prefix")
 
 

@@ -138,7 +138,9 @@ def _program(how: ProxyProgram, name: str, deployment: Deployment, folder: Path,
 
 
 def _reload(how: ProxyProgram, command: Callable[[tuple[str, ...]], tuple[str, ...]]) -> signal.Signals | tuple[str, ...] | None:
-    """Return the command or, without one, the signal; None if there is neither."""
+    """Return the command or, without one, the signal; None if there is neither. `kill -NAME {pid}` is a signal, too."""
+    if how.reload and how.reload[0] == "kill":
+        return signal.Signals[f"SIG{how.reload[1].removeprefix('-')}"]
     if how.reload:
         return command(how.reload)
     return signal.Signals[how.reload_signal] if how.reload_signal else None

@@ -47,7 +47,7 @@ class Feature(StrEnum):
     PROXY_PROTOCOL = "proxy-protocol"
     # Bounds and life.
     BODY_LIMIT = "body-limit"
-    BODY_LIMIT_UNANNOUNCED = "body-limit-unannounced"
+    BODY_LIMIT_STREAMED = "body-limit-streamed"
     RESPONSE_TIMEOUT = "response-timeout"
     HEALTH_CHECK = "health-check"
     RELOAD = "reload"
@@ -84,7 +84,7 @@ MISSING: Mapping[Feature, str] = {
     Feature.PREFIX: "no route with a prefix",
     Feature.PROXY_PROTOCOL: "no PROXY header to the upstream",
     Feature.BODY_LIMIT: "the site bounds no request body",
-    Feature.BODY_LIMIT_UNANNOUNCED: "the site bounds no request body of unknown length",
+    Feature.BODY_LIMIT_STREAMED: "the site bounds no request body of unknown length",
     Feature.RESPONSE_TIMEOUT: "the site bounds no response time",
     Feature.HEALTH_CHECK: "no active health check of two servers",
     Feature.RELOAD: "no reload of a running configuration",

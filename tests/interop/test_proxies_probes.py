@@ -54,9 +54,9 @@ def test_a_response_that_breaks_off_is_not_whole(on: Installed) -> None:
     assert verdict is Verdict.PASSED, text
 
 
-@proves("request_body_limit_unannounced")
-def test_the_longest_request_body_of_unknown_length(on: Installed) -> None:
-    verdict, text = probed(on, "body-limit-unannounced")
+@proves("request_body_limit_streamed")
+def test_the_longest_request_body_over_http2_of_unknown_length(on: Installed) -> None:
+    verdict, text = probed(on, "body-limit-streamed")
     assert verdict is Verdict.PASSED, text
 
 
@@ -97,7 +97,7 @@ def test_a_server_that_fails_its_health_checks(on: Installed) -> None:
 PROBES = {
     "control_characters_refused": ("control-characters", Feature.CONTROL_CHARACTERS),
     "broken_responses": ("broken-off", Feature.BROKEN_RESPONSES),
-    "request_body_limit_unannounced": ("body-limit-unannounced", Feature.BODY_LIMIT_UNANNOUNCED),
+    "request_body_limit_streamed": ("body-limit-streamed", Feature.BODY_LIMIT_STREAMED),
 }
 DENIED = [(on, name) for on in installed() for name in PROBES if not on.can(name)]
 

@@ -40,13 +40,13 @@ async def _post(context: Context, protocol: str, size: int) -> Response:
         return await client2.request("POST", context.at("/"), [*sent, ("content-length", str(size))], bytes(size))
 
 
-async def unannounced_limit(context: Context) -> Observation:
+async def streamed_limit(context: Context) -> Observation:
     """Send bodies of unknown length: one of exactly the limit, and one of a byte more."""
     limit, facts = context.subject.body_limit, {}
     assert limit is not None
     whole = {}
     for name, size in (("at the limit", limit), ("one more", limit + 1)):
-        probe = context.new_id("unannounced")
+        probe = context.new_id("streamed")
         async with connect_http2(context.edge) as client:
             response = await client.request("POST", context.at("/"), asking(probe), bytes(size))
         facts[name] = response.outcome
@@ -73,9 +73,9 @@ async def response_timeout(context: Context) -> Observation:
 PROBES = (
     Probe("body-limit", "the bound on request bodies", "the limit itself passes, one byte more is 413",
           frozenset({Feature.ORIGIN, Feature.BODY_LIMIT}), body_limit, 60),
-    Probe("body-limit-unannounced", "the same for bodies of unknown length",
+    Probe("body-limit-streamed", "the same for bodies of unknown length",
           "the limit itself passes, one byte more is refused or cut and never whole at the origin",
-          frozenset({Feature.ORIGIN, Feature.HTTP2, Feature.BODY_LIMIT_UNANNOUNCED}), unannounced_limit, 60),
+          frozenset({Feature.ORIGIN, Feature.HTTP2, Feature.BODY_LIMIT_STREAMED}), streamed_limit, 60),
     Probe("response-timeout", "the bound on the origin's silence", "a hanging origin becomes 504 in time",
           frozenset({Feature.ORIGIN, Feature.RESPONSE_TIMEOUT}), response_timeout, 60),
 )  # fmt: skip
