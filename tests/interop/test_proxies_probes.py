@@ -82,7 +82,7 @@ def test_a_websocket_of_a_client_over_http2(on: Installed) -> None:
     assert verdict is Verdict.PASSED, text
 
 
-@proves("request_body_limit", proxies=("haproxy",))
+@proves("request_body_limit")
 def test_no_body_that_is_too_long_passes(on: Installed) -> None:
     async def run(folder: Path) -> list[int]:
         made = prepared(load("site.yaml", site.encode(), {}), on.proxy, folder, Behind())
