@@ -23,6 +23,7 @@ LAZY_IMPORTS: dict[str, str] = {
     "proxyconf/cli/proving.py": "verify: its clients and certificates, which no other command pays for",
     "proxyconf/cli/importing.py": "crossplane, which no other command pays for",
     "proxyconf/cli/applying.py": "verify: its clients and certificates, which no other command pays for",
+    "proxyconf/verbs/verify.py": "the Docker SDK, an extra, where a container image is named",
     "appserver/config/sources.py": "tomllib, where a file is read",
 }
 
