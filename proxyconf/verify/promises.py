@@ -152,9 +152,9 @@ def _policy_features(promises: Promises, site: ResolvedSite, route: ResolvedRout
     add(Feature.HINTED, True, "", "early_hints")
     add(Feature.STREAMED_REQUEST, policies.buffering.request == "off", "buffering: {request: on}", "streaming")
     add(Feature.STREAMED_RESPONSE, policies.buffering.response == "off", "buffering: {response: on}", "streaming")
-    add(Feature.BODY_LIMIT, not policies.limits.request_body.is_unlimited, "request_body: unlimited", "request_body_limit")
+    add(Feature.BODY_LIMIT, not policies.limits.request_body.is_unlimited, "request_body: unlimited", "request_body_limit_streamed")
     bounded = not policies.timeouts.response_head.is_off
-    add(Feature.RESPONSE_TIMEOUT, bounded, "request: off", "response_head_timeout")
+    add(Feature.RESPONSE_TIMEOUT, bounded, "request: off", "gateway_timeout")
     add(Feature.PREFIX, _prefix(site) is not None, "no route replaces a prefix", "replace_prefix")
 
 

@@ -208,6 +208,20 @@ def test_the_longest_request_body(on: Installed, stacks: Stacks) -> None:
     assert shop.ask(method="POST", content=b"x" * (2**20 + 1), http2=False).status_code == 413
 
 
+@proves("request_body_limit", "request_body_limit_streamed")
+def test_the_longest_request_body_of_unknown_length(on: Installed, stacks: Stacks) -> None:
+    shop = stacks.get(on, LIMITED)
+
+    def pieces() -> Iterator[bytes]:
+        yield from [b"x" * 2**16] * 17
+
+    try:
+        status = shop.ask(method="POST", content=pieces(), http2=False).status_code
+    except httpx.TransportError:  # the connection ended while the body was still sent
+        status = 413
+    assert status == 413
+
+
 @proves("request_header_limit")
 def test_the_longest_request_head(on: Installed, stacks: Stacks) -> None:
     shop = stacks.get(on, LIMITED)
@@ -222,7 +236,7 @@ def test_a_server_that_cannot_be_reached_is_an_error_of_the_gateway(on: Installe
         assert running.ask().status_code in (502, 503)
 
 
-@proves("response_head_timeout")
+@proves("response_head_timeout", "gateway_timeout")
 def test_a_hanging_application_is_504(on: Installed, stacks: Stacks) -> None:
     assert stacks.get(on, f"{SITE}  timeouts: {{request: 1s}}\n").ask("/hang").status_code == 504
 

@@ -80,6 +80,7 @@ ASKS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 # What nobody asks for: it is so, or not; and what the target asks for itself.
 UNASKED = {
+    "gateway_timeout", "request_body_limit_streamed",
     "h2c_multiplexed", "underscore_fields_dropped", "response_trailers", "client_gone", "streaming", "admin_unix", "raw", "request_trailers",
     "websocket_from_h2",
 }  # fmt: skip

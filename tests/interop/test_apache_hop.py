@@ -1,0 +1,139 @@
+"""What only Apache is like, run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import h2.config
+import h2.connection
+import h2.events
+import httpx
+import pytest
+
+from tests.interop.hop import SITE, Installed, Origin, Stacks, fields_of, free_port, origin, proves, stack, until
+from tests.interop.test_proxies import LIMITED, MASKED_HELLO, together
+
+ONE_SECOND = f"{SITE}  timeouts: {{request: 1s}}\n"
+
+
+@proves("h2c_upstream", proxies=("apache",))
+def test_one_request_at_a_time_on_a_connection(on: Installed, stacks: Stacks) -> None:
+    """What the table says `never` of: twenty at once are on as many connections."""
+    answers = together(stacks.get(on), 20)
+    assert len({tuple(answer.json()["client"]) for answer in answers}) > 4
+
+
+@pytest.mark.parametrize(("protocol", "status"), [("h2c", 503), ("http1", 502)])
+@proves("response_head_timeout", proxies=("apache",))
+def test_a_hanging_application_is_an_error_of_the_gateway(on: Installed, stacks: Stacks, protocol: str, status: int) -> None:
+    site = ONE_SECOND.replace("protocol: h2c", f"protocol: {protocol}")
+    assert stacks.get(on, site).ask("/hang").status_code == status
+
+
+@pytest.mark.parametrize("content", [b"", b"x"])
+@proves("h2c_upstream", proxies=("apache",))
+def test_what_was_sent_is_not_sent_again(on: Installed, tmp_path: Path, content: bytes) -> None:
+    """mod_proxy_http2 alone would ask again, the same server without a body and the next one with it."""
+    with origin(f"127.0.0.1:{free_port()}") as first, origin(f"127.0.0.1:{free_port()}") as second:
+        servers = f'servers: ["{first.address}", "{second.address}"]'
+        with stack(on, tmp_path, "", ONE_SECOND.replace('servers: ["${APP}"]', servers)) as shop:
+            assert shop.ask("/hang", method="POST", content=content).status_code in (502, 503)
+        assert len(first.seen) + len(second.seen) == 1
+
+
+@proves("h2c_upstream", proxies=("apache",))
+def test_what_was_sent_is_not_sent_again_to_the_only_server(on: Installed, app: Origin, stacks: Stacks) -> None:
+    before = len(app.seen)
+    assert stacks.get(on, ONE_SECOND).ask("/hang", method="POST").status_code == 502
+    assert len(app.seen) == before + 1
+
+
+@proves("h2c_upstream", proxies=("apache",))
+def test_a_client_that_leaves_is_not_noticed(on: Installed, app: Origin, stacks: Stacks) -> None:
+    """What the table says `never` of."""
+    shop, before = stacks.get(on), app.resets
+    with pytest.raises(httpx.ReadTimeout):
+        shop.ask("/hang", timeout=0.3)
+    assert [shop.ask("/slow").status_code for _ in range(3)] == [200] * 3
+    assert app.resets == before
+
+
+@proves("forwarded_set", proxies=("apache",))
+def test_other_fields_with_underscores_pass(on: Installed, stacks: Stacks) -> None:
+    """What the table says `never` of: Apache removes fields by their names."""
+    assert fields_of(stacks.get(on).ask(headers=[("x_own", "1")]), "x_own") == {"x_own": ["1"]}
+
+
+@proves("request_body_limit", proxies=("apache",))
+def test_bodies_of_unknown_length_are_the_app_servers_to_bound(on: Installed, stacks: Stacks) -> None:
+    """What the table says `never` of."""
+
+    def pieces() -> Iterator[bytes]:
+        yield from [b"x" * 2**16] * 17
+
+    answer = stacks.get(on, LIMITED).ask(method="POST", content=pieces(), http2=False)
+    assert answer.json()["size"] == 17 * 2**16
+
+
+@proves("allow", proxies=("apache",))
+def test_no_spelling_of_a_path_passes_the_door(on: Installed, stacks: Stacks) -> None:
+    shop = stacks.get(on, f"{SITE}  routes:\n  - {{path: /admin, upstream: app, allow: [192.0.2.1]}}\n")
+    spellings = ("/admin", "/admin/x", "/%61dmin", "//admin", "/./admin", "/x/../admin", "/admin%2Fx", "/x%2F..%2Fadmin", "/admin;a")
+    said = {path: _raw(shop, path) for path in spellings}
+    # An application may read a parameter as part of the name: that path is another one.
+    assert said == {path: 200 if path == "/admin;a" else 403 for path in spellings}
+    assert _raw(shop, f"https://shop.test:{shop.port}/admin") == 403
+
+
+def _raw(shop: object, target: str) -> int:
+    """Ask for a target as it stands and return the status."""
+    with shop.connection() as client:  # type: ignore[attr-defined]  # a Stack
+        client.sendall(f"GET {target} HTTP/1.1\r\nHost: shop.test:{shop.port}\r\nConnection: close\r\n\r\n".encode())  # type: ignore[attr-defined]  # a Stack
+        said = b""
+        while piece := client.recv(65536):
+            said += piece
+    return int(said.split()[1])
+
+
+@proves("websocket_from_h2", proxies=("apache",))
+def test_a_websocket_of_an_http2_client(on: Installed, stacks: Stacks) -> None:
+    shop, connection = stacks.get(on), h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
+    received, asked, status = b"", False, ""
+    with shop.connection("h2") as client:
+        connection.initiate_connection()
+        client.sendall(connection.data_to_send())
+        while len(received) < 7:
+            piece = client.recv(65536)
+            assert piece, "the connection ended before the answer"
+            for event in connection.receive_data(piece):
+                if isinstance(event, h2.events.RemoteSettingsChanged) and not asked:
+                    assert 8 in event.changed_settings  # SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441, section 3)
+                    asked = True
+                    fields = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "https"), (":path", "/ws"),
+                              (":authority", f"shop.test:{shop.port}"), ("sec-websocket-version", "13")]  # fmt: skip
+                    connection.send_headers(1, fields)
+                elif isinstance(event, h2.events.ResponseReceived):
+                    status = str(dict(event.headers)[":status"])
+                    connection.send_data(1, MASKED_HELLO)
+                elif isinstance(event, h2.events.DataReceived):
+                    received += event.data
+            client.sendall(connection.data_to_send())
+    assert (status, received) == ("200", b"\x81\x05hello")
+
+
+@proves("log_json", proxies=("apache",))
+def test_whatever_a_client_says_the_log_is_json(on: Installed, stacks: Stacks) -> None:
+    fields = "[client_ip, method, host, path, status, duration, user_agent, referer, request_id]"
+    shop = stacks.get(on, f"logging: {{format: json, fields: {fields}}}{SITE}")
+    hostile = ['a "b" \\ c', "caf\u00e9", "\\x41", "%{x}i"]
+    with shop.client() as client:
+        for at, text in enumerate(hostile):
+            headers = [("user-agent", text.encode()), ("referer", text.encode()), (b"host", f"shop.test:{shop.port}")]
+            client.get(f'/{at}?q="{at}"', headers=headers, extensions={"sni_hostname": "shop.test"})  # type: ignore[arg-type]  # bytes are taken
+    log = shop.folder / "proxy.log"
+    until(lambda: log.read_text().count('"user_agent"') >= len(hostile), "the lines")
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    agents = {line["path"][1]: line["user_agent"] for line in lines}
+    assert agents == {"0": hostile[0], "1": "-", "2": hostile[2], "3": hostile[3]}
