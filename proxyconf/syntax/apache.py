@@ -33,7 +33,9 @@ def formatted(text: str) -> Raw:
 def substitution(*parts: str) -> Raw:
     """Return one word that `RewriteRule` or `RewriteCond` expands, made of texts and of `Raw` references and variables."""
     joined = "".join(part if type(part) is Raw else _escape(_printable(part), "\\$% ") for part in parts)
-    return Raw(joined.replace("${", f"{DOLLAR}{{"))
+    # A backslash would take the space behind the word for its own; a name that nobody defines stands between.
+    end = "%{ENV:NOTHING}" if joined.endswith("\\") else ""
+    return Raw(joined.replace("${", f"{DOLLAR}{{") + end)
 
 
 def pattern(expression: str) -> Raw:

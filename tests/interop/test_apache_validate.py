@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -99,7 +100,7 @@ def test_apache_reads_every_word_as_it_was_meant(on: Installed, tmp_path: Path) 
     port = free_port()
     lines = [START, f"Listen 127.0.0.1:{port}"]
     for at, text in enumerate(words):
-        lines.append(f'RewriteRule "^/{at}\\z" {substitution(Raw("http://x/"), text)} [R=302,NE,L]')
+        lines.append(f'RewriteRule "^/to/{at}\\z" {substitution(Raw("http://x/"), text)} [R=302,NE,L]')
         lines.append(f'<Location "/{at}">\nSetEnv V {quote(text)}\nHeader always set X-Word "<%{{V}}e>"')
         lines.append(f'Header always set X-Formatted {formatted(f"<{text}>")}\n</Location>')
     (tmp_path / "httpd.conf").write_text("\n".join(lines) + "\n")
@@ -110,18 +111,24 @@ def test_apache_reads_every_word_as_it_was_meant(on: Installed, tmp_path: Path) 
         assert process.poll() is None, "Apache did not start"
         with socket.create_connection(("127.0.0.1", port), DEADLINE) as client, client.makefile("rb") as answers:
             for at, text in enumerate(words):
-                client.sendall(f"HEAD /{at} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-                fields = {}
-                while (line := answers.readline()) not in (b"\r\n", b""):
-                    name, _, value = line.rstrip(b"\r\n").partition(b": ")
-                    fields[name.lower()] = value.decode()
-                assert fields[b"x-word"] == f"<{text}>"
-                assert fields[b"x-formatted"] == f"<{text}>"
-                assert fields[b"location"] == f"http://x/{text}"
+                word, target = (_fields(client, answers, path) for path in (f"/{at}", f"/to/{at}"))
+                assert word[b"x-word"] == f"<{text}>"
+                assert word[b"x-formatted"] == f"<{text}>"
+                assert target[b"location"] == f"http://x/{text}"
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _fields(client: socket.socket, answers: BinaryIO, path: str) -> dict[bytes, str]:
+    """Ask on an open connection and return the fields of the answer."""
+    client.sendall(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    fields = {}
+    while (line := answers.readline()) not in (b"\r\n", b""):
+        name, _, value = line.rstrip(b"\r\n").partition(b": ")
+        fields[name.lower()] = value.decode()
+    return fields
 
 
 def test_the_tried_versions_hold_the_installed_ones() -> None:

@@ -197,18 +197,18 @@ class _Edge:
     def _aliases(self, listener: ResolvedListener, site: ResolvedSite) -> Host:
         scheme, port = ("https", listener.redirect_port) if listener.redirect_port else (listener.scheme, listener.public_port)
         rule = Rule((), line(f'"^" "{scheme}://{site.canonical}{_port(port, scheme)}%{{ENV:TARGET}}" [R=308,NE,QSD,UnsafeAllow3F,L]'))
-        first, *rest = site.aliases
-        return self._host(listener, site, first, aliases=tuple(rest), rules=(rule,))
+        first, rest = _names(site, site.aliases)
+        return self._host(listener, site, first, aliases=rest, rules=(rule,))
 
     def _site(self, listener: ResolvedListener, site: ResolvedSite) -> Host:
-        names: Words = ((site.canonical,) if site.canonical else site.hostnames) or ("any.invalid", "*")
+        first, rest = _names(site, (site.canonical,) if site.canonical else site.hostnames)
         before = tuple(self._before(listener))
         extra = _lines(self._deployment.raw_of_site("apache", site))
         if listener.redirect_port is not None and not self._deployment.trusted_networks:
-            return self._host(listener, site, names[0], aliases=names[1:], rules=before)
+            return self._host(listener, site, first, aliases=rest, rules=before)
         made = Site(self._deployment, site, listener.scheme, self._gate, self.balancers)
         self.answers += made.answers
-        return self._host(listener, site, names[0], aliases=names[1:], rules=before, made=made, extra=extra)
+        return self._host(listener, site, first, aliases=rest, rules=before, made=made, extra=extra)
 
     def _before(self, listener: ResolvedListener) -> Iterator[Rule]:
         """Yield what comes before a site's routes: the challenges of an ACME client, and the way to TLS."""
@@ -223,6 +223,13 @@ class _Edge:
 
 
 _CHALLENGED = (Section(Raw("reqenv('ROUTE') == 'acme'"), (line("Require all granted"), line("ForceType text/plain"))),)
+
+
+def _names(site: ResolvedSite, names: Words) -> tuple[str, Words]:
+    """Return a name and further ones; Apache takes no wildcard for the first."""
+    if names and not names[0].startswith("*."):
+        return names[0], names[1:]
+    return Raw(f"site{site.path[-1]}.invalid"), names or (Raw('"*"'),)
 
 
 def _longest(found: list[Duration]) -> Duration:
