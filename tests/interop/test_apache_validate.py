@@ -96,7 +96,7 @@ RewriteEngine On
 @proves("respond", proxies=("apache",))
 def test_apache_reads_every_word_as_it_was_meant(on: Installed, tmp_path: Path) -> None:
     """A word alone, one that `Header` formats, and one that `RewriteRule` substitutes."""
-    words = [first + second for first in HOSTILE for second in ("", *HOSTILE)]
+    words = [first + second for first in HOSTILE for second in ("", *HOSTILE[::3])]
     port = free_port()
     lines = [START, f"Listen 127.0.0.1:{port}"]
     for at, text in enumerate(words):

@@ -11,7 +11,10 @@ from proxyconf.proxies.apache.plan import Lines, Rule, Words, line
 from proxyconf.spec.deployment import Deployment, ResolvedListener
 from proxyconf.syntax.words import Raw
 
-__all__ = ["believed", "erased", "from_networks", "identity", "strangers", "told"]
+__all__ = ["believed", "erased", "from_networks", "identity", "strangers", "told", "written"]
+
+# Apache knows no mask of no bits.
+_HALVES = {"0.0.0.0/0": ("0.0.0.0/1", "128.0.0.0/1"), "::/0": ("::/1", "8000::/1")}
 
 _FIELDS = {"x-forwarded-for": "X-Forwarded-For", "cf-connecting-ip": "CF-Connecting-IP", "x-real-ip": "X-Real-IP"}
 # Apache removes fields by their names only; these are the ones that applications and servers are known to read.
@@ -31,14 +34,19 @@ def believed(deployment: Deployment) -> Iterator[Words]:
         return
     if field is not None:
         yield line(f"RemoteIPHeader {field}")
-        for network in networks:
+        for network in written(networks):
             yield line("RemoteIPInternalProxy", network)
     yield line(f'SetEnvIfExpr "{from_networks("CONN_REMOTE_ADDR", networks)}" FROM_PROXY=1')
 
 
 def from_networks(variable: str, networks: tuple[str, ...]) -> Raw:
     """Return an expression that holds for addresses of these networks."""
-    return Raw(" || ".join(f"%{{{variable}}} -ipmatch '{network}'" for network in networks))
+    return Raw(" || ".join(f"%{{{variable}}} -ipmatch '{network}'" for network in written(networks)))
+
+
+def written(networks: Sequence[str]) -> tuple[str, ...]:
+    """Return networks as Apache reads them."""
+    return tuple(one for network in networks for one in _HALVES.get(network, (network,)))
 
 
 def erased(deployment: Deployment) -> Iterator[Words]:
@@ -125,9 +133,8 @@ def strangers(listener: ResolvedListener) -> tuple[str, ...]:
     balancer = listener.options.proxy_protocol
     assert balancer is not None
     trusted = [ip_network(one) for one in balancer.trusted]
-    # Halves: Apache knows no mask of no bits.
-    halves4 = [IPv4Network("0.0.0.0/1"), IPv4Network("128.0.0.0/1")]
-    halves6 = [IPv6Network("::/1"), IPv6Network("8000::/1")]
+    halves4 = [IPv4Network(one) for one in _HALVES["0.0.0.0/0"]]
+    halves6 = [IPv6Network(one) for one in _HALVES["::/0"]]
     for one in trusted:
         if isinstance(one, IPv4Network):
             halves4 = [piece for whole in halves4 for piece in _without(whole, one)]

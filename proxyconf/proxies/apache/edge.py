@@ -83,6 +83,7 @@ class _Edge:
         self.balancers = Balancers(gate)
         self.answers: list[Answer] = []
         self._behind_balancers: set[str] = set()
+        self._bounds = {listener.name: tuple(self._bounds_of(listener)) for listener in deployment.listeners}
 
     def common(self) -> Iterator[Words]:
         """Yield what all hosts share."""
@@ -134,7 +135,7 @@ class _Edge:
             addresses=tuple(Raw(_address(address, "*:")) for address in listener.addresses),
             name=name,
             aliases=aliases,
-            lines=(*self._bounds(listener), *self._tls(listener, site), *self._balancer(listener), *_hsts(listener, site)),
+            lines=(*self._bounds[listener.name], *self._tls(listener, site), *self._balancer(listener), *_hsts(listener, site)),
             fields=told(self._deployment, listener) if made else (),
             rules=(*(identity(self._deployment, listener) if rules or made else ()), *rules, *(made.rules if made else ())),
             common=made.common if made else (),
@@ -146,7 +147,7 @@ class _Edge:
     def _policies(self, listener: ResolvedListener) -> list[Policies]:
         return [route.policies for site in self._deployment.on(listener) for route in site.routes] or [DEFAULTS]
 
-    def _bounds(self, listener: ResolvedListener) -> Iterator[Words]:
+    def _bounds_of(self, listener: ResolvedListener) -> Iterator[Words]:
         """Yield what Apache asks before it knows the route, often before it knows the host."""
         policies = self._policies(listener)
         # A WebSocket is cut after the longer of this and its balancer's own.

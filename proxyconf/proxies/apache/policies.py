@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from proxyconf.facts.gate import Gate
-from proxyconf.proxies.apache.clients import from_networks
+from proxyconf.proxies.apache.clients import from_networks, written
 from proxyconf.proxies.apache.plan import Words, line
 from proxyconf.spec.deployment import Deployment, Forward, ResolvedRoute, ServeFiles
 from proxyconf.spec.policies import Compression, Cors, HeaderPolicy, Policies
@@ -28,7 +28,6 @@ def set_field(name: str, value: str) -> Iterator[Words]:
 def shape(route: ResolvedRoute, deployment: Deployment, files: list[str], gate: Gate) -> Iterator[Words]:
     """Yield what a route does to requests and answers, to those of error pages too."""
     policies = route.policies
-    yield Raw("LimitRequestBody"), raw(policies.limits.request_body.bytes)
     yield from _compression(policies.compression, gate)
     yield from _headers(policies.headers)
     if policies.cors is not None:
@@ -137,7 +136,7 @@ def door(route: ResolvedRoute, prefix: str) -> Iterator[Words]:
     basic = policies.auth.basic if policies.auth else None
     rules: list[Words] = []
     if policies.allow:
-        rules.append((Raw("Require ip"), *policies.allow))
+        rules.append((Raw("Require ip"), *written(policies.allow)))
     if basic is not None:
         yield line("AuthType Basic")
         yield Raw("AuthName"), basic.realm
