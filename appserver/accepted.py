@@ -60,6 +60,10 @@ class Registry(Protocol):
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop that everything runs on."""
 
+    @property
+    def read_buffer(self) -> bytearray:
+        """Where a connection may have the loop read into: it has to be done with it when `buffer_updated` returns."""
+
     def closed(self, connection: ServedConnection) -> None:
         """Let a connection go that is closed."""
 

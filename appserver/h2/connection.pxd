@@ -14,6 +14,7 @@ cdef class Connection:
     cdef object _write, _writelines, _registry, _timeouts, _call_soon, _engine, _answers
     cdef Application _application
     cdef list _begun
+    cdef bytearray _read_buffer
     cdef bint _began, _scheduled, _paused
     cdef double _stalled_at, _idle_since
     cdef Py_ssize_t _unsent
@@ -21,8 +22,11 @@ cdef class Connection:
 
     @cython.locals(state=int)
     cdef bint _move(self, int event) except -1
-    @cython.locals(begun=list, receiver=Receiver)
     cpdef data_received(self, bytes data)
+    cpdef get_buffer(self, Py_ssize_t size_hint)
+    cpdef buffer_updated(self, Py_ssize_t size)
+    @cython.locals(begun=list, receiver=Receiver)
+    cdef _receive(self, data, Py_ssize_t size)
     cpdef begin(self, Request request, Stream stream)
     cpdef schedule(self)
     cpdef flush(self)

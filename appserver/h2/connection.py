@@ -67,6 +67,7 @@ class Connection:
         "_engine",
         "_idle_since",
         "_paused",
+        "_read_buffer",
         "_registry",
         "_scheduled",
         "_stalled_at",
@@ -101,6 +102,7 @@ class Connection:
         self._registry = registry
         self._timeouts = timeouts
         self._call_soon = registry.loop.call_soon
+        self._read_buffer = registry.read_buffer
         self._begun: list[Receiver] = []
         self._began = False
         self._scheduled = False
@@ -126,12 +128,24 @@ class Connection:
         """Nothing: the front has accepted already."""
 
     def data_received(self, data: bytes) -> None:
+        """Take what the front or asyncio's loop has read."""
+        self._receive(data, len(data))
+
+    def get_buffer(self, size_hint: int) -> bytearray:
+        """Have uvloop read into the worker's buffer, so that an upload is copied once less."""
+        return self._read_buffer
+
+    def buffer_updated(self, size: int) -> None:
+        """Take what uvloop has read."""
+        self._receive(self._read_buffer, size)
+
+    def _receive(self, data: bytes | bytearray, size: int) -> None:
         """Parse, let the begun requests run, and send all they answered in one write."""
         if self._state >= CLOSING:
             return
         engine = self._engine
         engine.corked = True
-        engine.receive(data)
+        engine.receive(data, size)
         if self._begun:
             begun = self._begun
             self._begun = []

@@ -1,6 +1,6 @@
 """The seam between one HTTP/2 connection and the library that speaks its frames.
 
-    Connection --receive(data)--> Engine --on_request--> Connection.begin(request, stream) -> Receiver
+    Connection --receive(data, size)--> Engine --on_request--> Connection.begin(request, stream) -> Receiver
                                          --on_body, on_end, on_lost, on_writable--> Receiver
     Connection <---take()-------- Engine <--respond, write, finish, grant, reset--- Stream
 
@@ -143,8 +143,8 @@ class Engine(Protocol):
     max_discard: int
     """Set by the owner, from `Limits.discard`; 0, as at first, resets at once."""
 
-    def receive(self, data: bytes) -> None:
-        """Parse bytes and make the calls up. Never raises for what a peer sent.
+    def receive(self, data: bytes | bytearray, size: int) -> None:
+        """Parse the first `size` bytes and make the calls up; nothing of `data` is kept. Never raises for what a peer sent.
 
         A wrong request head is refused (4xx, 5xx) or its stream reset; a broken connection queues GOAWAY,
         loses its streams and sets `ended`.

@@ -18,6 +18,9 @@ from appserver.worker.front import Front
 
 __all__ = ["Connections"]
 
+# What one read takes at most: as many bytes as fit into a core's cache beside the code.
+READ_BYTES = 262_144
+
 
 class Connections:
     """A `Registry` for the connections, a `Chooser` for their fronts."""
@@ -26,6 +29,7 @@ class Connections:
         self, config: Config, loop: asyncio.AbstractEventLoop, engine: Any, application: Application, answers: AnswerContext
     ) -> None:
         self.loop = loop
+        self.read_buffer = bytearray(READ_BYTES)
         self.answers = answers
         self._application = application
         self._engine = engine

@@ -143,8 +143,12 @@ class Talk:
     # The client
 
     def say(self, *data: bytes) -> None:
-        """Let the engine receive `data` as one read."""
-        self.engine.receive(b"".join(data))
+        """Let the engine receive `data` as one read, in a buffer that ends later and is then read into again."""
+        read = bytearray().join(data)
+        size = len(read)
+        read += b"\xff" * 16
+        self.engine.receive(read, size)
+        read[:] = b"\xff" * len(read)
 
     def take(self, max_bytes: int = 65_536) -> bytes:
         """One take, as bytes."""

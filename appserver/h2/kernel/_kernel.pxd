@@ -174,7 +174,7 @@ cdef class Engine:
     cdef BaseException fault                # raised by a call up inside a callback, re-raised by receive() or take()
 
     # Bytes in
-    cpdef receive(self, bytes data)
+    cpdef receive(self, data, Py_ssize_t size)
     cdef int deliver_bodies(self) except -1
     cdef int feed(self, const uint8_t *data, Py_ssize_t size) except -1
     cdef bint is_late(self) except -1

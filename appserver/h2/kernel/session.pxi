@@ -74,12 +74,17 @@ cdef class Engine:
 
     # Bytes in
 
-    cpdef receive(self, bytes data):
+    cpdef receive(self, data, Py_ssize_t size):
         # nghttp2 drops DATA for streams that it has forgotten without a word, and RFC 9113 5.1 wants an
         # error: each DATA frame is looked at before nghttp2 sees it.
-        cdef const uint8_t *base = <const uint8_t *> PyBytes_AS_STRING(data)
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        cdef const uint8_t *base
         cdef Py_ssize_t fed = 0, at = 0
+        if isinstance(data, bytearray):
+            base = <const uint8_t *> PyByteArray_AS_STRING(data)
+            size = min(size, PyByteArray_GET_SIZE(data))
+        else:
+            base = <const uint8_t *> PyBytes_AS_STRING(<bytes?> data)
+            size = min(size, PyBytes_GET_SIZE(data))
         while not self.terminated:
             at = self.watch.next_data(base, size, at)
             if at < 0:

@@ -55,13 +55,13 @@ class Engine:
 
     # Bytes in
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | bytearray, size: int) -> None:
         """Parse bytes and make the calls up."""
         if self._dead:
             return
         self._busy = True
         try:
-            for frame in self._reader.frames(data):
+            for frame in self._reader.frames(data if size == len(data) else data[:size]):
                 self._take_frame(frame)
                 if self._dead:
                     break

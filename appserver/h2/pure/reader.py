@@ -47,7 +47,7 @@ class Reader:
         self._block: HeadersFrame | None = None
         self._parts: list[bytes] = []
 
-    def frames(self, data: bytes) -> Iterator[Frame]:
+    def frames(self, data: bytes | bytearray) -> Iterator[Frame]:
         """Yield what `data` completes; raises Broken."""
         self._data += data
         if self._preface:

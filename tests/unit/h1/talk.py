@@ -141,6 +141,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.loop: Any = TurnedLoop()
+        self.read_buffer = bytearray()
         self.forgotten: list[object] = []
 
     def closed(self, connection: object) -> None:

@@ -30,6 +30,7 @@ class Server:
         self.app = App(handler)
         self.limits = limits
         self.open: set[object] = set()
+        self.read_buffer = bytearray()
 
     def accept(self) -> asyncio.Protocol:
         return Front(self)

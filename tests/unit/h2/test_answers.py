@@ -46,6 +46,7 @@ class Served:
 
     def __init__(self, loop: ClockLoop, engine: Any, app: Any, limit: int = 0) -> None:
         self.loop = loop
+        self.read_buffer = bytearray(100)
         self.logged: list[tuple[str, int, int]] = []
         answers = AnswerContext(has_date=False, observer=self)
         self.application = AsgiApplication(app, answers, LifespanOptions(mode="off"))

@@ -49,8 +49,9 @@ class Engine:
         if not self.corked:
             self.owner.schedule()
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | bytearray, size: int) -> None:
         assert self.corked
+        data = bytes(data[:size])
         self.heard.append(data)
         if self.react is not None:
             self.react(data)
@@ -114,6 +115,7 @@ class Talk:
 
     def __init__(self, loop: ClockLoop, module: Any, timeouts: TimeoutOptions = TIMEOUTS, **transport: Any) -> None:
         self.loop = loop
+        self.read_buffer = bytearray(100)
         self.started: list[str] = []
         self.drained: list[str] = []
         self.refused: list[tuple[str, int, int]] = []
@@ -177,6 +179,18 @@ def test_a_read_is_one_write(connect: Connect) -> None:
 
     assert talk.engine.heard == [b"frames"]
     assert talk.calls == [b"abc"]
+
+
+def test_a_loop_may_read_into_the_workers_buffer(connect: Connect) -> None:
+    talk = connect()
+    buffer = talk.connection.get_buffer(65_536)
+    assert buffer is talk.read_buffer
+
+    for data in (b"frames", b"more"):
+        buffer[: len(data)] = data
+        talk.connection.buffer_updated(len(data))
+
+    assert talk.engine.heard == [b"frames", b"more"]
 
 
 def test_requests_run_after_the_read_that_carried_them(connect: Connect) -> None:

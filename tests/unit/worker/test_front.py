@@ -52,6 +52,7 @@ class Connections:
 
     def __init__(self, loop: Any, full: bool = False, answers: AnswerContext | None = None) -> None:
         self.loop = loop
+        self.read_buffer = bytearray()
         self.full = full
         self.answers = answers or AnswerContext()
         self.admitted: list[Any] = []
