@@ -97,6 +97,13 @@ def _raw(shop: Stack, target: str) -> int:
     return int(said.split()[1])
 
 
+@proves("unknown_host", proxies=("apache",))
+def test_a_wildcard_stands_for_one_label(on: Installed, stacks: Stacks) -> None:
+    shop = stacks.get(on, SITE.replace("[shop.test]", '["*.shop.test", shop.test]'))
+    statuses = [shop.ask(host=host).status_code for host in ("shop.test", "A.shop.test", "a.b.shop.test", "shop.test.evil.test")]
+    assert statuses == [200, 200, 421, 421]
+
+
 @proves("websocket_from_h2", proxies=("apache",))
 def test_a_websocket_of_an_http2_client(on: Installed, stacks: Stacks) -> None:
     shop, connection = stacks.get(on), h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))

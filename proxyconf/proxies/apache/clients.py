@@ -11,7 +11,7 @@ from proxyconf.proxies.apache.plan import Lines, Rule, Words, line
 from proxyconf.spec.deployment import Deployment, ResolvedListener
 from proxyconf.syntax.words import Raw
 
-__all__ = ["believed", "erased", "from_networks", "identity", "strangers", "told", "written"]
+__all__ = ["believed", "erased", "from_networks", "identity", "strangers", "told", "twins", "written"]
 
 # Apache knows no mask of no bits.
 _HALVES = {"0.0.0.0/0": ("0.0.0.0/1", "128.0.0.0/1"), "::/0": ("::/1", "8000::/1")}
@@ -54,16 +54,22 @@ def erased(deployment: Deployment) -> Iterator[Words]:
     yield line(r'RequestHeader edit Connection "(?i)^.*\bclose\b.*$" close')
     yield line(r'RequestHeader edit Connection "(?i)^.*\bupgrade\b.*$" upgrade')
     yield line(r'''RequestHeader unset Connection "expr=req_novary('Connection') !~ /^(?:close|upgrade)$/i"''')
-    names = [*_SPOKEN, "Forwarded"]
-    field = _FIELDS.get(deployment.trust.client_address)
-    if field is not None and field not in names:
-        names.append(field)
-    for name in names:
+    for name in _names(deployment):
         yield line(f"RequestHeader unset {name}")
     yield line('SetEnvIf "[_]" "^" UNDERSCORED=1')
-    for name in names:
+
+
+def twins(deployment: Deployment) -> Iterator[Words]:
+    """Yield what removes the same under the names that servers take for theirs."""
+    for name in _names(deployment):
         for twin in _twins(name):
-            yield line(f"RequestHeader unset {twin} env=UNDERSCORED")
+            yield line(f"RequestHeader unset {twin}")
+
+
+def _names(deployment: Deployment) -> tuple[str, ...]:
+    """Return the fields that speak for clients."""
+    field = _FIELDS.get(deployment.trust.client_address)
+    return tuple(dict.fromkeys((*_SPOKEN, "Forwarded", *([field] if field else []))))
 
 
 def _twins(name: str) -> Iterator[str]:

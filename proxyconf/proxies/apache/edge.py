@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from proxyconf.facts.gate import Gate
 from proxyconf.proxies.apache.balancers import FOREVER, Balancers, seconds
-from proxyconf.proxies.apache.clients import believed, erased, identity, strangers, told
+from proxyconf.proxies.apache.clients import believed, erased, identity, strangers, told, twins
 from proxyconf.proxies.apache.common import hoisted
 from proxyconf.proxies.apache.limitations import certificate_of
 from proxyconf.proxies.apache.modules import BUILT_IN, modules
@@ -17,6 +17,7 @@ from proxyconf.spec.addresses import ListenAddress
 from proxyconf.spec.deployment import Deployment, ResolvedListener, ResolvedSite, ServeFiles
 from proxyconf.spec.policies import DEFAULTS, Policies
 from proxyconf.spec.units import Duration
+from proxyconf.syntax.apache import escaped, pattern
 from proxyconf.syntax.words import Raw, raw
 
 __all__ = ["plan"]
@@ -53,6 +54,7 @@ def plan(deployment: Deployment, gate: Gate) -> Plan:
         lines=(*common.lines, *made.common(), *made.balancers.expressions, *logs(deployment.spec.logging)),
         server=_lines(deployment.raw("apache", "server")),
         erased=tuple(erased(deployment)),
+        twins=tuple(twins(deployment)),
         balancers=made.balancers.made,
         listens=tuple(line(_address(address, "")) for listener in deployment.listeners for address in listener.addresses),
         hosts=common.hosts,
@@ -199,11 +201,12 @@ class _Edge:
         scheme, port = ("https", listener.redirect_port) if listener.redirect_port else (listener.scheme, listener.public_port)
         rule = Rule((), line(f'"^" "{scheme}://{site.canonical}{_port(port, scheme)}%{{ENV:TARGET}}" [R=308,NE,QSD,UnsafeAllow3F,L]'))
         first, rest = _names(site, site.aliases)
-        return self._host(listener, site, first, aliases=rest, rules=(rule,))
+        return self._host(listener, site, first, aliases=rest, rules=(*_one_label(site.aliases), rule))
 
     def _site(self, listener: ResolvedListener, site: ResolvedSite) -> Host:
-        first, rest = _names(site, (site.canonical,) if site.canonical else site.hostnames)
-        before = tuple(self._before(listener))
+        names = (site.canonical,) if site.canonical else site.hostnames
+        first, rest = _names(site, names)
+        before = (*_one_label(names), *self._before(listener))
         extra = _lines(self._deployment.raw_of_site("apache", site))
         if listener.redirect_port is not None and not self._deployment.trusted_networks:
             return self._host(listener, site, first, aliases=rest, rules=before)
@@ -231,6 +234,13 @@ def _names(site: ResolvedSite, names: Words) -> tuple[str, Words]:
     if names and not names[0].startswith("*."):
         return names[0], names[1:]
     return Raw(f"site{site.path[-1]}.invalid"), names or (Raw('"*"'),)
+
+
+def _one_label(names: Words) -> Iterator[Rule]:
+    """Yield what turns away names that only Apache's wildcard takes: it stands for any number of labels."""
+    if any(name.startswith("*.") for name in names):
+        fits = "|".join(f"[^.]+{escaped(name[1:])}" if name.startswith("*.") else escaped(name) for name in names)
+        yield Rule(((Raw("%{SERVER_NAME}"), pattern(f"!^(?:{fits})\\z")),), line('"^" "-" [R=421,L]'))
 
 
 def _longest(found: list[Duration]) -> Duration:

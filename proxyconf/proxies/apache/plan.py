@@ -91,7 +91,9 @@ class Plan:
     server: tuple[Raw, ...]
     """Text of the site file for all hosts, as it stands."""
     erased: Lines
-    """Fields of clients that speak for proxies; with them their twins, whose names hold `_`."""
+    """Fields in which clients speak for proxies."""
+    twins: Lines
+    """The same under names that hold `_` for `-`."""
     balancers: tuple[Balancer, ...]
     listens: Lines
     hosts: tuple[Host, ...]
