@@ -97,6 +97,16 @@ def _raw(shop: Stack, target: str) -> int:
     return int(said.split()[1])
 
 
+@proves("match_prefix", proxies=("apache",))
+def test_names_of_upstreams_are_told_apart_by_case_too(on: Installed, app: Origin, tmp_path: Path) -> None:
+    name = "a_Long-name" + "e" * 51
+    with origin(f"127.0.0.1:{free_port()}") as other:
+        more = f'{name}: {{servers: ["{other.address}"]}}, {name.lower()}: {{servers: ["{app.address}"]}}, app:'
+        routes = f"  routes:\n  - {{path: /a, upstream: {name}}}\n  - {{path: /b, upstream: {name.lower()}}}\n"
+        with stack(on, tmp_path, app.address, SITE.replace("{app:", f"{{{more}") + routes) as shop:
+            assert [shop.ask(path).json()["by"] for path in ("/a", "/b", "/c")] == [other.address, app.address, app.address]
+
+
 @proves("unknown_host", proxies=("apache",))
 def test_a_wildcard_stands_for_one_label(on: Installed, stacks: Stacks) -> None:
     shop = stacks.get(on, SITE.replace("[shop.test]", '["*.shop.test", shop.test]'))

@@ -46,7 +46,8 @@ class Balancers:
         key = (upstream.name, kind, members, settings)
         if key not in self._made:
             names = {one.name for one in self._made.values()}
-            stem = upstream.name if kind == self.kind(upstream) else f"{upstream.name}-{kind}"
+            # Apache compares the names of balancers without case.
+            stem = upstream.name.lower() if kind == self.kind(upstream) else f"{upstream.name.lower()}-{kind}"
             name = next(one for at in range(1, 100_000) if (one := f"{stem}-{at}" if at > 1 else stem) not in names)
             self._made[key] = Balancer(Raw(name), members, settings)
         return Raw(f"balancer://{self._made[key].name}")
