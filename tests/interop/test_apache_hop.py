@@ -87,6 +87,27 @@ def test_no_spelling_of_a_path_passes_the_door(on: Installed, stacks: Stacks) ->
     assert _raw(shop, f"https://shop.test:{shop.port}/admin") == 403
 
 
+@proves("static_files", proxies=("apache",))
+def test_nobody_leaves_the_folder(on: Installed, app: Origin, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    for folder in ("files", "files-x"):
+        (tmp_path / folder).mkdir(mode=0o755)
+    (tmp_path / "files/a").write_text("a")
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "files-x/secret").write_text("secret")
+    routes = f"  routes:\n  - {{path: /m, static: {{root: '{tmp_path}/files'}}}}\n"
+    with stack(on, tmp_path, app.address, SITE + routes) as shop:
+        assert _raw(shop, "/m/a") == 200
+        # 404 of the folder; 200 of the app, which echoes, where the path is another one.
+        outside = {"/m//secret": 404, "/m/%2fetc/passwd": 404, "/m/..%5csecret": 404, "/m/a%00": 404, "/m/": 404, "/m": 404}
+        others = ("/m/../secret", "/m/..%2fsecret", "/m/%2e%2e%2fsecret", "/m%2f..%2fsecret", "/m-x/secret", "/httpd.conf", "/.lasthop/files/0/a")
+        before = len(app.seen)
+        assert {path: _raw(shop, path) for path in outside} == outside
+        assert len(app.seen) == before
+        assert {path: _raw(shop, path) for path in others} == dict.fromkeys(others, 200)
+        assert len(app.seen) == before + len(others)
+
+
 def _raw(shop: Stack, target: str) -> int:
     """Ask for a target as it stands and return the status."""
     with shop.connection() as client:
