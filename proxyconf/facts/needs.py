@@ -119,6 +119,8 @@ def _upstream(upstream: ResolvedUpstream) -> Iterator[Need]:
     yield _PROTOCOLS[options.protocol], at("protocol")
     if options.protocol == "grpcs":
         yield "h2_upstream", at("protocol")
+    if options.tls is not None and options.tls.ca is not None:
+        yield "upstream_ca", at("tls", "ca")
     for index, server in enumerate(options.servers):
         if server.address.is_unix:
             yield "unix_upstream", at("servers", index)

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
-__all__ = ["ProgramFault", "ProgramMissing", "check", "find_program", "said", "version"]
+__all__ = ["ProgramFault", "ProgramMissing", "check", "find_program", "said", "version", "version_in"]
 
 _SECONDS = 60
 _ESCAPES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -55,10 +55,16 @@ def version(command: tuple[str, ...]) -> str:
     done = _run(command, os.curdir)
     # Some print the path that they were called by, and a folder may hold a number too.
     text = (done.stdout + b"\n" + done.stderr).decode("utf-8", "replace").replace(find_program(command[0]), "")
-    match = re.search(r"([0-9]+\.[0-9]+(?:\.[0-9]+)?)", text)
-    if done.returncode or match is None:
+    found = version_in(text)
+    if done.returncode or found is None:
         raise ProgramFault(f"{' '.join(command)} names no version; give one in 'targets'")
-    return match.group(1)
+    return found
+
+
+def version_in(text: str) -> str | None:
+    """Return the first version in what a program printed."""
+    match = re.search(r"([0-9]+\.[0-9]+(?:\.[0-9]+)?)", text)
+    return match.group(1) if match else None
 
 
 def check(command: tuple[str, ...], files: Mapping[str, str], environment: Mapping[str, str]) -> None:

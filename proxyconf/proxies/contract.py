@@ -40,6 +40,12 @@ class Program:
     reload: tuple[str, ...] = ()
     """Makes a running one read its files again; empty: it does so by itself or cannot. `{pid}` is the running
     program's, `{admin}` the path of its control socket."""
+    reload_signal: str = ""
+    """The signal that does the same to a running one whose id is known; its workers are then replaced by new ones."""
+    settle_seconds: float = 0.5
+    """How long a new worker lives at most that cannot serve after all."""
+    pid_file: str = ""
+    """Where `run` keeps its id, if `reload` looks for it there."""
     stop: str = "SIGTERM"
     """The signal of a graceful stop; empty: there is none."""
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -57,7 +57,7 @@ def subject(deployment: Deployment, gate: Gate, program: ProxyProgram, certifica
     _hop_features(promises, deployment, route)
     _policy_features(promises, site, route)
     _both_ends(promises, site, route)
-    promises.add(Feature.RELOAD, bool(program.reload), "this proxy is not told to reload")
+    promises.add(Feature.RELOAD, bool(program.reload or program.reload_signal), "this proxy is not told to reload")
     promises.add(Feature.GRACEFUL_STOP, bool(program.stop), "this proxy has no graceful stop by a signal")
     options = route.action.upstream.options
     health = options.health_check
@@ -121,6 +121,7 @@ def _edge_features(promises: Promises, deployment: Deployment, listener: Resolve
     add(Feature.HTTP1, options.speaks("http1"), "the listener does not offer HTTP/1.1")
     add(Feature.HTTP2, options.speaks("h2"), "the listener does not offer HTTP/2", "http2_edge")
     add(Feature.UNKNOWN_HOST, not any(site.is_any for site in deployment.sites), "a site takes every name", "unknown_host")
+    add(Feature.CONTROL_CHARACTERS, True, "", "control_characters_refused")
     add(Feature.REDIRECT, any(one.redirect_port for one in deployment.listeners), "no listener redirects", "https_redirect")
     trusted = any(ip_address(CLIENT) in ip_network(network) for network in deployment.trusted_networks)
     dialect = deployment.trust.forwarded.dialect
@@ -133,8 +134,10 @@ def _hop_features(promises: Promises, deployment: Deployment, route: ResolvedRou
     add, options = promises.add, route.action.upstream.options
     add(Feature.MULTIPLEXING, options.is_http2 and options.proxy_protocol.send == "off",
         "connections of the hop are not shared", "h2c_multiplexed")  # fmt: skip
+    add(Feature.HOP_TLS, options.is_tls, "the hop is cleartext", "h2_upstream")
     add(Feature.TRAILERS, options.is_http2, "no trailers over an HTTP/1.1 hop are promised", "response_trailers")
     add(Feature.CLIENT_GONE, True, "", "client_gone")
+    add(Feature.BROKEN_RESPONSES, True, "", "broken_responses")
     over = ("websocket_http1",) if options.protocol == "http1" else ("websocket_over_h2", "websocket_split")
     add(Feature.WEBSOCKET, route.action.may_be_websocket, "WebSocket is off for this route", *over)
     send = options.proxy_protocol.send
@@ -152,7 +155,9 @@ def _policy_features(promises: Promises, site: ResolvedSite, route: ResolvedRout
     add(Feature.HINTED, True, "", "early_hints")
     add(Feature.STREAMED_REQUEST, policies.buffering.request == "off", "buffering: {request: on}", "streaming")
     add(Feature.STREAMED_RESPONSE, policies.buffering.response == "off", "buffering: {response: on}", "streaming")
-    add(Feature.BODY_LIMIT, not policies.limits.request_body.is_unlimited, "request_body: unlimited", "request_body_limit_streamed")
+    limited = not policies.limits.request_body.is_unlimited
+    add(Feature.BODY_LIMIT, limited, "request_body: unlimited", "request_body_limit")
+    add(Feature.BODY_LIMIT_STREAMED, limited, "request_body: unlimited", "request_body_limit_streamed")
     bounded = not policies.timeouts.response_head.is_off
     add(Feature.RESPONSE_TIMEOUT, bounded, "request: off", "gateway_timeout")
     add(Feature.PREFIX, _prefix(site) is not None, "no route replaces a prefix", "replace_prefix")

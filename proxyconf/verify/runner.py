@@ -24,8 +24,10 @@ __all__ = ["OF_THE_SERVER", "Progress", "attempt", "verify"]
 OF_THE_SERVER = (
     ("early_hints", Feature.EARLY_HINTS), ("early_hints", Feature.HINTED), ("trailers", Feature.TRAILERS),
     ("trailers", Feature.GRPC), ("request_trailers", Feature.REQUEST_TRAILERS), ("websocket", Feature.WEBSOCKET),
-    ("websocket", Feature.WEBSOCKET_OVER_HTTP2), ("raw", Feature.RAW_ORIGIN),
+    ("websocket", Feature.WEBSOCKET_OVER_HTTP2), ("raw", Feature.RAW_ORIGIN), ("tls", Feature.TLS_ORIGIN),
 )  # fmt: skip
+
+SERVED_SECONDS, POLL, NOT_FOUND = 5.0, 0.05, 404
 
 
 class Progress(Protocol):
@@ -45,6 +47,8 @@ async def verify(
 ) -> Report:
     """Try `probes` on a subject; raises `ProgramError` if the stack cannot be brought up again."""
     began, results = datetime.now(UTC), list[Result]()
+    if stack is not None:
+        await _until_served(Context(subject, stack.control))
     server, subject = await _with_server(subject, stack)
     for probe in sorted(probes, key=lambda probe: probe.disturbs):
         missing = subject.lacks(probe.needs)
@@ -58,14 +62,21 @@ async def verify(
     return Report(subject, server, began, tuple(results))
 
 
+async def _until_served(context: Context) -> None:
+    """Ask until the site answers: some proxies accept connections before they have read their sites."""
+    end = time.monotonic() + SERVED_SECONDS
+    while time.monotonic() < end:
+        with contextlib.suppress(EdgeError, OSError):
+            if (await context.ask(context.protocols[-1])).status not in (0, NOT_FOUND):
+                return
+        await asyncio.sleep(POLL)
+
+
 async def _with_server(subject: Subject, stack: LocalStack | None) -> tuple[str, Subject]:
     """Return what answers behind the proxy, and the subject without what that cannot do."""
     if stack is None or stack.control is None:
         return "the application", subject
-    # A server tells what it can with its first request.
-    with contextlib.suppress(EdgeError, OSError):
-        context = Context(subject, stack.control)
-        await context.ask(context.protocols[-1])
+    # A server tells what it can with its first request, which was made by now.
     server, can = await stack.control.server(), await stack.control.features()
     lacking = {feature for name, feature in OF_THE_SERVER if name not in can} & subject.features
     reasons = {**subject.reasons, **dict.fromkeys(lacking, f"{server} does not offer it")}

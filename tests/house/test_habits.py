@@ -21,6 +21,7 @@ LAZY_IMPORTS: dict[str, str] = {
     "appserver/cli.py": "each action brings what it alone needs: --help and a mistake do not pay for asyncio",
     "appserver/config/layer.py": "difflib, for a mistake only",
     "proxyconf/cli/proving.py": "verify: its clients and certificates, which no other command pays for",
+    "proxyconf/verbs/verify.py": "the Docker SDK, an extra, where a container image is named",
     "appserver/config/sources.py": "tomllib, where a file is read",
 }
 

@@ -33,6 +33,7 @@ ASKS: dict[str, tuple[str, str]] = {
     "client_address_field": ("more", "trust: {trusted_proxies: [private], client_address: x-real-ip}"),
     "any_host": ("more", "- {hostnames: any, upstream: app}"),
     "h2c_upstream": ("upstream", ""), "h2_upstream": ("more", '- {hostnames: [b.example.org], upstream: "h2://127.0.0.1:9000"}'),
+    "upstream_ca": ("upstream", ', protocol: h2, tls: {ca: /ca.pem}'),
     "http1_upstream": ("more", '- {hostnames: [b.example.org], upstream: "http1://127.0.0.1:9000"}'),
     "grpc_upstream": ("more", '- {hostnames: [b.example.org], upstream: "grpc://127.0.0.1:9000"}'),
     "unix_upstream": ("more", '- {hostnames: [b.example.org], upstream: "h2c://unix:/run/a.sock"}'),
@@ -82,7 +83,7 @@ ASKS: dict[str, tuple[str, str]] = {
 UNASKED = {
     "gateway_timeout", "request_body_limit_streamed",
     "h2c_multiplexed", "underscore_fields_dropped", "response_trailers", "client_gone", "streaming", "admin_unix", "raw", "request_trailers",
-    "websocket_from_h2",
+    "websocket_from_h2", "control_characters_refused", "broken_responses",
 }  # fmt: skip
 
 
@@ -93,6 +94,8 @@ def asking(feature: str) -> Deployment:
     # Its own servers come in the place of the site's.
     servers = 'servers: ["127.0.0.1:8000"]'
     site = SITE.replace(servers, "websocket: auto") if where == "upstream" and "servers:" in text else SITE
+    if "protocol:" in text and where == "upstream":
+        site = site.replace("protocol: h2c, ", "")
     return load("s.yaml", site.format(**parts).encode(), {}).deployment
 
 
