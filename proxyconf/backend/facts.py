@@ -62,6 +62,7 @@ def facts(deployment: Deployment, targets: Sequence[Target]) -> tuple[Facts | No
     trust, finding = _trust(server, binds, upstreams)
     if finding:
         return None, (finding,)
+    trust += [network for network in _in_front(deployment, targets) if network not in trust]
     found = _facts(deployment, server, binds, trust, upstreams, targets)
     wrong = tuple(_contradictions(found, upstreams))
     return (None if wrong else found), wrong
@@ -173,6 +174,12 @@ def _trust(
         return [], Finding(Rule.WHOM, ("appserver",), message)
     unix = ["unix"] if len(over_tcp) < len(binds) else []
     return unix + (list(_LOOPBACK) if over_tcp else []), None
+
+
+def _in_front(deployment: Deployment, targets: Sequence[Target]) -> tuple[str, ...]:
+    """Return the proxies in front that the app server meets itself: at the end of a chain that is not cut."""
+    cut = all(table(one.proxy).can("forwarded_for_alone", one.version, one.modules) for one in targets)
+    return () if cut else deployment.trusted_networks
 
 
 def _upstream(route: ResolvedRoute) -> ResolvedUpstream | None:

@@ -9,10 +9,9 @@ from cyclopts import Parameter
 from proxyconf.cli.app import Native, Set, SitePath, app, opened
 from proxyconf.cli.console import OK, REFUSED, USAGE, Stop, show, show_findings, verdict
 from proxyconf.document.findings import SiteError, nearest, shown
-from proxyconf.programs.run import check as check_files
-from proxyconf.proxies.registry import proxy
 from proxyconf.verbs import reports
 from proxyconf.verbs import site as sites
+from proxyconf.verbs.native import let_it_check
 
 __all__: list[str] = []
 
@@ -46,11 +45,8 @@ def check(
     if code in (USAGE, REFUSED):
         return code
     for name, bundle in made.bundles.items():
-        if native and name != sites.APPSERVER and proxy(name).program.check:
-            program = proxy(name).program
-            check_files(program.check, bundle.stamped(file.document.digest).files, program.environment)
-            words = " ".join(word.replace("{folder}/", "") for word in program.check)
-            show(f"{name}: accepted by '{words}'\n")
+        if native and name != sites.APPSERVER and (words := let_it_check(name, bundle.stamped(file.document.digest).files)):
+            show(f"{name}: accepted by {words}\n")
     if code == OK:
         show(f"{site}: fine for {', '.join(bundle.target for bundle in made.bundles.values())}\n")
     return code

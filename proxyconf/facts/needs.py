@@ -91,6 +91,7 @@ def _trust(deployment: Deployment) -> Iterator[Need]:
     yield "forwarded_set", ("trust",)
     if trust.trusted_proxies:
         yield "trusted_proxies", ("trust", "trusted_proxies")
+        yield "forwarded_for_alone", ("trust", "trusted_proxies")
         by_field = {
             "forwarded": "client_address_forwarded", "cf-connecting-ip": "client_address_field",
             "x-real-ip": "client_address_field",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -22,7 +22,7 @@ from proxyconf.spec.deployment import Deployment
 from proxyconf.syntax.templates import Templates
 from proxyconf.syntax.words import Syntax, Unquotable
 
-__all__ = ["Program", "Proxy", "TemplatedProxy", "render"]
+__all__ = ["Program", "Proxy", "TemplatedProxy", "Trial", "render"]
 
 P = TypeVar("P")
 
@@ -34,7 +34,7 @@ class Program:
     version: tuple[str, ...]
     """Prints its version."""
     check: tuple[str, ...]
-    """Checks the files; empty: the program has no such command, and `starts` says how it is tried instead."""
+    """Checks the files; empty: the program has no such command, and `Proxy.trial` says how it is tried instead."""
     run: tuple[str, ...]
     """Serves in the foreground."""
     reload: tuple[str, ...] = ()
@@ -48,8 +48,22 @@ class Program:
     """Where `run` keeps its id, if `reload` looks for it there."""
     stop: str = "SIGTERM"
     """The signal of a graceful stop; empty: there is none."""
+    listens_first: bool = False
+    """Whether it accepts connections before it has read its sites; until then TLS does not begin, or it answers 404."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What it needs in its environment besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A start on free ports, for a program that has no checker: it runs until it has said what it thinks of its files."""
+
+    files: Mapping[str, str]
+    """What is written in place of the real ones."""
+    url: str
+    """Where it is asked, again and again."""
+    faults: Callable[[str, str], Sequence[str] | None]
+    """What is wrong, of its answer (empty: none yet) and its log; None: nothing can be said yet."""
 
 
 class Proxy(ABC, Generic[P]):
@@ -73,6 +87,10 @@ class Proxy(ABC, Generic[P]):
     def unquotable(self, text: str) -> str:
         """Return why a user's text cannot be written in this proxy's files; empty if it can."""
         return ""
+
+    def trial(self, files: Mapping[str, str], port: int) -> Trial | None:
+        """Return how files are tried without a checker, with a free port of 127.0.0.1; None: they cannot be."""
+        return None
 
 
 class TemplatedProxy(Proxy[P]):

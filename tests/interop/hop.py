@@ -40,7 +40,7 @@ from proxyconf.proxies.registry import names, proxy
 from proxyconf.spec.read import load
 
 __all__ = [
-    "DEADLINE", "PROVED", "REPOSITORY", "SITE", "Installed", "Origin", "Stack", "Stacks", "certificate", "fields_of", "free_port", "installed", "listens",
+    "DEADLINE", "PERMANENT", "PROVED", "REPOSITORY", "SITE", "TEMPORARY", "Installed", "Origin", "Stack", "Stacks", "certificate", "fields_of", "free_port", "installed", "listens",
     "origin", "proves", "rendered", "stack", "until", "with_rights",
 ]  # fmt: skip
 
@@ -49,6 +49,8 @@ PROVED: dict[str, tuple[str, ...]] = {}
 """The capabilities that a test proves, by its name."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEADLINE = 10.0
+# Of two statuses that mean the same to GET a proxy chooses one: neither changes the method (RFC 9110, section 15.4).
+PERMANENT, TEMPORARY = (301, 308), (302, 307)
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,14 @@ class Stack:
         transport = httpx.HTTPTransport(verify=self.tls(), http2=http2, local_address=local)
         return httpx.Client(transport=transport, base_url=f"https://127.0.0.1:{self.port}", timeout=DEADLINE)
 
+    def shows_its_certificate(self) -> bool:
+        """Say whether the sites are read: before, there is no answer, or a certificate of nobody."""
+        try:
+            with self.connection():
+                return True
+        except OSError:
+            return False
+
     @contextmanager
     def connection(self, alpn: str = "http/1.1") -> Iterator[ssl.SSLSocket]:
         """Open a bare TLS connection."""
@@ -307,6 +317,8 @@ def rendered(on: Installed, running: Stack, app: str, site: str) -> Bundle:
     # Where the hop cannot be h2c the same is asked of HTTP/1.1.
     if not on.can("h2c_upstream"):
         site = site.replace("protocol: h2c", "protocol: http1")
+    if not on.can("forwarded_for_alone"):
+        site = f"policy: {{features: {{forwarded_for_alone: degrade}}}}\n{site}"
     values = {"HTTP": running.http_port, "HTTPS": running.port, "DIR": running.folder, "APP": app}
     file = load("site.yaml", site.encode(), {name: str(value) for name, value in values.items()})
     # Started as root, a proxy gives its workers to another user, who may not read what the test writes.
@@ -323,8 +335,8 @@ def with_rights() -> tuple[str, ...]:
 
 
 @contextmanager
-def stack(on: Installed, folder: Path, app: str, site: str = SITE) -> Iterator[Stack]:
-    """Render a site for an installed proxy and run it."""
+def stack(on: Installed, folder: Path, app: str, site: str = SITE, *, wait: bool = True) -> Iterator[Stack]:
+    """Render a site for an installed proxy and run it; `wait`: until it shows our certificate, if it listens before."""
     running = Stack(on, free_port(), free_port(), folder)
     if not (folder / "cert.pem").exists():
         certificate(folder, "shop.test")
@@ -343,6 +355,8 @@ def stack(on: Installed, folder: Path, app: str, site: str = SITE) -> Iterator[S
     try:
         until(lambda: listens(("127.0.0.1", running.port)) or process.poll() is not None, on.proxy)
         assert process.poll() is None, (folder / "proxy.log").read_text()
+        if wait and program.listens_first:
+            until(running.shows_its_certificate, f"{on.proxy}'s certificate")
         yield running
     finally:
         # The group: workers of a master that is killed would stay.

@@ -18,6 +18,7 @@ from proxyconf.facts.table import tables
 from proxyconf.proxies.registry import names
 from tests.interop.hop import (
     DEADLINE,
+    PERMANENT,
     SITE,
     Installed,
     Origin,
@@ -142,7 +143,7 @@ def test_host_target_and_fields_arrive_as_sent(on: Installed, stacks: Stacks) ->
     assert (answer.json()["path"], answer.json()["query"]) == ("/a/b", "c=d%20")
 
 
-@proves("trusted_proxies")
+@proves("trusted_proxies", "forwarded_for_alone")
 def test_a_trusted_proxy_speaks_for_the_client(on: Installed, stacks: Stacks) -> None:
     said = [("x-forwarded-for", "7.7.7.7, 8.8.8.8"), ("x-forwarded-proto", "http"), ("x-forwarded-host", "www.test")]
     answer = stacks.get(on, TRUSTING).ask(headers=[*said, *SPOOFED[3:]], local="127.0.0.9")
@@ -185,7 +186,8 @@ def test_one_site_for_every_name(on: Installed, stacks: Stacks) -> None:
 def test_cleartext_is_redirected(on: Installed, stacks: Stacks) -> None:
     shop = stacks.get(on)
     known, unknown = (shop.ask_cleartext("/a?b=c", host) for host in ("shop.test", "evil.test"))
-    assert (known.status_code, known.headers["location"]) == (308, f"https://shop.test:{shop.port}/a?b=c")
+    assert known.status_code in PERMANENT
+    assert known.headers["location"] == f"https://shop.test:{shop.port}/a?b=c"
     assert unknown.status_code == 421
 
 
@@ -194,7 +196,8 @@ def test_who_had_tls_at_a_trusted_proxy_is_not_sent_round_again(on: Installed, s
     site = f'trust: {{trusted_proxies: ["127.0.0.1"]}}{SITE}'
     shop = stacks.get(on, site)
     answers = [shop.ask_cleartext(headers=[("x-forwarded-proto", proto)]) for proto in ("https", "http")]
-    assert [answer.status_code for answer in answers] == [200, 308]
+    assert answers[0].status_code == 200
+    assert answers[1].status_code in PERMANENT
 
 
 # Bounds.

@@ -15,6 +15,7 @@ from proxyconf.spec.deployment import Deployment
 from proxyconf.spec.read import load
 
 CADDY, OLD_NGINX = Target("caddy", Version.parse("2.11.7")), Target("nginx", Version.parse("1.22.1"))
+TRAEFIK = Target("traefik", Version.parse("3.7.15"))
 
 
 def deployment(server: str = "", upstream: str = "protocol: h2c", site: str = "", more: str = "") -> Deployment:
@@ -55,6 +56,12 @@ def test_http1_comes_where_a_proxy_goes_without_h2c() -> None:
     made = deployment(upstream="protocol: h2c, websocket: 'off'")
     assert known(made, OLD_NGINX).http1
     assert not known(made, CADDY).http1
+
+
+def test_proxies_in_front_are_trusted_where_their_chain_arrives() -> None:
+    made = deployment(more="trust: {trusted_proxies: [10.0.0.0/8]}")
+    assert known(made, CADDY).trust == ("127.0.0.1", "::1")
+    assert known(made, CADDY, TRAEFIK).trust == ("127.0.0.1", "::1", "10.0.0.0/8")
 
 
 def test_a_prefix_is_told_to_the_server_once() -> None:

@@ -29,6 +29,7 @@ ASKS: dict[str, tuple[str, str]] = {
     "client_certificates": ("tls", TLS.replace("tls: {", "tls: {client_auth: {mode: require, ca: /ca.pem}, ")),
     "acme_webroot": ("http", ", acme_webroot: /www"), "proxy_protocol_in": ("https", ", proxy_protocol: {accept: v2, from: [10.0.0.1]}"),
     "trusted_proxies": ("more", "trust: {trusted_proxies: [private]}"), "https_redirect": ("http", ""), "unknown_host": ("site", ""),
+    "forwarded_for_alone": ("more", "trust: {trusted_proxies: [private]}"),
     "client_address_forwarded": ("more", "trust: {trusted_proxies: [private], client_address: forwarded}"),
     "client_address_field": ("more", "trust: {trusted_proxies: [private], client_address: x-real-ip}"),
     "any_host": ("more", "- {hostnames: any, upstream: app}"),

@@ -1,0 +1,5 @@
+"""Traefik."""
+
+from proxyconf.proxies.traefik.proxy import PROXY
+
+__all__ = ["PROXY"]
