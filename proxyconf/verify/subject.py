@@ -29,6 +29,7 @@ class Feature(StrEnum):
     REDIRECT = "redirect"
     UNKNOWN_HOST = "unknown-host"
     CONTROL_CHARACTERS = "control-characters"
+    HTTP2_CONCURRENCY = "http2-concurrency"
     # What goes through.
     FORWARDED = "forwarded"
     HOP_TLS = "hop-tls"
@@ -67,6 +68,7 @@ MISSING: Mapping[Feature, str] = {
     Feature.HTTP2: "the edge does not speak HTTP/2",
     Feature.REDIRECT: "no listener redirects to https",
     Feature.UNKNOWN_HOST: "the site takes every name",
+    Feature.HTTP2_CONCURRENCY: "the first requests of an HTTP/2 client wait for each other",
     Feature.CONTROL_CHARACTERS: "control characters in fields are passed on",
     Feature.FORWARDED: "the site forwards no fields about the client",
     Feature.HOP_TLS: "the hop is cleartext",

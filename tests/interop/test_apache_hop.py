@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h2.config
 import h2.connection
@@ -12,45 +15,155 @@ import h2.events
 import httpx
 import pytest
 
-from tests.interop.hop import SITE, Installed, Origin, Stack, Stacks, fields_of, free_port, origin, proves, stack, until
-from tests.interop.test_proxies import LIMITED, MASKED_HELLO, together
+from proxyconf.verify.outcome import Verdict
+from proxyconf.verify.subject import Feature
+from tests.interop.hop import (
+    DEADLINE,
+    SITE,
+    Installed,
+    Origin,
+    Stack,
+    Stacks,
+    fields_of,
+    free_port,
+    origin,
+    proves,
+    stack,
+    until,
+)
+from tests.interop.test_proxies import LIMITED, MASKED_HELLO, echo, together
+from tests.interop.test_proxies_probes import SITE as PROBED
+from tests.interop.test_proxies_probes import probed
 
 ONE_SECOND = f"{SITE}  timeouts: {{request: 1s}}\n"
+GRPC = SITE.replace("protocol: h2c", "protocol: grpc")
+HINTS_OFF = PROBED.replace("limits:", "early_hints: off, limits:")
 
 
-@proves("h2c_upstream", proxies=("apache",))
-def test_one_request_at_a_time_on_a_connection(on: Installed, stacks: Stacks) -> None:
+@proves("grpc_upstream", proxies=("apache",))
+def test_one_call_at_a_time_on_a_connection(on: Installed, stacks: Stacks) -> None:
     """What the table says `never` of: twenty at once are on as many connections."""
-    answers = together(stacks.get(on), 20)
+    answers = together(stacks.get(on, GRPC), 20)
     assert len({tuple(answer.json()["client"]) for answer in answers}) > 4
 
 
-@pytest.mark.parametrize(("protocol", "status"), [("h2c", 503), ("http1", 502)])
+@proves("grpc_upstream", proxies=("apache",))
+def test_why_h2c_is_refused(on: Installed, tmp_path: Path) -> None:
+    """mod_proxy_http2 shows a broken response as whole, and sends a failed request again; gRPC has a status, and bodies."""
+
+    async def breaks_off(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        asked.append(scope["path"])
+        if scope["path"] == "/hang":
+            await asyncio.sleep(2)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise ConnectionResetError
+
+    asked: list[str] = []
+    with origin(f"127.0.0.1:{free_port()}", breaks_off) as own, stack(on, tmp_path, own.address, f"{GRPC}  timeouts: {{request: 1s}}\n") as shop:
+        assert shop.ask(http2=False).content.startswith(b"half")
+        assert shop.ask("/hang").status_code == 503
+    assert asked == ["/", "/hang", "/hang"]
+
+
+@proves("http2_edge", proxies=("apache",))
+def test_six_requests_at_once_of_a_new_client(on: Installed, tmp_path: Path) -> None:
+    """What the table says `never` of."""
+
+    async def ask(shop: Stack) -> list[int]:
+        transport = httpx.AsyncHTTPTransport(verify=shop.tls(), http2=True)
+        async with httpx.AsyncClient(transport=transport, base_url=f"https://127.0.0.1:{shop.port}", timeout=DEADLINE) as client:
+            asked = [client.get("/slow", **shop.named("shop.test", {})) for _ in range(12)]
+            return [answer.status_code for answer in await asyncio.gather(*asked)]
+
+    with origin(f"127.0.0.1:{free_port()}") as own, stack(on, tmp_path, own.address) as shop:
+        assert asyncio.run(ask(shop)) == [200] * 12
+        assert own.most_at_once <= 6
+
+
+@proves("websocket_split", proxies=("apache",))
+def test_a_websocket_where_the_site_says_h2c(on: Installed, stacks: Stacks) -> None:
+    said = SITE.replace("protocol: h2c", 'protocol: "h2c"')
+    assert echo(stacks.get(on, f"policy: {{features: {{h2c_upstream: degrade}}}}{said}")) == b"\x81\x05hello"
+
+
+@proves("grpc_upstream", proxies=("apache",))
+def test_a_route_for_grpc_is_http2_where_the_site_says_h2c(on: Installed, stacks: Stacks) -> None:
+    said = SITE.replace("protocol: h2c", 'protocol: "h2c"')
+    routes = "  routes: [{match: {grpc: {service: shop.v1.Cart}}, upstream: app}]\n"
+    shop = stacks.get(on, f"policy: {{features: {{h2c_upstream: degrade}}}}{said}{routes}")
+    call = shop.ask("/shop.v1.Cart/Add", method="POST", headers=[("content-type", "application/grpc")], content=b"x")
+    assert [call.json()["version"], shop.ask().json()["version"]] == ["2", "1.1"]
+
+
 @proves("response_head_timeout", proxies=("apache",))
-def test_a_hanging_application_is_an_error_of_the_gateway(on: Installed, stacks: Stacks, protocol: str, status: int) -> None:
-    site = ONE_SECOND.replace("protocol: h2c", f"protocol: {protocol}")
-    assert stacks.get(on, site).ask("/hang").status_code == status
+def test_a_hanging_application_is_an_error_of_the_gateway(on: Installed, stacks: Stacks) -> None:
+    assert stacks.get(on, ONE_SECOND).ask("/hang").status_code == 502
 
 
-@pytest.mark.parametrize("content", [b"", b"x"])
-@proves("h2c_upstream", proxies=("apache",))
-def test_what_was_sent_is_not_sent_again(on: Installed, tmp_path: Path, content: bytes) -> None:
-    """mod_proxy_http2 alone would ask again, the same server without a body and the next one with it."""
+@pytest.mark.parametrize(("method", "content", "protocol"), [("GET", b"", "h2c"), ("POST", b"", "h2c"), ("POST", b"x", "h2c"), ("POST", b"x", "grpc")])
+@proves("http1_upstream", "grpc_upstream", proxies=("apache",))
+def test_what_was_sent_is_not_sent_again(on: Installed, tmp_path: Path, method: str, content: bytes, protocol: str) -> None:
+    """With a body, mod_proxy_http2 alone would ask the next server."""
     with origin(f"127.0.0.1:{free_port()}") as first, origin(f"127.0.0.1:{free_port()}") as second:
         servers = f'servers: ["{first.address}", "{second.address}"]'
-        with stack(on, tmp_path, "", ONE_SECOND.replace('servers: ["${APP}"]', servers)) as shop:
-            assert shop.ask("/hang", method="POST", content=content).status_code in (502, 503)
+        site = ONE_SECOND.replace('servers: ["${APP}"]', servers).replace("protocol: h2c", f"protocol: {protocol}")
+        with stack(on, tmp_path, "", site) as shop:
+            assert shop.ask("/hang", method=method, content=content).status_code in (502, 503)
         assert len(first.seen) + len(second.seen) == 1
 
 
-@proves("h2c_upstream", proxies=("apache",))
-def test_what_was_sent_is_not_sent_again_to_the_only_server(on: Installed, tmp_path: Path) -> None:
-    with origin(f"127.0.0.1:{free_port()}") as own, stack(on, tmp_path, own.address, ONE_SECOND) as shop:
-        assert shop.ask("/hang", method="POST").status_code == 502
-        assert len(own.seen) == 1
+@proves("streaming", proxies=("apache",))
+def test_a_request_body_is_passed_on_as_it_comes(on: Installed, tmp_path: Path) -> None:
+    """What mod_proxy_http does only if it is told to; the response waits for the end of the request all the same."""
+
+    async def collects(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        more = True
+        while more:
+            event = await receive()
+            got.append(event.get("body", b""))
+            more = event.get("more_body", False)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"whole"})
+
+    def pieces() -> Iterator[bytes]:
+        yield b"first"
+        until(lambda: b"".join(got) == b"first", "the first part")
+        yield b"second"
+
+    got: list[bytes] = []
+    with origin(f"127.0.0.1:{free_port()}", collects) as own, stack(on, tmp_path, own.address) as shop:
+        for http2 in (True, False):
+            got.clear()
+            assert shop.ask(method="POST", content=pieces(), http2=http2).content == b"whole"
+            assert b"".join(got) == b"firstsecond"
 
 
-@proves("h2c_upstream", proxies=("apache",))
+@proves("response_trailers", proxies=("apache",))
+def test_trailers_of_a_response(on: Installed) -> None:
+    verdict, text = probed(on, "trailers", Feature.TRAILERS)
+    assert verdict is Verdict.PASSED, text
+
+
+@proves("early_hints", "http2_edge", proxies=("apache",))
+def test_103_arrives_over_http2_too(on: Installed) -> None:
+    verdict, text = probed(on, "early-hints")
+    assert (verdict, text) == (Verdict.PASSED, "1 x 103 over h1, 1 x 103 over h2")
+
+
+@proves("early_hints", "http2_edge", proxies=("apache",))
+def test_early_hints_that_are_off(on: Installed) -> None:
+    verdict, text = probed(on, "early-hints", site=HINTS_OFF)
+    assert verdict is Verdict.SKIPPED, text
+    verdict, text = probed(on, "early-hints", Feature.EARLY_HINTS, site=HINTS_OFF)
+    assert text.startswith("0 x 103 over h1, 0 x 103 over h2")
+
+
+@proves("http1_upstream", proxies=("apache",))
 def test_a_client_that_leaves_is_not_noticed(on: Installed, tmp_path: Path) -> None:
     """What the table says `never` of."""
     with origin(f"127.0.0.1:{free_port()}") as own, stack(on, tmp_path, own.address) as shop:
@@ -75,6 +188,31 @@ def test_bodies_of_unknown_length_are_the_app_servers_to_bound(on: Installed, st
 
     answer = stacks.get(on, LIMITED).ask(method="POST", content=pieces(), http2=False)
     assert answer.json()["size"] == 17 * 2**16
+
+
+@proves("stream_idle", "http2_edge", proxies=("apache",))
+def test_a_silent_upload_over_http2_is_cut(on: Installed, stacks: Stacks) -> None:
+    shop, cut = stacks.get(on, f"{SITE}  timeouts: {{stream_idle: 1s}}\n"), threading.Event()
+
+    def silent() -> Iterator[bytes]:
+        yield b"x"
+        cut.wait(3)  # nobody sets it: this is the silence
+        yield b"x"
+
+    try:
+        status = shop.ask(method="POST", content=silent()).status_code
+    except httpx.TransportError:
+        status = 0
+    assert status != 200
+
+
+@proves("http1_upstream", proxies=("apache",))
+def test_a_bare_line_feed_ends_no_chunk_extension(on: Installed, stacks: Stacks) -> None:
+    shop = stacks.get(on)
+    with shop.connection() as client:
+        head = f"POST / HTTP/1.1\r\nHost: shop.test:{shop.port}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client.sendall(head.encode() + b"1;a\nb\r\n0\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 400 ")
 
 
 @proves("allow", proxies=("apache",))
@@ -122,7 +260,7 @@ def _raw(shop: Stack, target: str) -> int:
 def test_names_of_upstreams_are_told_apart_by_case_too(on: Installed, app: Origin, tmp_path: Path) -> None:
     name = "a_Long-name" + "e" * 51
     with origin(f"127.0.0.1:{free_port()}") as other:
-        more = f'{name}: {{servers: ["{other.address}"]}}, {name.lower()}: {{servers: ["{app.address}"]}}, app:'
+        more = f'{name}: {{protocol: http1, servers: ["{other.address}"]}}, {name.lower()}: {{protocol: http1, servers: ["{app.address}"]}}, app:'
         routes = f"  routes:\n  - {{path: /a, upstream: {name}}}\n  - {{path: /b, upstream: {name.lower()}}}\n"
         with stack(on, tmp_path, app.address, SITE.replace("{app:", f"{{{more}") + routes) as shop:
             assert [shop.ask(path).json()["by"] for path in ("/a", "/b", "/c")] == [other.address, app.address, app.address]

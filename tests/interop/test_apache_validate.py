@@ -62,7 +62,7 @@ def test_apache_accepts_every_golden(on: Installed, golden: Path, tmp_path: Path
 
 @proves("tls_files", proxies=("apache",))
 def test_who_has_the_modules_elsewhere_is_told_what_to_write(on: Installed, tmp_path: Path) -> None:
-    made = bundle("apache", load("site.yaml", b'sites: [{hostnames: [a.example], upstream: "h2c://127.0.0.1:8000"}]\nlisteners: {http: {}}\n', {}))
+    made = bundle("apache", load("site.yaml", b'sites: [{hostnames: [a.example], upstream: "http1://127.0.0.1:8000"}]\nlisteners: {http: {}}\n', {}))
     nowhere = {name: text.replace('/mod_proxy.so">', '/mod_none.so">') for name, text in made.files.items()}
     done = check(on, tmp_path, nowhere)
     assert done.returncode != 0

@@ -15,7 +15,7 @@ from proxyconf.syntax.words import Raw, raw
 
 __all__ = ["FOREVER", "Balancers", "Kind", "seconds", "silence"]
 
-Kind = Literal["h2", "http1", "grpc", "websocket"]
+Kind = Literal["http1", "grpc", "websocket"]
 FOREVER = Duration(365 * 86_400_000)
 
 
@@ -34,10 +34,8 @@ class Balancers:
         return tuple(self._made.values())
 
     def kind(self, upstream: ResolvedUpstream) -> Kind:
-        """Return how ordinary requests travel."""
-        if not upstream.options.is_http2 or not self._gate.can("h2c_upstream"):
-            return "http1"
-        return "grpc" if upstream.options.is_grpc else "h2"
+        """Return how ordinary requests travel: over HTTP/1.1, but for gRPC."""
+        return "grpc" if upstream.options.is_grpc else "http1"
 
     def url(self, upstream: ResolvedUpstream, kind: Kind, policies: Policies) -> Raw:
         """Return what requests of a route are sent to."""
@@ -54,7 +52,7 @@ class Balancers:
 
     def _member(self, upstream: ResolvedUpstream, server: Server, at: int, kind: Kind, policies: Policies) -> Words:
         options = upstream.options
-        scheme = {"h2": "h2c", "http1": "http", "grpc": "h2c", "websocket": "http"}[kind]
+        scheme = "h2c" if kind == "grpc" else "http"
         address = server.address
         url = f"unix:{address.path}|{scheme}://localhost" if address.is_unix else f"{scheme}://{address}"
         silent = policies.timeouts.tunnel if kind == "websocket" else silence(policies)

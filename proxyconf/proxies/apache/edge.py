@@ -106,6 +106,8 @@ class _Edge:
         yield line("RequestReadTimeout header=10 body=0")
         yield line("ProxyPreserveHost On")
         yield line("ProxyAddHeaders Off")
+        # Else the first 16 KiB of a body are collected before the app server hears of the request.
+        yield line("SetEnv proxy-prefetch-nonblocking 1")
         if self.answers:
             yield line("DocumentRoot .")
         if any(listener.tls for listener in deployment.listeners):
@@ -169,6 +171,7 @@ class _Edge:
         yield line(f"Protocols {' '.join(words)}")
         if options.speaks("h2"):
             yield line("H2WebSockets On")
+            yield line("H2EarlyHints On")
         tls = listener.tls
         if tls is None:
             return

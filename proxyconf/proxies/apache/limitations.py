@@ -103,7 +103,7 @@ def _upstream(upstream: ResolvedUpstream, gate: Gate) -> None:
             _at(upstream, "outlier_detection"), "Apache leaves a server out after its first failure; write consecutive_5xx: 1"
         )
     check = options.health_check
-    if check is not None and check.path is not None and options.is_http2:
+    if check is not None and check.path is not None and options.is_grpc:
         gate.note(_at(upstream, "health_check"), "Apache asks for the path over HTTP/1.1, on the same address")
 
 
@@ -130,7 +130,7 @@ def _route(route: ResolvedRoute, gate: Gate) -> None:
         gate.refuse((*route.path, "redirect", "keep_rest"), "what follows a prefix is kept; match by path:")
     if isinstance(action, Respond) and action.status < 200:
         gate.refuse((*route.path, "respond", "status"), "an answer has a status from 200 to 599")
-    if isinstance(action, Forward) and action.upstream.options.is_http2 and "request_body" in policies.limits.model_fields_set:
+    if isinstance(action, Forward) and "request_body" in policies.limits.model_fields_set:
         gate.note(
             (*route.where("limits"), "request_body"),
             "Apache bounds bodies whose length is announced; the app server has to count the others",

@@ -28,7 +28,8 @@ def _asked(deployment: Deployment, gate: Gate, answers: bool) -> Iterator[str]:
     if any(listener.tls for listener in deployment.listeners):
         yield from ("socache_shmcb", "ssl", "http2")
     upstreams = [upstream.options for upstream in deployment.upstreams]
-    if any(one.is_http2 for one in upstreams):
+    routes = [route for site in deployment.sites for route in site.routes]
+    if any(one.is_grpc for one in upstreams) or any(route.match.grpc for route in routes):
         yield "proxy_http2"
     if any(one.load_balancing.policy == "least_conn" for one in upstreams):
         yield "lbmethod_bybusyness"
@@ -41,7 +42,6 @@ def _asked(deployment: Deployment, gate: Gate, answers: bool) -> Iterator[str]:
         yield "unique_id"
     if answers:
         yield "asis"
-    routes = [route for site in deployment.sites for route in site.routes]
     if any(isinstance(route.action, ServeFiles) for route in routes):
         yield "dir"
     if any(isinstance(route.action, ServeFiles) or _has_pages(route.policies) for route in routes):

@@ -139,16 +139,11 @@ class Site:
             yield from self._proxied(route, forward, "websocket", match, name)
             return
         kind = self._balancers.kind(upstream)
+        if upstream.options.is_http2 and route.match.grpc is not None:
+            kind = "grpc"
         if forward.may_be_websocket and not upstream.options.is_grpc:
             upgrade = line('%{HTTP:Upgrade} "^websocket\\z" [NC,NV]')
             yield from self._proxied(route, forward, "websocket", (*match, upgrade), name)
-        if kind == "h2":
-            # Over HTTP/2 Apache sends again what failed, whatever the method: without a body to the same server, with one
-            # to the next. Over HTTP/1.1 it does so only where no connection was made.
-            several = len(upstream.options.servers) > 1
-            yield from self._proxied(route, forward, "http1", (*match, *(_NOT_AGAIN if several else _WITHOUT_BODY)), name)
-            if several:
-                yield from self._proxied(route, forward, "grpc", (*match, line('%{HTTP:Content-Type} "^application/grpc" [NC,NV]')), name)
         yield from self._proxied(route, forward, kind, match, name)
 
     def _proxied(self, route: ResolvedRoute, forward: Forward, kind: Kind, match: Lines, name: str) -> Iterator[Rule]:
@@ -204,14 +199,6 @@ class Site:
         self._answer(name, "preflight", 204, "", "")
         wanted = (*conditions(route.match, methods=False), *asks)
         return Rule(wanted, (of_path(route.match.path), Raw('"-"'), self._flags(route, name, "L")))
-
-
-_NOT_AGAIN: Lines = (
-    line('%{REQUEST_METHOD} "!^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)\\z"'), line('%{HTTP:Content-Type} "!^application/grpc" [NC,NV]'),
-)  # fmt: skip
-_WITHOUT_BODY: Lines = (
-    *_NOT_AGAIN, line('%{HTTP:Content-Length} "^0*\\z" [NV]'), line('%{HTTP:Transfer-Encoding} "^\\z" [NV]'),
-)  # fmt: skip
 
 
 def _of(names: list[str]) -> Raw:
