@@ -71,7 +71,7 @@ def subject(deployment: Deployment, gate: Gate, program: ProxyProgram, certifica
         response_timeout=route.policies.timeouts.response_head.seconds, prefix=_prefix(site),
         redirect=_redirect(deployment, site, name),
         health_seconds=health.interval.seconds * (health.unhealthy_threshold + health.healthy_threshold + 2) if health else 0.0,
-        stop_seconds=deployment.drain.seconds,
+        stop_seconds=deployment.drain.seconds, client_streams=10 if gate.can("http2_concurrency") else 5,
     )  # fmt: skip
 
 
@@ -127,7 +127,6 @@ def _edge_features(promises: Promises, deployment: Deployment, listener: Resolve
     add(Feature.HTTP1, options.speaks("http1"), "the listener does not offer HTTP/1.1")
     add(Feature.HTTP2, options.speaks("h2"), "the listener does not offer HTTP/2", "http2_edge")
     add(Feature.UNKNOWN_HOST, not any(site.is_any for site in deployment.sites), "a site takes every name", "unknown_host")
-    add(Feature.HTTP2_CONCURRENCY, options.speaks("h2"), "the listener does not offer HTTP/2", "http2_concurrency")
     add(Feature.CONTROL_CHARACTERS, True, "", "control_characters_refused")
     add(Feature.REDIRECT, any(one.redirect_port for one in deployment.listeners), "no listener redirects", "https_redirect")
     trusted = any(ip_address(CLIENT) in ip_network(network) for network in deployment.trusted_networks)

@@ -29,7 +29,6 @@ class Feature(StrEnum):
     REDIRECT = "redirect"
     UNKNOWN_HOST = "unknown-host"
     CONTROL_CHARACTERS = "control-characters"
-    HTTP2_CONCURRENCY = "http2-concurrency"
     # What goes through.
     FORWARDED = "forwarded"
     HOP_TLS = "hop-tls"
@@ -68,7 +67,6 @@ MISSING: Mapping[Feature, str] = {
     Feature.HTTP2: "the edge does not speak HTTP/2",
     Feature.REDIRECT: "no listener redirects to https",
     Feature.UNKNOWN_HOST: "the site takes every name",
-    Feature.HTTP2_CONCURRENCY: "the first requests of an HTTP/2 client wait for each other",
     Feature.CONTROL_CHARACTERS: "control characters in fields are passed on",
     Feature.FORWARDED: "the site forwards no fields about the client",
     Feature.HOP_TLS: "the hop is cleartext",
@@ -120,6 +118,7 @@ class Subject:
     grpc_path: str = "/probe.v1.Probe/Call"
     proxy_protocol: int = 0  # the version of the PROXY header to the upstream; 0 for none
     hop_connections: int = 4  # at most so many for a hundred parallel requests
+    client_streams: int = 10  # as many requests of one HTTP/2 client go on at once from its first on
     body_limit: int | None = None  # bytes
     response_timeout: float | None = None  # seconds of silence until the proxy answers 504
     prefix: Prefix | None = None

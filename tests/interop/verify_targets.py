@@ -39,7 +39,7 @@ LOOKED_WITH = {Feature.ORIGIN, Feature.RAW_ORIGIN, Feature.HINTED, Feature.TCP_H
 EDGE = {Feature.TLS, Feature.HTTP1, Feature.HTTP2, Feature.UNKNOWN_HOST, Feature.REDIRECT, Feature.FORWARDED,
         Feature.CONTROL_CHARACTERS}  # fmt: skip
 PASSED_ON = {Feature.CLIENT_GONE, Feature.EARLY_HINTS, Feature.TRAILERS, Feature.STREAMED_REQUEST, Feature.STREAMED_RESPONSE, Feature.GRPC,
-             Feature.WEBSOCKET, Feature.PREFIX, Feature.BODY_LIMIT, Feature.BODY_LIMIT_STREAMED, Feature.BROKEN_RESPONSES, Feature.HTTP2_CONCURRENCY,
+             Feature.WEBSOCKET, Feature.PREFIX, Feature.BODY_LIMIT, Feature.BODY_LIMIT_STREAMED, Feature.BROKEN_RESPONSES,
              Feature.RESPONSE_TIMEOUT}  # fmt: skip
 ALL = frozenset(LOOKED_WITH | EDGE | PASSED_ON)
 

@@ -14,8 +14,7 @@ from proxyconf.verify.subject import Feature
 
 __all__ = ["PROBES"]
 
-# Where one client cannot have many requests at once, twice the clients have half as many each.
-PARALLEL, CLIENTS, WITHOUT_CONCURRENCY = 100, 10, 20
+PARALLEL = 100
 ATTEMPTS = 40  # a proxy may hold several connections from before
 
 
@@ -71,7 +70,7 @@ async def hop_tls(context: Context) -> Observation:
 async def parallel(context: Context) -> Observation:
     """Hold many requests of several clients in the origin at once and count their connections."""
     gate = context.new_id("parallel")
-    count = CLIENTS if Feature.HTTP2_CONCURRENCY in context.subject.features else WITHOUT_CONCURRENCY
+    count = PARALLEL // context.subject.client_streams
     async with contextlib.AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(connect_http2(context.edge)) for _ in range(count)]
         sent = asking(gate, Answer(hold=gate))
