@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 from proxyconf.spec.read import load
 from proxyconf.verbs.verify import chosen
 from proxyconf.verify.outcome import Report, Verdict
+from proxyconf.verify.probes.probe import Context
 from proxyconf.verify.runner import verify
 from proxyconf.verify.servers import Behind
 from proxyconf.verify.site import prepared
@@ -24,6 +27,14 @@ from tests.interop.hop import Installed, installed, proves
 from tests.interop.verify_targets import Quiet
 
 SITE = "sites: [{hostnames: [shop.test], upstream: 'h2c://app:8000', limits: {request_body: 1MiB}}]\n"
+
+
+@contextmanager
+def running_program(on: Installed) -> Iterator[None]:
+    """Let verify find this version."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{Path(on.program).parent}{os.pathsep}{os.environ['PATH']}")
+        yield
 
 
 def probed(on: Installed, probe: str, *features: Feature, site: str = SITE) -> tuple[Verdict, str]:
@@ -36,8 +47,7 @@ def probed(on: Installed, probe: str, *features: Feature, site: str = SITE) -> t
         async with made.stack as stack:
             return await verify(subject, chosen([probe]), Quiet(), stack)
 
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="pv-", ignore_cleanup_errors=True) as folder:
-        patch.setenv("PATH", f"{Path(on.program).parent}{os.pathsep}{os.environ['PATH']}")
+    with running_program(on), tempfile.TemporaryDirectory(prefix="pv-", ignore_cleanup_errors=True) as folder:
         [result] = asyncio.run(run(Path(folder))).results
     return result.verdict, result.text
 
@@ -82,6 +92,22 @@ def test_trailers_of_a_request_arrive(on: Installed) -> None:
 def test_a_websocket_of_a_client_over_http2(on: Installed) -> None:
     verdict, text = probed(on, "websocket-http2")
     assert verdict is Verdict.PASSED, text
+
+
+@proves("request_body_limit")
+def test_no_body_that_is_too_long_passes(on: Installed) -> None:
+    async def run(folder: Path) -> list[int]:
+        made = prepared(load("site.yaml", site.encode(), {}), on.proxy, folder, Behind())
+        async with made.stack as stack:
+            context, statuses = Context(made.subject, stack.control, stack), list[int]()
+            for _ in range(40):
+                length = [("content-length", str(2**20 + 1))]
+                statuses.append((await context.ask("h2", method="POST", fields=length, body=bytes(2**20 + 1))).status)
+        return statuses
+
+    site = SITE if on.can("h2c_upstream") else SITE.replace("h2c:", "http1:")
+    with running_program(on), tempfile.TemporaryDirectory(prefix="pv-", ignore_cleanup_errors=True) as folder:
+        assert set(asyncio.run(run(Path(folder)))) == {413}
 
 
 TLS = "sites: [{hostnames: [shop.test], upstream: 'h2://app.internal:8443'}]\n"
