@@ -13,9 +13,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
-__all__ = ["ProgramFault", "ProgramMissing", "check", "find_program", "output", "run_command", "said", "version", "version_in"]
+__all__ = [
+    "ProgramFault", "ProgramMissing", "check", "find_program", "names_of", "output", "run_command", "said", "version", "version_in",
+]  # fmt: skip
 
 _SECONDS = 60
+# Debian's names, and those of Red Hat, Arch, the source and the container images.
+_OTHER_NAMES = {"apache2": ("httpd",)}
 _ESCAPES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -27,13 +31,19 @@ class ProgramFault(Exception):
     """A program said no, or nothing that can be understood."""
 
 
+def names_of(program: str) -> tuple[str, ...]:
+    """Return the names that a program has here or there, in the order in which they are tried."""
+    return (program, *_OTHER_NAMES.get(program, ()))
+
+
 def find_program(name: str) -> str:
     """Return the path of a program: on PATH, or beside the Python that runs (a virtual environment)."""
-    beside = FilePath(sys.executable).parent / name
-    found = shutil.which(name) or shutil.which(str(beside))
-    if found is None:
-        raise ProgramMissing(f"{name} is not installed: not on PATH, nor at {beside}")
-    return found
+    names, folder = names_of(name), FilePath(sys.executable).parent
+    for one in names:
+        found = shutil.which(one) or shutil.which(str(folder / one))
+        if found is not None:
+            return found
+    raise ProgramMissing(f"{' or '.join(names)} is not installed: not on PATH, nor at {folder / name}")
 
 
 def _run(

@@ -17,7 +17,7 @@ import docker.errors
 import docker.types
 import requests
 
-from proxyconf.programs.run import ProgramFault, ProgramMissing, version_in
+from proxyconf.programs.run import ProgramFault, ProgramMissing, names_of, version_in
 from proxyconf.verify.address import Address
 from proxyconf.verify.program import Program, ProgramError, Running
 
@@ -83,6 +83,14 @@ class Image:
         return Container(program, self._started(program.argv, dict(program.environment), mounts, "host", str(program.folder)))
 
     def _started(self, argv: tuple[str, ...], environment: dict[str, str], mounts: list[Any], network: str, folder: str) -> Any:
+        """Start a program by the first of its names that the image has."""
+        *names, last = names_of(argv[0])
+        for name in names:
+            with contextlib.suppress(ProgramMissing):
+                return self._started_as((name, *argv[1:]), environment, mounts, network, folder)
+        return self._started_as((last, *argv[1:]), environment, mounts, network, folder)
+
+    def _started_as(self, argv: tuple[str, ...], environment: dict[str, str], mounts: list[Any], network: str, folder: str) -> Any:
         try:
             container = self._client.containers.create(
                 self.name, list(argv[1:]), entrypoint=[argv[0]], environment=environment, mounts=mounts, network_mode=network,

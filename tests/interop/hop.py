@@ -41,7 +41,7 @@ from proxyconf.spec.read import load
 
 __all__ = [
     "DEADLINE", "PERMANENT", "PROVED", "REPOSITORY", "SITE", "TEMPORARY", "Installed", "Origin", "Stack", "Stacks", "certificate", "fields_of", "free_port", "installed", "listens",
-    "origin", "proves", "rendered", "serving", "stack", "until",
+    "origin", "proves", "rendered", "serving", "stack", "until", "with_rights",
 ]  # fmt: skip
 
 T = TypeVar("T", bound=Callable[..., None])
@@ -328,7 +328,15 @@ def rendered(on: Installed, running: Stack, app: str, site: str) -> Bundle:
     file = load("site.yaml", site.encode(), {name: str(value) for name, value in values.items()})
     # Started as root, a proxy gives its workers to another user, who may not read what the test writes.
     target = replace(Target.of(on.proxy, file.spec), version=on.version, user="root" if os.geteuid() == 0 else "")
-    return render(proxy(on.proxy), file.deployment, target)
+    bundle = render(proxy(on.proxy), file.deployment, target)
+    if any(finding.path[-1:] == ("user",) for finding in bundle.findings):
+        return render(proxy(on.proxy), file.deployment, replace(target, user=""))
+    return bundle
+
+
+def with_rights() -> tuple[str, ...]:
+    """Return what lets workers of another user read what a test wrote: they keep the rights of root."""
+    return ("setpriv", "--securebits", "+no_setuid_fixup") if os.geteuid() == 0 else ()
 
 
 @contextmanager
@@ -354,7 +362,7 @@ def serving(running: Stack, bundle: Bundle, *, wait: bool = True) -> Iterator[No
     home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(folder))
     with (folder / "proxy.log").open("wb") as log:
         running.process = process = subprocess.Popen(
-            on.command(program.run, folder), cwd=folder, env={**os.environ, **home, **program.environment},
+            [*with_rights(), *on.command(program.run, folder)], cwd=folder, env={**os.environ, **home, **program.environment},
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     try:

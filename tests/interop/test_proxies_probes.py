@@ -64,6 +64,18 @@ def test_a_response_that_breaks_off_is_not_whole(on: Installed) -> None:
     assert verdict is Verdict.PASSED, text
 
 
+@proves("http2_concurrency")
+def test_many_requests_at_once_of_one_client(on: Installed) -> None:
+    verdict, text = probed(on, "hop-parallel")
+    assert verdict is Verdict.PASSED, text
+
+
+@proves("full_duplex")
+def test_a_response_while_the_request_is_sent(on: Installed) -> None:
+    verdict, text = probed(on, "streamed-request")
+    assert verdict is Verdict.PASSED, text
+
+
 @proves("request_body_limit_streamed")
 def test_the_longest_request_body_over_http2_of_unknown_length(on: Installed) -> None:
     verdict, text = probed(on, "body-limit-streamed")
@@ -124,6 +136,9 @@ PROBES = {
     "control_characters_refused": ("control-characters", Feature.CONTROL_CHARACTERS),
     "broken_responses": ("broken-off", Feature.BROKEN_RESPONSES),
     "request_body_limit_streamed": ("body-limit-streamed", Feature.BODY_LIMIT_STREAMED),
+    "full_duplex": ("streamed-request", Feature.STREAMED_REQUEST),
+    "request_trailers": ("request-trailers", Feature.REQUEST_TRAILERS),
+    "websocket_from_h2": ("websocket-http2", Feature.WEBSOCKET_OVER_HTTP2),
 }
 DENIED = [(on, name) for on in installed() for name in PROBES if not on.can(name)]
 

@@ -14,7 +14,7 @@ from proxyconf.verify.subject import Feature
 
 __all__ = ["PROBES"]
 
-PARALLEL, CLIENTS = 100, 10
+PARALLEL = 100
 ATTEMPTS = 40  # a proxy may hold several connections from before
 
 
@@ -70,16 +70,17 @@ async def hop_tls(context: Context) -> Observation:
 async def parallel(context: Context) -> Observation:
     """Hold many requests of several clients in the origin at once and count their connections."""
     gate = context.new_id("parallel")
+    count = PARALLEL // context.subject.client_streams
     async with contextlib.AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(connect_http2(context.edge)) for _ in range(CLIENTS)]
+        clients = [await stack.enter_async_context(connect_http2(context.edge)) for _ in range(count)]
         sent = asking(gate, Answer(hold=gate))
-        tasks = [asyncio.create_task(clients[i % CLIENTS].request("GET", context.at("/"), sent)) for i in range(PARALLEL)]
+        tasks = [asyncio.create_task(clients[i % count].request("GET", context.at("/"), sent)) for i in range(PARALLEL)]
         waiting = await context.until(lambda: context.origin.waiting(gate), lambda now: len(now) >= PARALLEL, 10)
         connections = len(set(waiting) - {0}) or sum((await context.origin.open_connections()).values())
         await context.origin.release(gate, PARALLEL)
         responses = await asyncio.gather(*tasks)
     served = sum(response.status == 200 for response in responses)
-    text = f"{len(waiting)} at once from {CLIENTS} clients, on {connections} connection(s); {served} answered"
+    text = f"{len(waiting)} at once from {count} clients, on {connections} connection(s); {served} answered"
     observed = Observation(text, {"at_once": len(waiting), "connections": connections, "answered": served})
     observed.expect(len(waiting) == PARALLEL, f"{PARALLEL} requests were never at the origin at once")
     observed.expect(served == PARALLEL, "not all were answered with 200")
@@ -100,6 +101,6 @@ PROBES = (
     Probe("hop-tls", "TLS on the hop", "the origin is asked over TLS, and not at all where nobody vouches for its certificate",
           frozenset({Feature.ORIGIN, Feature.TLS_ORIGIN, Feature.HOP_TLS}), hop_tls, 60),
     Probe("hop-parallel", f"{PARALLEL} requests in parallel on few connections",
-          f"{PARALLEL} requests of {CLIENTS} clients reach the origin at once; few connections where the hop multiplexes",
+          f"{PARALLEL} requests of a few clients reach the origin at once; few connections where the hop multiplexes",
           frozenset({Feature.ORIGIN, Feature.HTTP2}), parallel),
 )  # fmt: skip

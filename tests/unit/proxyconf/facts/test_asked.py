@@ -84,7 +84,7 @@ ASKS: dict[str, tuple[str, str]] = {
 UNASKED = {
     "gateway_timeout", "request_body_limit_streamed",
     "h2c_multiplexed", "underscore_fields_dropped", "response_trailers", "client_gone", "streaming", "admin_unix", "raw", "request_trailers",
-    "websocket_from_h2", "control_characters_refused", "broken_responses",
+    "websocket_from_h2", "control_characters_refused", "broken_responses", "http2_concurrency", "full_duplex",
 }  # fmt: skip
 
 
