@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from typing import NamedTuple
 
 from appserver.contract import Fields, Request
@@ -114,6 +113,8 @@ def accepted(
         answer.append((b"sec-websocket-extensions", agreement.field))
     if request.version == HTTP2:
         return 200, answer
+    import hashlib  # and with it OpenSSL, which only these pay for
+
     # Not for security: it shows that the handshake was understood (RFC 6455 1.3).
     digest = hashlib.sha1(handshake.key + GUID, usedforsecurity=False).digest()
     return 101, [UPGRADE_FIELD, (b"sec-websocket-accept", base64.b64encode(digest)), *answer]

@@ -16,6 +16,8 @@ __all__ = ["NotReadable", "Statement", "parsed", "signatures"]
 
 
 _WITHOUT_VALUE = frozenset({"internal", "ip_hash", "least_conn", "random", "break", "stub_status", "least_time", "keepalive"})
+# Those that need more words than one. crossplane drops what has too few only where the directive may stand.
+_WORDS = {"add_header": 2, "grpc_set_header": 2, "large_client_header_buffers": 2, "proxy_set_header": 2, "rewrite": 2, "error_page": 2}
 
 
 class NotReadable(Exception):
@@ -92,7 +94,8 @@ def parsed(path: Path) -> tuple[Statement, list[Remark]]:
 
 
 def _lacks_value(statement: Statement) -> bool:
-    return statement.block is None and not statement.args and statement.name not in _WITHOUT_VALUE
+    needs = 0 if statement.name in _WITHOUT_VALUE else _WORDS.get(statement.name, 1)
+    return statement.block is None and len(statement.args) < needs
 
 
 def _statement(given: dict[str, Any], parent: Statement, file: str) -> Statement:

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxyconf.spec.read import load
@@ -81,6 +81,9 @@ WORDS = st.sampled_from([
 
 
 @settings(deadline=None, max_examples=150)
+@example(words=["server {", "large_client_header_buffers 1;"])  # in a place where crossplane counts no words
+@example(words=["server {", "location ^~ {", "proxy_pass http://a:1;"])
+@example(words=["server {", "location / {", "proxy_pass http://a:1;", "proxy_set_header X-Forwarded-Prefix;"])
 @given(words=st.lists(WORDS, max_size=24))
 def test_any_order_of_words(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whatever stands there, the answer is a site file or one line with a place."""
