@@ -22,6 +22,7 @@ COMPILED = [
     "appserver.http.field",
     "appserver.http.body",
     "appserver.http.forwarded",
+    "appserver.http.forwarding",
     "appserver.http.message",
     "appserver.http.reply",
     "appserver.net.peer",

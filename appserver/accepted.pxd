@@ -3,11 +3,16 @@
 cdef class Trust:
     cpdef object resolve(self, bytes forwarded_for)
 
+cdef class Forwarding:
+    cdef public bint is_plain, reads_for, reads_proto
+    cpdef apply(self, object request)
+
 cdef class Peer:
     cdef public object client
     cdef public object server
     cdef public str scheme
     cdef public Trust trust
+    cdef public Forwarding forwarding
     cdef public object tls
     cdef public object proxy
     cdef public dict memo

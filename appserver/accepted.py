@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Peer", "Registry", "ServedConnection", "Trust"]
+__all__ = ["ConnectionFacts", "Forwarding", "Peer", "Registry", "ServedConnection", "Trust"]
 
 
 class Trust:
@@ -23,6 +23,32 @@ class Trust:
         raise NotImplementedError
 
 
+class Forwarding:
+    """What is done with forwarding fields. A base, so that the compiled build reads C fields and calls a C slot.
+
+    `reads_for` and `reads_proto` say whether X-Forwarded-For and -Proto of a trusted peer are believed; with
+    `is_plain` a head of a trusted peer that has no other such field needs no `apply`.
+    """
+
+    __slots__ = ("is_plain", "reads_for", "reads_proto")
+
+    def __init__(self) -> None:
+        self.reads_for: bool = True
+        self.reads_proto: bool = True
+        self.is_plain: bool = True
+
+    def apply(self, request: Any) -> None:
+        """Finish a `contract.Request` that has forwarding fields."""
+        raise NotImplementedError
+
+
+class ConnectionFacts(Protocol):
+    """What was said before HTTP: by a PROXY header, by a TLS handshake."""
+
+    def extension(self) -> dict[str, Any]:
+        """Return it as an extension of the scope, a dictionary of the caller's own."""
+
+
 class Peer:
     """Who is on the other side of one connection. Shared by its requests, never changed after accept.
 
@@ -30,10 +56,11 @@ class Peer:
     `scheme` is the connection's own: https over TLS, or where a PROXY header said so, else http.
     `trust` resolves forwarding fields if this peer may speak for the client, else it is None.
     `tls` are the facts of the TLS handshake, `proxy` those of a PROXY header; None where there was none.
+    `forwarding` is what is done with forwarding fields; None believes X-Forwarded-For and -Proto and takes nothing out.
     `memo` is the application's own: a place to keep what is the same for each request of a connection.
     """
 
-    __slots__ = ("client", "memo", "proxy", "scheme", "server", "tls", "trust")
+    __slots__ = ("client", "forwarding", "memo", "proxy", "scheme", "server", "tls", "trust")
 
     def __init__(
         self,
@@ -41,8 +68,9 @@ class Peer:
         server: tuple[str, int | None] | None,
         scheme: str,
         trust: Trust | None = None,
-        tls: object = None,
-        proxy: object = None,
+        tls: ConnectionFacts | None = None,
+        proxy: ConnectionFacts | None = None,
+        forwarding: Forwarding | None = None,
     ) -> None:
         self.client = client
         self.server = server
@@ -50,6 +78,7 @@ class Peer:
         self.trust = trust
         self.tls = tls
         self.proxy = proxy
+        self.forwarding = forwarding
         self.memo: dict[str, Any] | None = None
 
 

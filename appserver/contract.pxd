@@ -16,6 +16,7 @@ cdef class Request:
     cdef public list fields
     cdef public str version
     cdef public Peer peer
+    cdef public str prefix
     cdef public object protocol
     cdef public object client
     cdef public long long length

@@ -55,6 +55,7 @@ class Request:
     `target` is what was sent; `path` is percent-decoded text; `raw_path` and `query` are bytes of it.
     `fields` are lower-case, `host` first; `version` is "1.0", "1.1" or "2".
     `client` is the effective client: the peer's, or what a trusted peer forwarded.
+    `prefix` is what a trusted peer has taken off the path ("" if it says nothing).
     `length` is the declared content-length or -1; `ends` says that no body follows.
     `expects` is set for `Expect: 100-continue`; `forwarded` if forwarding fields are among `fields`.
     `protocol` is the `:protocol` of an extended CONNECT (RFC 8441) or None.
@@ -71,6 +72,7 @@ class Request:
         "method",
         "path",
         "peer",
+        "prefix",
         "protocol",
         "query",
         "raw_path",
@@ -91,6 +93,7 @@ class Request:
         self.fields: Fields = []
         self.version: str = ""
         self.peer: Peer | None = None
+        self.prefix: str = ""
         self.protocol: bytes | None = None
         self.client: Address | None = None
         self.length: int = -1

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run from a checkout, by any interpreter
 
-from appserver.config.catalog import OPTIONS, SECTIONS, Option  # noqa: E402
+from appserver.config.catalog import LISTENER_OPTIONS, LISTENER_SECTION, OPTIONS, SECTIONS, Option  # noqa: E402
 from appserver.config.flags import ACTIONS  # noqa: E402
 from appserver.config.show import limits, purpose, sample  # noqa: E402
 from appserver.events import Event  # noqa: E402
@@ -50,6 +50,7 @@ def options() -> str:
         for option in OPTIONS.values():
             if option.section == section:
                 lines += _option(option)
+    lines += _listener_options()
     lines += ["## A file with every default", "", "What `appserver --sample-config` prints:", "", "```toml"]
     return "\n".join([*lines, sample().rstrip("\n"), "```", ""])
 
@@ -82,6 +83,16 @@ def main(argv: list[str]) -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(pages()[path], "utf-8")
     return 1 if argv and drifted else 0
+
+
+def _listener_options() -> list[str]:
+    own = [option for name, option in LISTENER_OPTIONS.items() if f"server.{name}" not in OPTIONS]
+    shared = [f"[`{name}`](#server-{name})" for name in LISTENER_OPTIONS if f"server.{name}" in OPTIONS]
+    lines = [f"## `[[{LISTENER_SECTION}]]`", "", "A listener beside the default one, in the file only"]
+    lines += ["([Listeners](../guide/listeners.md)). Of `[server]` it has, with their defaults:", "", f"{', '.join(shared)}."]
+    for option in own:
+        lines += ["", f"### `{option.name}` {{ #{option.section}-{option.name} }}", "", option.help]
+    return [*lines, ""]
 
 
 def _option(option: Option) -> list[str]:

@@ -53,6 +53,7 @@ def options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m h2spec.run", description=__doc__.splitlines()[0])
     parser.add_argument("--engine", action="append", choices=ENGINES, help="appserver with this engine (default: both)")
+    parser.add_argument("--tls", action="store_true", help="the engines over TLS (default: the first over TLS too)")
     parser.add_argument("--server", action="append", choices=sorted(CONTROLS), help="another server, as control")
     parser.add_argument("--target", action="append", metavar="HOST:PORT", help="what listens there")
     parser.add_argument("--waivers", type=Path, default=HERE / "waivers.toml", help="the waivers to judge by")
@@ -67,14 +68,19 @@ def targets(chosen: argparse.Namespace) -> list[Target]:
     if "nghttpd" in (chosen.server or ()):
         www.mkdir(parents=True, exist_ok=True)
         (www / "index.html").write_bytes(BODY)
-    found = [engine(name) for name in names]
+    secure = names if chosen.tls else [] if chosen.engine else names[:1]
+    found = [] if chosen.tls else [engine(name) for name in names]
+    if secure:
+        folder = RESULTS / "tls"
+        folder.mkdir(parents=True, exist_ok=True)
+        found += [engine(name, folder) for name in secure]
     found += [control(name, www) for name in chosen.server or ()]
     return found + [elsewhere(address) for address in chosen.target or ()]
 
 
 def judge(program: Path, target: Target, waivers: Sequence[Waiver], spec: Sequence[str]) -> Outcome:
     """Start the target, run h2spec, compare."""
-    outcome = Outcome(target, waived=[each for each in waivers if each.applies(target.name, target.nghttp2)])
+    outcome = Outcome(target, waived=[each for each in waivers if each.applies(target.engine, target.nghttp2)])
     try:
         if target.argv:
             log = RESULTS / f"{target.name}.log"
@@ -88,7 +94,7 @@ def judge(program: Path, target: Target, waivers: Sequence[Waiver], spec: Sequen
         outcome.complaints.append(str(error))
         return outcome
     if not spec:
-        outcome.complaints += compare(outcome.cases, waivers, target.name, target.nghttp2).complaints
+        outcome.complaints += compare(outcome.cases, waivers, target.engine, target.nghttp2).complaints
     return outcome
 
 
@@ -97,7 +103,7 @@ def run(program: Path, target: Target, spec: Sequence[str]) -> list[Case]:
     report = RESULTS / f"{target.name}.xml"
     report.unlink(missing_ok=True)
     argv = [str(program), *spec, "-h", target.host, "-p", str(target.port), "-S", "-o", str(CASE_SECONDS),
-            "-j", str(report)]
+            "-j", str(report), *(["-t", "-k"] if target.tls else [])]
     say(f"{target.name}: {' '.join(target.argv) or f'{target.host}:{target.port}'}")
     with (RESULTS / f"{target.name}.txt").open("wb") as out:
         try:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.process import free_port
+from proxyconf.verify.certificates import make
 
 __all__ = ["CONTROLS", "ENGINES", "Target", "control", "elsewhere", "engine"]
 
 HERE = Path(__file__).resolve().parent
 ENGINES = ("kernel", "pure")
 OURS = "{python} -m appserver app:app --bind 127.0.0.1:{port} --loop auto --log-level warning --h2-engine {engine}"
+TLS = " --certfile {certificate} --keyfile {key}"
+OVER_TLS = "-tls"
 CONTROLS = {
     "hypercorn": "{python} -m hypercorn app:app --bind 127.0.0.1:{port} --log-level warning",
     "granian": "{python} -m granian app:app --interface asgi --host 127.0.0.1 --port {port} --log-level warning",
@@ -33,11 +36,22 @@ class Target:
     port: int
     argv: tuple[str, ...] = ()
     nghttp2: str = ""
+    tls: bool = False
+
+    @property
+    def engine(self) -> str:
+        """Whom waivers name: they are the same over TLS."""
+        return self.name.removesuffix(OVER_TLS)
 
 
-def engine(name: str) -> Target:
-    """Return `appserver` with that engine, on a free port."""
-    return _started(name, OURS, nghttp2=nghttp2_version() if name == "kernel" else "", engine=name)
+def engine(name: str, certificates: Path | None = None) -> Target:
+    """Return `appserver` with that engine, on a free port; over TLS with the files in this folder."""
+    nghttp2 = nghttp2_version() if name == "kernel" else ""
+    if certificates is None:
+        return _started(name, OURS, nghttp2=nghttp2, engine=name)
+    made = make(certificates, ["localhost"])
+    words = {"certificate": str(made.certificate), "key": str(made.key)}
+    return replace(_started(name + OVER_TLS, OURS + TLS, nghttp2=nghttp2, engine=name, **words), tls=True)
 
 
 def control(name: str, www: Path) -> Target:

@@ -28,14 +28,15 @@ UNSERVED = {
 
 
 def application(
-    interface: str, app: Any, name: str, answers: AnswerContext, lifespan: LifespanOptions, root_path: str = ""
-) -> Application:
+    interface: str, app: Any, name: str, answers: AnswerContext, lifespan: LifespanOptions, root_path: str = "",
+    root_path_in_target: bool = False,
+) -> Application:  # fmt: skip
     """Return what serves `app`, which the user knows as `name`, by one of INTERFACES.
 
     Raises ConfigError for an interface that is not served, or that `app` does not have.
     """
     interface_of(interface, app, name)
-    return AsgiApplication(app, answers, lifespan, root_path)
+    return AsgiApplication(app, answers, lifespan, root_path, root_path_in_target)
 
 
 def interface_of(interface: str, app: object, name: str) -> str:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
-from appserver.config.options import Config
+from appserver.config.options import Config, ListenerTable
 
-__all__ = ["ENV_PREFIX", "OPTIONS", "SECTIONS", "Option", "Value", "sections"]
+__all__ = ["ENV_PREFIX", "LISTENER_OPTIONS", "LISTENER_SECTION", "OPTIONS", "SECTIONS", "Option", "Value", "sections"]
 
 Value = str | bool | int | float | tuple[str, ...]
 
 ENV_PREFIX = "APPSERVER_"
 ROOT_SECTION = "server"  # its options carry no prefix
+LISTENER_SECTION = "listener"  # an array of tables, in the file only
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Option:
     @property
     def toml(self) -> str:
         """The name in the configuration file."""
+        if self.section == LISTENER_SECTION:
+            return f"[[{self.section}]] {self.name}"
         return f"[{self.section}] {self.name}"
 
     @property
@@ -65,11 +69,17 @@ class Option:
 
 def sections() -> dict[str, type]:
     """Return the section classes by name, in the order of `Config`."""
-    return {item.name: item.default_factory for item in dataclasses.fields(Config)}  # type: ignore[misc]  # all have one
+    return {item.name: item.default_factory for item in dataclasses.fields(Config) if _is_section(item)}  # type: ignore[misc]  # a class
+
+
+def _is_section(item: dataclasses.Field[Any]) -> bool:
+    return isinstance(item.default_factory, type) and dataclasses.is_dataclass(item.default_factory)
 
 
 def _options(section: str, owner: type) -> list[Option]:
     blank = owner()
+    inherited = {item.name for base in owner.__mro__[1:-1] for item in dataclasses.fields(base)}
+    own_first = sorted(dataclasses.fields(owner), key=lambda item: item.name in inherited)
     return [
         Option(
             section=section,
@@ -84,7 +94,8 @@ def _options(section: str, owner: type) -> list[Option]:
             metavar=item.metadata["metavar"],
             short=item.metadata["flag"],
         )
-        for item in dataclasses.fields(owner)
+        for item in own_first
+        if "help" in item.metadata
     ]
 
 
@@ -92,3 +103,5 @@ SECTIONS: dict[str, type] = sections()
 OPTIONS: dict[str, Option] = {
     option.key: option for section, owner in SECTIONS.items() for option in _options(section, owner)
 }
+# Of each `[[listener]]`, by name.
+LISTENER_OPTIONS: dict[str, Option] = {option.name: option for option in _options(LISTENER_SECTION, ListenerTable)}

@@ -5,13 +5,14 @@ A rule takes the whole configuration and yields what breaks it; the caller adds 
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from appserver.config.catalog import OPTIONS
-from appserver.config.grammar import TcpBind, parse_app, parse_bind, parse_mode, parse_trust
-from appserver.config.options import Config
+from appserver.config.grammar import TcpBind, parse_app, parse_bind, parse_mode, parse_owner, parse_trust
+from appserver.config.options import Config, ListenerOptions
 from appserver.config.values import BadValue, quoted, spell
 
 __all__ = ["RULES", "Finding", "findings", "missing_application"]
@@ -49,35 +50,66 @@ def malformed_application(config: Config) -> Findings:
 
 
 def no_address(config: Config) -> Findings:
-    """`bind` is empty."""
-    if not config.server.bind:
-        yield Finding("server.bind", "no address to listen on; write HOST:PORT or unix:PATH")
+    """`bind` is empty, and there is no other listener; or that of a table is."""
+    for key, listener in _listeners(config):
+        if not listener.bind and (key != "server" or not config.listeners):
+            yield Finding(f"{key}.bind", "no address to listen on; write HOST:PORT or unix:PATH")
+
+
+def option_without_listener(config: Config) -> Findings:
+    """An option of the default listener is set, and that one is not opened."""
+    if config.server.bind or not config.listeners:
+        return
+    blank = type(config.server)()
+    for name in ("http1", *(item.name for item in dataclasses.fields(ListenerOptions))):
+        if name != "bind" and getattr(config.server, name) != getattr(blank, name):
+            reason = "the default listener is not opened; give bind, or write this into the [[listener]] that it is for"
+            yield Finding(f"server.{name}", reason)
 
 
 def malformed_address(config: Config) -> Findings:
     """`bind` has an entry that is not an address."""
-    for text in config.server.bind:
-        yield from _unreadable("server.bind", parse_bind, text)
+    for key, listener in _listeners(config):
+        for text in listener.bind:
+            yield from _unreadable(f"{key}.bind", parse_bind, text)
 
 
 def duplicate_address(config: Config) -> Findings:
     """Two entries of `bind` are the same socket."""
     seen: dict[object, str] = {}
-    for text in config.server.bind:
-        try:
-            address = parse_bind(text)
-        except BadValue:
-            continue
-        if isinstance(address, TcpBind) and address.port == 0:
-            continue
-        if address in seen:
-            yield Finding("server.bind", f"{quoted(text)} is the same address as {quoted(seen[address])}; drop one")
-        seen.setdefault(address, text)
+    for key, listener in _listeners(config):
+        for text in listener.bind:
+            try:
+                address = parse_bind(text)
+            except BadValue:
+                continue
+            if isinstance(address, TcpBind) and address.port == 0:
+                continue
+            if address in seen:
+                yield Finding(f"{key}.bind", f"{quoted(text)} is the same address as {quoted(seen[address])}; drop one")
+            seen.setdefault(address, text)
 
 
 def malformed_mode(config: Config) -> Findings:
     """`unix_mode` is not octal."""
-    yield from _unreadable("server.unix_mode", parse_mode, config.server.unix_mode)
+    for key, listener in _listeners(config):
+        yield from _unreadable(f"{key}.unix_mode", parse_mode, listener.unix_mode)
+
+
+def malformed_owner(config: Config) -> Findings:
+    """`unix_owner` is not USER, USER:GROUP or :GROUP."""
+    for key, listener in _listeners(config):
+        if listener.unix_owner:
+            yield from _unreadable(f"{key}.unix_owner", parse_owner, listener.unix_owner)
+
+
+def no_protocol(config: Config) -> Findings:
+    """`http_protocols` is empty, or nothing is left of it."""
+    for key, listener in _listeners(config):
+        if not listener.http_protocols:
+            yield Finding(f"{key}.http_protocols", "no HTTP version is left; write h2, http/1.1 or both")
+    if not config.server.http1 and config.server.http_protocols == ("http/1.1",):
+        yield Finding("server.http1", "no HTTP version is left", other="server.http_protocols")
 
 
 def malformed_root_path(config: Config) -> Findings:
@@ -85,6 +117,12 @@ def malformed_root_path(config: Config) -> Findings:
     root = config.server.root_path
     if root and (not root.startswith("/") or root.endswith("/") or "?" in root or "#" in root):
         yield Finding("server.root_path", f"{quoted(root)} must start with '/', not end with it, and have no query")
+
+
+def root_path_in_target_without_it(config: Config) -> Findings:
+    """Targets are said to begin with a path that is not given."""
+    if config.server.root_path_in_target and not config.server.root_path:
+        yield Finding("server.root_path_in_target", "needs the path that they begin with", other="server.root_path")
 
 
 def malformed_server_header(config: Config) -> Findings:
@@ -106,24 +144,92 @@ def field_above_head(config: Config) -> Findings:
         yield _exceeds(config, "limit.field_size", "limit.head_size")
 
 
+def certificate_without_key(config: Config) -> Findings:
+    """There are keys, and not one for each certificate."""
+    for key, listener in _listeners(config):
+        if listener.keyfile and len(listener.keyfile) != len(listener.certfile):
+            reason = f"{len(listener.keyfile)} keys for {len(listener.certfile)} certificates; give one for each, or none"
+            yield Finding(f"{key}.keyfile", reason, other=f"{key}.certfile")
+
+
+def tls_option_without_certificate(config: Config) -> Findings:
+    """An option of TLS is set, and the listener does not speak it."""
+    for key, listener in _listeners(config):
+        for name in ("keyfile_password", "ca_certs", "crl_file", "ciphers"):
+            if getattr(listener, name) and not listener.certfile:
+                yield Finding(f"{key}.{name}", "without certfile there is no TLS", other=f"{key}.certfile")
+        if listener.cert_reqs != "none" and not listener.certfile:
+            yield Finding(f"{key}.cert_reqs", "without certfile there is no TLS", other=f"{key}.certfile")
+
+
+def client_certificates_without_authority(config: Config) -> Findings:
+    """Clients are asked for certificates that nothing can be checked against, or are not asked at all."""
+    for key, listener in _listeners(config):
+        if listener.certfile and listener.cert_reqs != "none" and not listener.ca_certs:
+            reason = "no certificate could be checked; name the authorities by ca_certs"
+            yield Finding(f"{key}.cert_reqs", reason, other=f"{key}.ca_certs")
+        if listener.certfile and listener.cert_reqs == "none" and (listener.ca_certs or listener.crl_file):
+            name = "ca_certs" if listener.ca_certs else "crl_file"
+            yield Finding(f"{key}.{name}", "no client is asked for a certificate", other=f"{key}.cert_reqs")
+
+
+def malformed_password_source(config: Config) -> Findings:
+    """`keyfile_password` is not file:PATH or env:NAME."""
+    for key, listener in _listeners(config):
+        kind, _, name = listener.keyfile_password.partition(":")
+        if listener.keyfile_password and (kind not in ("file", "env") or not name):
+            # Not repeated: it may be the password itself.
+            yield Finding(f"{key}.keyfile_password", "is neither file:PATH nor env:NAME; a password is never an option")
+
+
+def nobody_sends_the_header(config: Config) -> Findings:
+    """A PROXY header is required, and nobody may send one."""
+    for key, listener in _listeners(config):
+        if listener.proxy_protocol != "off" and not listener.proxy_protocol_from:
+            yield Finding(f"{key}.proxy_protocol_from", "nobody could connect; name the proxies", other=f"{key}.proxy_protocol")
+
+
 def malformed_trust(config: Config) -> Findings:
-    """`trust` has an entry that is not a peer."""
+    """`trust` or `proxy_protocol_from` has an entry that is not a peer."""
     for text in config.forwarded.trust:
         yield from _unreadable("forwarded.trust", parse_trust, text)
+    for key, listener in _listeners(config):
+        for text in listener.proxy_protocol_from:
+            yield from _unreadable(f"{key}.proxy_protocol_from", parse_trust, text)
+    for index, table in enumerate(config.listeners):
+        if table.trust != config.forwarded.trust:
+            for text in table.trust:
+                yield from _unreadable(f"listener.{index}.trust", parse_trust, text)
 
 
 RULES: tuple[Callable[[Config], Findings], ...] = (
     malformed_application,
     no_address,
+    option_without_listener,
     malformed_address,
     duplicate_address,
     malformed_mode,
+    malformed_owner,
+    no_protocol,
     malformed_root_path,
+    root_path_in_target_without_it,
     malformed_server_header,
     connection_window_below_stream_window,
     field_above_head,
+    certificate_without_key,
+    tls_option_without_certificate,
+    client_certificates_without_authority,
+    malformed_password_source,
+    nobody_sends_the_header,
     malformed_trust,
 )
+
+
+def _listeners(config: Config) -> Iterator[tuple[str, ListenerOptions]]:
+    """Yield each listener with the first part of its options' keys; the default one first."""
+    yield "server", config.server
+    for index, table in enumerate(config.listeners):
+        yield f"listener.{index}", table
 
 
 def _unreadable(option: str, parse: Callable[[str], object], text: str) -> Findings:

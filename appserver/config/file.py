@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from appserver.config.catalog import OPTIONS, SECTIONS
+from appserver.config.catalog import LISTENER_OPTIONS, LISTENER_SECTION, OPTIONS, SECTIONS
 from appserver.config.layer import Layer, nearest, plain
 from appserver.config.positions import Path, Place, key_places
 
@@ -48,7 +48,10 @@ def from_toml_text(text: str, name: str) -> Layer:
         return layer
     reader = _Reader(layer, name, places)
     for section, body in document.items():
-        reader.section(section, body)
+        if section == LISTENER_SECTION:
+            reader.listeners(body)
+        else:
+            reader.section(section, body)
     return layer
 
 
@@ -68,6 +71,31 @@ class _Reader:
         else:
             for key, raw in body.items():
                 self._option(section, key, raw)
+
+    def listeners(self, body: object) -> None:
+        if not isinstance(body, list) or not all(isinstance(table, dict) for table in body):
+            line, column = self.places[LISTENER_SECTION,]
+            place = f"{self.name}:{line}:{column}"
+            self.layer.faults.append(f"{place} {LISTENER_SECTION}: is an array of tables; write [[{LISTENER_SECTION}]]")
+            return
+        for index, table in enumerate(body):
+            self._listener(index, table)
+
+    def _listener(self, index: int, table: dict[str, Any]) -> None:
+        line, column = self.places[LISTENER_SECTION, index]
+        one = Layer(where=f"{self.name}:{line}:{column} [[{LISTENER_SECTION}]]")
+        for key, raw in table.items():
+            line, column = self.places[LISTENER_SECTION, index, key]
+            where = f"{self.name}:{line}:{column} [[{LISTENER_SECTION}]] {plain(key)}"
+            if key in LISTENER_OPTIONS:
+                one.read_toml(LISTENER_OPTIONS[key], raw, where)
+            else:
+                close = nearest(key, LISTENER_OPTIONS)
+                one.refuse(where, f"[[{LISTENER_SECTION}]] {close}" if close else "")
+        if "listener.bind" not in one.values and "listener.bind" not in one.broken:
+            one.faults.append(f'{one.where}: has no address; write bind = ":8001"')
+        self.layer.faults += one.faults
+        self.layer.listeners.append(one)
 
     def _option(self, section: str, key: str, raw: Any) -> None:
         option = OPTIONS.get(f"{section}.{key}")

@@ -105,7 +105,9 @@ def _take(layer: Layer, option: Option, raw: Any) -> None:
         layer.faults.append(f"{origin}: a value is missing")
         layer.broken.add(option.key)
     elif isinstance(raw, list):
-        layer.read_texts(option, raw, origin)
+        # Only where no entry can hold a comma of its own.
+        words = [word for text in raw for word in text.split(",")] if option.choices else raw
+        layer.read_texts(option, words, origin)
     else:
         layer.read_text(option, raw, origin)
 

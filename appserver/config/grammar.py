@@ -13,7 +13,19 @@ from dataclasses import dataclass
 
 from appserver.config.values import BadValue, quoted
 
-__all__ = ["Network", "TcpBind", "UnixBind", "parse_app", "parse_bind", "parse_mode", "parse_trust"]
+__all__ = [
+    "Bind",
+    "FdBind",
+    "Network",
+    "SystemdBind",
+    "TcpBind",
+    "UnixBind",
+    "parse_app",
+    "parse_bind",
+    "parse_mode",
+    "parse_owner",
+    "parse_trust",
+]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -23,6 +35,10 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
 _MODE = re.compile(r"0?[0-7]{3}")
+_OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?")
+_DESCRIPTOR = re.compile(r"[0-9]{1,6}")
+# systemd.socket(5), FileDescriptorName=
+_SYSTEMD_NAME = re.compile(r"[!-9;-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,31 @@ class UnixBind:
         return f"unix:{self.path}"
 
 
+@dataclass(frozen=True, slots=True)
+class FdBind:
+    """A socket that was opened before the process began, by its descriptor."""
+
+    number: int
+
+    def __str__(self) -> str:
+        """Return the spelling that `parse_bind` reads."""
+        return f"fd://{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemdBind:
+    """The sockets that a service manager passes (sd_listen_fds(3)): those of one name, or "" for all."""
+
+    name: str
+
+    def __str__(self) -> str:
+        """Return the spelling that `parse_bind` reads."""
+        return f"systemd:{self.name}" if self.name else "systemd"
+
+
+Bind = TcpBind | UnixBind | FdBind | SystemdBind
+
+
 def parse_app(text: str) -> tuple[str, str]:
     """Split `module:attribute` into dotted names; the attribute may be missing ("")."""
     module, colon, attribute = text.partition(":")
@@ -61,10 +102,14 @@ def parse_app(text: str) -> tuple[str, str]:
     return module, attribute
 
 
-def parse_bind(text: str) -> TcpBind | UnixBind:
-    """Read HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH."""
+def parse_bind(text: str) -> Bind:
+    """Read HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH, fd://N, systemd or systemd:NAME."""
     if text.startswith("unix:"):
         return _unix(text.removeprefix("unix:"))
+    if text.startswith("fd://"):
+        return _descriptor(text)
+    if text == "systemd" or text.startswith("systemd:"):
+        return _systemd(text)
     if text.startswith("/"):
         raise BadValue(f"{quoted(text)} is a path; write unix:{text}")
     host, colon, port = text.rpartition(":")
@@ -95,6 +140,14 @@ def parse_mode(text: str) -> int:
     return int(text, 8)
 
 
+def parse_owner(text: str) -> tuple[str, str]:
+    """Split USER, USER:GROUP or :GROUP; "" is what is not given."""
+    user, colon, group = text.partition(":")
+    if any(part and not _OWNER.fullmatch(part) for part in (user, group)) or not (user or group) or (colon and not group):
+        raise BadValue(f"{quoted(text)} is not USER, USER:GROUP or :GROUP")
+    return user, group
+
+
 def _is_dotted(text: str) -> bool:
     return all(part.isidentifier() for part in text.split("."))
 
@@ -107,6 +160,22 @@ def _unix(path: str) -> UnixBind:
     if len(path.encode()) > UNIX_PATH_BYTES:
         raise BadValue(f"{quoted('unix:' + path)} is longer than the {UNIX_PATH_BYTES} bytes a socket path may have")
     return UnixBind(path)
+
+
+def _descriptor(text: str) -> FdBind:
+    number = text.removeprefix("fd://")
+    if not _DESCRIPTOR.fullmatch(number) or int(number) < 3:
+        raise BadValue(f"{quoted(text)} is not a descriptor that was passed, such as fd://3")
+    return FdBind(int(number))
+
+
+def _systemd(text: str) -> SystemdBind:
+    name = text.removeprefix("systemd").removeprefix(":")
+    if _PORT.fullmatch(name):
+        raise BadValue(f"{quoted(text)} could be a host and its port, or sockets of a service manager; name neither so")
+    if text != "systemd" and not _SYSTEMD_NAME.fullmatch(name):
+        raise BadValue(f"{quoted(text)} has no name; write systemd:NAME as FileDescriptorName= has it, or systemd for all")
+    return SystemdBind(name)
 
 
 def _host(text: str, host: str) -> str:

@@ -15,12 +15,18 @@ CLOSE_ENOUGH = 0.6  # difflib's own default
 
 @dataclass(slots=True)
 class Layer:
-    """The options of one source, by key, with the faults found while reading it."""
+    """The options of one source, by key, with the faults found while reading it.
+
+    `listeners` are the `[[listener]]` tables of a file, each a layer of its own whose faults are told here;
+    `where` is the place of such a table.
+    """
 
     values: dict[str, Value] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
+    listeners: list[Layer] = field(default_factory=list)
+    where: str = ""
 
     def put(self, option: Option, value: Value, origin: str) -> None:
         """Keep a value that is right already."""

@@ -4,6 +4,8 @@ A field of a section below is one option with four spellings, derived and never 
 `[limit] request_fields` in TOML, `APPSERVER_LIMIT_REQUEST_FIELDS` in the environment,
 `--limit-request-fields` on the command line, `config.limit.request_fields` in the code.
 Options of the section `server` carry no prefix (`--bind`, `APPSERVER_BIND`, `[server] bind`).
+What a listener may have for itself is declared in `ListenerOptions`: in `[server]` and as flags it is the default
+listener's, in each `[[listener]]` of the file that one's own.
 A component is given its section, never the whole `Config`.
 """
 
@@ -19,6 +21,8 @@ __all__ = [
     "Http2Options",
     "LifespanOptions",
     "LimitOptions",
+    "ListenerOptions",
+    "ListenerTable",
     "LogOptions",
     "ServerOptions",
     "TimeoutOptions",
@@ -55,8 +59,72 @@ def option(
     return field(default=default, metadata=meta)
 
 
+HTTP_PROTOCOLS = ("h2", "http/1.1")  # as ALPN spells them
+
+
 @dataclass(frozen=True, slots=True)
-class ServerOptions:
+class ListenerOptions:
+    """What may differ from one listener to the next."""
+
+    bind: tuple[str, ...] = option(
+        ("127.0.0.1:8000",),
+        "Where to listen: HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH, fd://N, systemd or systemd:NAME (sockets that a"
+        " service manager passes). May be given several times.",
+        metavar="ADDRESS",
+    )
+    unix_mode: str = option("0660", "Permissions of unix sockets, octal.", metavar="MODE")
+    unix_owner: str = option(
+        "", "Owner of unix sockets: USER, USER:GROUP or :GROUP, names or numbers; empty: who runs the server.",
+        metavar="OWNER",
+    )
+    http_protocols: tuple[str, ...] = option(
+        HTTP_PROTOCOLS, "HTTP versions that are spoken, the preferred one first.",
+        choices=HTTP_PROTOCOLS, metavar="NAME,...",
+    )
+    certfile: tuple[str, ...] = option(
+        (), "Certificate with its chain, PEM: the listener speaks TLS. Given several times, each is for the names in it;"
+        " the first for all others.", metavar="FILE",
+    )
+    keyfile: tuple[str, ...] = option(
+        (), "Key of the certificate, PEM, once for each certfile in their order; none: the keys are in the certfiles.",
+        metavar="FILE",
+    )
+    keyfile_password: str = option(
+        "", "Where the password of encrypted keys is: file:PATH or env:NAME.", metavar="SOURCE"
+    )
+    ca_certs: str = option("", "Authorities that client certificates are checked against, PEM.", metavar="FILE")
+    cert_reqs: str = option(
+        "none", "Whether clients are asked for a certificate, or need one.", choices=("none", "optional", "required")
+    )
+    crl_file: str = option("", "Lists of revoked client certificates, PEM, one for each authority.", metavar="FILE")
+    ciphers: str = option(
+        "", "Cipher suites of TLS 1.2 as OpenSSL writes them; empty: those that HTTP/2 permits.", metavar="LIST"
+    )
+    tls_min_version: str = option("1.2", "Oldest TLS version that is spoken.", choices=("1.2", "1.3"))
+    proxy_protocol: str = option(
+        "off", "PROXY header that each connection must begin with, before TLS; auto: v1 or v2.",
+        choices=("off", "v1", "v2", "auto"),
+    )
+    proxy_protocol_from: tuple[str, ...] = option(
+        ("127.0.0.1", "::1", "unix"),
+        "Peers that must send the PROXY header, where it is on: addresses, networks, 'unix', or '*'. Others are refused.",
+        metavar="ADDRESS",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerTable(ListenerOptions):
+    """One listener beside the default one. What its table does not say has the option's default, not the flag's value."""
+
+    trust: tuple[str, ...] = option(
+        (), "Whose forwarding fields are believed here, as in [forwarded] trust, which holds where this is not given.",
+        metavar="ADDRESS",
+    )
+    where: str = field(default="", compare=False)  # how errors name it
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions(ListenerOptions):
     """What is served, where, and on which loop."""
 
     app: str = option("", "The application, as module:attribute.", metavar="MODULE:APP")
@@ -65,18 +133,17 @@ class ServerOptions:
     interface: str = option(
         "auto", "What the application speaks; auto looks at its arguments.", choices=("auto", "asgi3")
     )
-    bind: tuple[str, ...] = option(
-        ("127.0.0.1:8000",),
-        "Where to listen: HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH. May be given several times.",
-        metavar="ADDRESS",
-    )
     backlog: int = option(2048, "Connections the kernel queues for a listener.", low=1, high=65535)
-    unix_mode: str = option("0660", "Permissions of unix sockets, octal.", metavar="MODE")
     loop: str = option(
         "auto", "Event loop; auto takes uvloop if it is installed.", choices=("auto", "uvloop", "asyncio")
     )
-    http1: bool = option(True, "Accept HTTP/1.1 beside HTTP/2; without it HTTP/1.1 is answered 505.")
+    http1: bool = option(
+        True, "Off takes http/1.1 out of http_protocols: an HTTP/1.1 request is answered 505 by the default listener."
+    )
     root_path: str = option("", "Path the application is mounted under, as ASGI root_path.", metavar="PATH")
+    root_path_in_target: bool = option(
+        False, "The proxy leaves root_path in the targets that it sends; off: it has taken it off."
+    )
     date_header: bool = option(True, "Add Date to responses that have none.")
     server_header: str = option("", "Server field to add to responses that have none; empty adds none.", metavar="TEXT")
 
@@ -116,6 +183,7 @@ class LimitOptions:
         1_048_576, "Bytes of an upload that are read and dropped after its answer, before it is reset.", low=0, unit="B"
     )
     request_body: int = option(104_857_600, "Longest request body; 413. 0: no limit.", low=0, unit="B")
+    proxy_header: int = option(4_096, "Longest PROXY header of version 2.", low=232, high=65_551, unit="B")
     connections: int = option(1_000, "Connections a worker serves at once; more are closed. 0: no limit.", low=0)
 
 
@@ -124,6 +192,9 @@ class TimeoutOptions:
     """How long things may take."""
 
     preface: float = option(5.0, "From accept to the first complete preface or request byte.", low=0.1, unit="s")
+    handshake: float = option(
+        5.0, "For a PROXY header, and for a TLS handshake: each from its beginning to its end.", low=0.1, unit="s"
+    )
     request_head: float = option(10.0, "HTTP/1.1: for one whole request head, absolute.", low=0.1, unit="s")
     request_body_idle: float = option(
         30.0, "HTTP/1.1: between two pieces of a request body while the application waits.", low=0.1, unit="s"
@@ -146,6 +217,13 @@ class ForwardedOptions:
         ("127.0.0.1", "::1", "unix"),
         "Peers whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses, networks, 'unix', or '*'.",
         metavar="ADDRESS",
+    )
+    fields: tuple[str, ...] = option(
+        ("for", "proto"), "Which X-Forwarded-* fields of a trusted peer are believed.",
+        choices=("for", "proto", "host", "port", "prefix"), metavar="NAME,...",
+    )
+    strip: bool = option(
+        True, "Take X-Forwarded-* and Forwarded that are not believed out of requests, X-Real-IP of untrusted peers too."
     )
 
 
@@ -172,7 +250,7 @@ class LifespanOptions:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All sections. Only `worker` and `cli` (and later `supervisor`) may name it."""
+    """All sections, and the listeners beside the default one. Only `worker`, `cli` and `supervisor` may name it."""
 
     server: ServerOptions = field(default_factory=ServerOptions)
     h2: Http2Options = field(default_factory=Http2Options)
@@ -182,3 +260,4 @@ class Config:
     forwarded: ForwardedOptions = field(default_factory=ForwardedOptions)
     log: LogOptions = field(default_factory=LogOptions)
     lifespan: LifespanOptions = field(default_factory=LifespanOptions)
+    listeners: tuple[ListenerTable, ...] = ()

@@ -10,7 +10,7 @@ import tomllib
 
 __all__ = ["Path", "Place", "key_places"]
 
-Path = tuple[str, ...]
+Path = tuple[str | int, ...]  # keys; a number is the place in an array
 Place = tuple[int, int]  # line and column, from 1
 
 _SPACE = re.compile(r"[ \t]*")
@@ -23,17 +23,18 @@ _SCALAR = re.compile(r"[^,\]}\n#]+")
 
 
 def key_places(text: str) -> dict[Path, Place]:
-    """Return the first place of each key and table header; keys inside of arrays are left out."""
+    """Return the first place of each key, of each table header and of each table in an array."""
     return _Scan(text).document()
 
 
 class _Scan:
-    __slots__ = ("at", "places", "text")
+    __slots__ = ("at", "lengths", "places", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
         self.places: dict[Path, Place] = {}
+        self.lengths: dict[Path, int] = {}  # of arrays of tables, so far
 
     def document(self) -> dict[Path, Place]:
         table: Path = ()
@@ -50,28 +51,35 @@ class _Scan:
 
     def _header(self) -> Path:
         brackets = 2 if self._peek("[[") else 1
+        start = self.at
         self.at += brackets
-        table = self._key((), True)
+        table = self._key(())
         self.at += brackets
+        if brackets == 2:
+            index = self.lengths.get(table, 0)
+            self.lengths[table] = index + 1
+            table = (*table, index)
+            self.places[table] = self._place(start)
         return table
 
-    def _pair(self, table: Path, noted: bool = True) -> None:
-        path = self._key(table, noted)
+    def _pair(self, table: Path) -> None:
+        path = self._key(table)
         self.at += 1  # =
         self._skip(_SPACE)
-        self._value(path, noted)
+        self._value(path)
 
-    def _key(self, table: Path, noted: bool) -> Path:
+    def _key(self, table: Path) -> Path:
         path = table
         while True:
             self._skip(_SPACE)
             start = self.at
             path = (*path, self._key_part())
-            if noted:
-                self.places.setdefault(path, self._place(start))
+            self.places.setdefault(path, self._place(start))
             self._skip(_SPACE)
             if not self._peek("."):
                 return path
+            if path in self.lengths:
+                path = (*path, self.lengths[path] - 1)  # the last of them so far
             self.at += 1
 
     def _key_part(self) -> str:
@@ -84,31 +92,44 @@ class _Scan:
 
     # Values
 
-    def _value(self, path: Path, noted: bool) -> None:
+    def _value(self, path: Path) -> None:
         if self._peek('"""') or self._peek("'''"):
             self._skip(_MULTI_LINE)
         elif self._peek('"') or self._peek("'"):
             self._skip(_SINGLE_LINE)
         elif self._peek("["):
-            self._items("]", path, False)
+            self._array(path)
         elif self._peek("{"):
-            self._items("}", path, noted)
+            self._inline_table(path)
         else:
             self._skip(_SCALAR)
 
-    def _items(self, closing: str, path: Path, noted: bool) -> None:
+    def _array(self, path: Path) -> None:
+        index = 0
+        self._open()
+        while not self._peek("]"):
+            if self._peek("{"):
+                self.places[*path, index] = self._place(self.at)
+            self._value((*path, index))
+            self._next()
+            index += 1
+        self.at += 1
+
+    def _inline_table(self, path: Path) -> None:
+        self._open()
+        while not self._peek("}"):
+            self._pair(path)
+            self._next()
+        self.at += 1
+
+    def _open(self) -> None:
         self.at += 1
         self._skip(_BLANK)
-        while not self._peek(closing):
-            if closing == "}":
-                self._pair(path, noted)
-            else:
-                self._value(path, False)
-            self._skip(_BLANK)
-            if self._peek(","):
-                self.at += 1
-                self._skip(_BLANK)
-        self.at += 1
+
+    def _next(self) -> None:
+        self._skip(_BLANK)
+        if self._peek(","):
+            self._open()
 
     # Characters
 

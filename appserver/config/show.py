@@ -9,7 +9,7 @@ import json
 import textwrap
 from collections.abc import Mapping
 
-from appserver.config.catalog import OPTIONS, SECTIONS, Option, Value
+from appserver.config.catalog import LISTENER_OPTIONS, LISTENER_SECTION, OPTIONS, SECTIONS, Option, Value
 from appserver.config.flags import ACTIONS
 from appserver.config.layer import plain
 from appserver.config.options import Config
@@ -24,7 +24,8 @@ Usage: appserver [OPTIONS] MODULE:APP
 
 Serve an ASGI application over HTTP/2 (cleartext, prior knowledge) and HTTP/1.1.
 Each option is also APPSERVER_* in the environment and a key of the file given by --config:
-the command line wins over the environment, the environment over the file.
+the command line wins over the environment, the environment over the file. Further listeners, each
+with settings of its own, are [[listener]] tables of the file.
 Sizes are bytes or 64KiB, 1MiB; durations are seconds or 500ms, 30s, 2m, 1h.
 """
 
@@ -50,6 +51,11 @@ def effective(config: Config, origins: Mapping[str, str]) -> str:
         for option in _of(section):
             value = getattr(getattr(config, section), option.name)
             lines.append(f"{option.name} = {toml_value(value)}  # {plain(origins[option.key])}")
+    for index, table in enumerate(config.listeners):
+        lines += ["", f"[[{LISTENER_SECTION}]]"]
+        for option in LISTENER_OPTIONS.values():
+            origin = origins[f"{LISTENER_SECTION}.{index}.{option.name}"]
+            lines.append(f"{option.name} = {toml_value(getattr(table, option.name))}  # {plain(origin)}")
     return "\n".join(lines) + "\n"
 
 
@@ -63,6 +69,9 @@ def sample() -> str:
             lines += ["# " + line for line in wrapped]
             shown = spell(option, option.default) if option.unit else option.default
             lines.append(f"# {option.name} = {toml_value(shown)}")
+    names = textwrap.wrap(", ".join(LISTENER_OPTIONS), WIDTH - 2)
+    lines += ["", "# Each further listener has a table of its own, with these options:", *(f"# {line}" for line in names)]
+    lines += [f"# [[{LISTENER_SECTION}]]", '#   bind = "127.0.0.1:8001"', '#   http_protocols = "http/1.1"']
     return "\n".join(lines) + "\n"
 
 

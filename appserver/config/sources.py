@@ -5,15 +5,17 @@ Owns the merge, the origin of each value and the report of every fault at once.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from appserver.config.catalog import ENV_PREFIX, OPTIONS, SECTIONS, Value
+from appserver.config.catalog import ENV_PREFIX, LISTENER_OPTIONS, OPTIONS, SECTIONS, Value
 from appserver.config.checks import Finding, findings, missing_application
 from appserver.config.flags import CONFIG_FLAG, WHERE, from_command_line
 from appserver.config.layer import Layer, nearest, plain
-from appserver.config.options import Config
+from appserver.config.options import Config, ListenerTable
 from appserver.errors import ConfigError
 
 __all__ = ["DEFAULT", "Loaded", "from_environment", "load"]
@@ -51,8 +53,14 @@ def load(argv: Sequence[str], environ: Mapping[str, str]) -> Loaded:
     for layer in layers:
         values |= layer.values
         origins |= layer.origins
-    config = _build(values)
+    tables = [table for layer in layers for table in layer.listeners]
+    if "server.bind" not in values:
+        _bind_by_default(values, origins, bool(tables), environ)
+    config = _build(values, tables)
     broken = {key for layer in layers for key in layer.broken}
+    for index, table in enumerate(tables):
+        origins |= _table_origins(index, table)
+        broken |= {_table_key(index, key) for key in table.broken}
     found = [item for item in findings(config) if broken.isdisjoint((item.option, item.other))]
     if action != "print" and not line.faults:  # else the application may be what was not understood
         found += missing_application(config)
@@ -96,13 +104,43 @@ def _file_layer(files: list[str], environ: Mapping[str, str]) -> Layer:
     return from_file(path, origin)
 
 
-def _build(values: dict[str, Value]) -> Config:
-    built = {}
+def _bind_by_default(
+    values: dict[str, Value], origins: dict[str, str], has_tables: bool, environ: Mapping[str, str]
+) -> None:
+    """Say where the default listener listens if nobody gave an address."""
+    if has_tables:
+        values["server.bind"] = ()
+        origins["server.bind"] = "by default, where the file has a [[listener]]"
+    elif environ.get("LISTEN_FDS", "0") != "0" and environ.get("LISTEN_PID") == str(os.getpid()):
+        values["server.bind"] = ("systemd",)
+        origins["server.bind"] = "LISTEN_FDS in the environment"
+
+
+def _table_key(index: int, key: str) -> str:
+    section, _, name = key.partition(".")
+    return f"{section}.{index}.{name}"
+
+
+def _table_origins(index: int, table: Layer) -> dict[str, str]:
+    default = {option.key: f"{table.where} {option.name} by default" for option in LISTENER_OPTIONS.values()}
+    return {_table_key(index, key): origin for key, origin in (default | table.origins).items()}
+
+
+def _build(values: dict[str, Value], tables: Sequence[Layer] = ()) -> Config:
+    built: dict[str, Any] = {}
     for section, owner in SECTIONS.items():
         prefix = section + "."
         own = {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
         built[section] = owner(**own)
-    return Config(**built)
+    trust: Any = built["forwarded"].trust
+    listeners = [
+        ListenerTable(**{"trust": trust, "where": table.where, **_unprefixed(table.values)}) for table in tables
+    ]
+    return Config(**built, listeners=tuple(listeners))
+
+
+def _unprefixed(values: Mapping[str, Value]) -> dict[str, Any]:
+    return {key.partition(".")[2]: value for key, value in values.items()}
 
 
 def _sentence(finding: Finding, origins: Mapping[str, str]) -> str:

@@ -154,8 +154,10 @@ def _spell_bytes(value: int) -> str:
 
 
 def _toml_list(option: Option, raw: object) -> tuple[str, ...]:
+    if isinstance(raw, str):
+        raw = [raw]  # the one entry of its list
     if not isinstance(raw, list) or not all(isinstance(item, str) for item in raw):
-        raise BadValue(f"{quoted(raw)} is not an array of strings")
+        raise BadValue(f"{quoted(raw)} is not a string or an array of strings")
     return tuple(_string(option, item) for item in raw)
 
 

@@ -100,8 +100,8 @@ class Connection(Wire):
     def eof_received(self) -> bool:
         """Half-close (RFC 9112 9.6): whole requests are still answered; one cut short is lost."""
         self._eof = True
-        # What waits for its turn is parsed first.
-        return self._proceeding or self._end_input()
+        # What waits for its turn is parsed first. A loop's TLS has no half-close: with the client it is over.
+        return (self._proceeding or self._end_input()) and self.peer.tls is None
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone, and with it the request in progress."""

@@ -1,6 +1,6 @@
 cimport cython
 
-from appserver.accepted cimport Peer, Trust
+from appserver.accepted cimport Forwarding, Peer, Trust
 from appserver.contract cimport Request
 from appserver.http.body cimport BodyMeter
 from appserver.http.field cimport Field, classify, judge_as
@@ -25,7 +25,7 @@ cdef class Head:
     cdef Py_ssize_t _count, _size
     cdef list _cookies, _forwarded_lines
     cdef bytes _forwarded_for, _forwarded_proto
-    cdef bint _connect_protocol, _trailers_accepted, _forwarded, _has_content_type, _has_regular
+    cdef bint _connect_protocol, _trailers_accepted, _forwarded, _forwarded_more, _has_content_type, _has_regular
     cdef readonly bint h2
     cdef public list fields
     cdef public int verdict
@@ -49,11 +49,11 @@ cdef class Head:
     cdef _add_special(self, int kind, Field field)
     cdef _add_hop_by_hop(self, int kind, bytes value)
     cpdef line(self, Field method, Field scheme, Field path, Field authority)
-    @cython.locals(request=Request, method=Field, path=Field, host=bytes)
+    @cython.locals(request=Request, method=Field, path=Field, host=bytes, forwarding=Forwarding, is_road=bint)
     cpdef request(self, Peer peer, bint ends, str version)
     @cython.locals(request=Request)
     cpdef Request refused(self, Peer peer, str version)
-    @cython.locals(lines=list)
+    @cython.locals(lines=list, forwarding=Forwarding)
     cdef _resolve(self, Request request, Peer peer)
     @cython.locals(is_tunnel=bint)
     cdef _judge_whole(self, Field method, Field path, bint ends)

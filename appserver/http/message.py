@@ -71,7 +71,8 @@ class Head:
 
     __slots__ = (
         "_authority", "_connect_protocol", "_content_length", "_cookies", "_count", "_forwarded",
-        "_forwarded_for", "_forwarded_lines", "_forwarded_proto", "_forwarded_protos", "_has_content_type", "_has_regular", "_host",
+        "_forwarded_for", "_forwarded_lines", "_forwarded_more", "_forwarded_proto", "_forwarded_protos", "_has_content_type",
+        "_has_regular", "_host",
         "_hosts", "_limits", "_method", "_path", "_protocol", "_scheme", "_size", "_trailers_accepted",
         "codings", "connection", "expect", "fields", "h2", "reason", "verdict",
     )  # fmt: skip
@@ -98,14 +99,12 @@ class Head:
         self._count: int = 0
         self._size: int = 0
         self._cookies: list[bytes] | None = None
-        self._forwarded = False
+        self._forwarded = self._forwarded_more = False
         self._forwarded_for: bytes | None = None
         self._forwarded_lines: list[bytes] | None = None
         self._forwarded_proto: bytes | None = None
         self._forwarded_protos: int = 0
-        self._trailers_accepted = False
-        self._has_content_type = False
-        self._has_regular = False
+        self._trailers_accepted = self._has_content_type = self._has_regular = False
         self.expect: bytes | None = None
         self.connection: list[bytes] | None = None
         self.codings: list[bytes] | None = None
@@ -194,6 +193,8 @@ class Head:
         elif kind == FORWARDED_PROTO:
             self._forwarded_proto = value
             self._forwarded_protos += 1
+        else:
+            self._forwarded_more = True
 
     def _add_pseudo(self, kind: int, field: Field) -> None:
         self._size += field.size
@@ -282,6 +283,7 @@ class Head:
         """Return the request; None if `verdict` and `reason` say what is wrong with it."""
         method = self._method
         path = self._path
+        forwarding = peer.forwarding
         if method is None or path is None or (self.h2 and self._scheme is None):
             self._judge_incomplete()
             return None
@@ -304,6 +306,7 @@ class Head:
         request.fields = self.fields
         request.version = version
         request.peer = peer
+        request.prefix = ""
         request.protocol = None
         request.length = self._content_length
         request.ends = ends
@@ -316,6 +319,10 @@ class Head:
             request.length = -1
             request.expects = False
         self._resolve(request, peer)
+        # Not on the road, where a trusted peer sends what was read as it passed, and nothing else of this kind.
+        is_road = peer.trust is not None and not self._forwarded_more
+        if self._forwarded and forwarding is not None and not (is_road and forwarding.is_plain):
+            forwarding.apply(request)
         return request
 
     def refused(self, peer: Peer, version: str) -> Request:
@@ -339,16 +346,18 @@ class Head:
         request.scheme = peer.scheme
         if peer.trust is None:
             return
+        forwarding = peer.forwarding
         if self._scheme is not None and not self._scheme.verdict:
             request.scheme = self._scheme.text
-        if self._forwarded_for is not None:
+        if self._forwarded_for is not None and (forwarding is None or forwarding.reads_for):
             # RFC 9110 5.3: lines of one name are one list.
             lines = self._forwarded_lines
             client = peer.trust.resolve(self._forwarded_for if lines is None else b",".join(lines))
             if client is not None:
                 request.client = client
-        if self._forwarded_proto is not None and self._forwarded_protos == 1:
-            scheme = parse_scheme(self._forwarded_proto)
+        proto = self._forwarded_proto
+        if proto is not None and self._forwarded_protos == 1 and (forwarding is None or forwarding.reads_proto):
+            scheme = parse_scheme(proto)
             if scheme is not None:
                 request.scheme = scheme
 

@@ -9,7 +9,7 @@ PLAIN = 0
 COOKIE = 1
 FORWARDED_FOR = 2
 FORWARDED_PROTO = 3
-FORWARDED = 4
+FORWARDED = 4  # the others of their kind: `forwarding` reads them
 HOST = 5
 CONTENT_LENGTH = 6
 CONTENT_TYPE = 7
@@ -31,6 +31,11 @@ KINDS: dict[bytes, int] = {
     b"x-forwarded-for": FORWARDED_FOR,
     b"x-forwarded-proto": FORWARDED_PROTO,
     b"forwarded": FORWARDED,
+    b"x-forwarded-host": FORWARDED,
+    b"x-forwarded-port": FORWARDED,
+    b"x-forwarded-prefix": FORWARDED,
+    b"x-forwarded-server": FORWARDED,
+    b"x-real-ip": FORWARDED,
     b"host": HOST,
     b"content-length": CONTENT_LENGTH,
     b"content-type": CONTENT_TYPE,
@@ -54,11 +59,6 @@ KINDS: dict[bytes, int] = {
 PROTECTED = frozenset(
     [
         *(name for name in KINDS if not name.startswith(b":")),
-        b"x-forwarded-host",
-        b"x-forwarded-port",
-        b"x-forwarded-prefix",
-        b"x-forwarded-server",
-        b"x-real-ip",
         b"authorization",
         b"proxy",
     ]

@@ -1,6 +1,6 @@
 """Bound sockets: from an address to something a loop can accept on, with the settings that are its own.
 
-Owns the unix path and its permissions: a socket file is removed only if it is ours or nobody listens.
+A socket file is removed only if it is ours or nobody listens.
 """
 
 from __future__ import annotations
@@ -8,23 +8,26 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from appserver.accepted import Peer, Trust
-from appserver.config.grammar import TcpBind, UnixBind, parse_bind, parse_mode
+from appserver.accepted import Forwarding, Peer, Trust
+from appserver.config.grammar import Bind, FdBind, SystemdBind, TcpBind, UnixBind, parse_bind
 from appserver.errors import ConfigError
+from appserver.net.binding import BindError
+from appserver.net.inherited import passed_socket, passed_sockets
+from appserver.net.tls import Tls
+from appserver.net.unixsocket import bound_unix, remove_if_same
 
 if TYPE_CHECKING:
     import asyncio
-    import ssl
 
 __all__ = ["HTTP1", "HTTP2", "Listener", "ListenerSettings", "PeerTrust", "ProxyHeader", "open_all"]
 
 # As ALPN spells them.
 HTTP1, HTTP2 = "http/1.1", "h2"
+DEFAULT_OPTION = "server.bind"
 
 # The machine has no IPv6: switched off for its interfaces, or in its kernel.
 EVERY_INTERFACE = frozenset({"0.0.0.0", "::"})
@@ -51,34 +54,44 @@ class ListenerSettings:
 
     trust: PeerTrust
     protocols: tuple[str, ...] = (HTTP2, HTTP1)
-    tls: ssl.SSLContext | None = None
+    tls: Tls | None = None
     proxy_protocol: ProxyHeader | None = None
+    forwarding: Forwarding | None = None
 
 
 class Listener:
     """One bound socket; the kernel queues for it once a server listens.
 
     `server` is its own address if that is also the address of each of its connections, else None; `path` is
-    that of a unix socket.
+    that of a unix socket. `option` is how errors name where its address was given.
     """
 
-    def __init__(self, sock: socket.socket, address: TcpBind | UnixBind, settings: ListenerSettings) -> None:
+    def __init__(
+        self, sock: socket.socket, address: Bind, settings: ListenerSettings, option: str = DEFAULT_OPTION
+    ) -> None:
         self.sock = sock
         self.address = address
         self.settings = settings
-        self.path = address.path if isinstance(address, UnixBind) else ""
-        self._inode = os.stat(self.path).st_ino if self.path else 0
+        self.option = option
+        self.path = ""
         self.server: tuple[str, int] | None = None
-        if isinstance(address, TcpBind):
+        if sock.family == socket.AF_UNIX:
+            name = sock.getsockname()
+            self.path = os.fsdecode(name)
+        else:
             host, port = sock.getsockname()[:2]
             self.server = None if host in EVERY_INTERFACE else (host, port)
+        # A path that somebody else has made stays when the socket is closed.
+        self._inode = os.stat(self.path).st_ino if isinstance(address, UnixBind) else 0
 
     def __str__(self) -> str:
-        """Return where clients connect to, as `--bind` would spell it, with the port that was given."""
-        if isinstance(self.address, UnixBind):
-            return str(self.address)
-        host, port = self.sock.getsockname()[:2]
-        return f"http://{TcpBind(host, port)}"
+        """Return where clients connect to, with the port that was given; what was passed with its descriptor."""
+        if self.path:
+            url = f"unix:{self.path}"
+        else:
+            host, port = self.sock.getsockname()[:2]
+            url = f"{'http' if self.settings.tls is None else 'https'}://{TcpBind(host, port)}"
+        return f"{url} ({self.address})" if isinstance(self.address, FdBind | SystemdBind) else url
 
     def listen(self, backlog: int) -> None:
         """Have the kernel queue connections; raises ConfigError if another socket of this address does so by now."""
@@ -86,56 +99,71 @@ class Listener:
         try:
             self.sock.listen(backlog)
         except OSError as error:
-            raise ConfigError(f"server.bind {self.address}: {_why(error)}") from None
+            raise ConfigError(f"{self.option} {self.address}: {_why(error)}") from None
 
     def close(self) -> None:
         """Close the socket; a unix path goes with it if it is still ours."""
         self.sock.close()
-        if self.path:
-            try:
-                if os.stat(self.path).st_ino == self._inode:
-                    os.unlink(self.path)
-            except FileNotFoundError:
-                return
+        if self._inode:
+            remove_if_same(self.path, self._inode)
 
 
-def open_all(binds: Iterable[str], unix_mode: str, settings: ListenerSettings) -> list[Listener]:
-    """Bind all addresses or none; raises ConfigError naming the first that cannot be had."""
+def open_all(
+    binds: Iterable[str], unix_mode: str, settings: ListenerSettings, unix_owner: str = "",
+    option: str = DEFAULT_OPTION, beside: Sequence[Listener] = (),
+) -> list[Listener]:  # fmt: skip
+    """Bind all addresses or none; raises ConfigError naming the first that cannot be had.
+
+    `beside` are the listeners that are open already: no address is bound twice.
+    """
     opened: list[Listener] = []
     try:
         for text in binds:
             address = parse_bind(text)
-            if isinstance(address, UnixBind):
-                opened.append(_open_unix(address, parse_mode(unix_mode), settings, opened))
-            else:
-                _open_tcp(address, settings, opened)
-    except BaseException:
+            known = [*beside, *opened]
+            found = _sockets(address, unix_mode, unix_owner)
+            opened += [Listener(sock, address, settings, option) for sock in found]
+            for listener in opened[-len(found) :]:
+                _require_once(listener, known)
+    except BaseException as error:
         for listener in opened:
             listener.close()
+        if isinstance(error, BindError):
+            raise ConfigError(f"{option} {error}") from None
         raise
     return opened
 
 
-def _open_tcp(address: TcpBind, settings: ListenerSettings, opened: list[Listener]) -> None:
+def _sockets(address: Bind, unix_mode: str, unix_owner: str) -> list[socket.socket]:
+    if isinstance(address, UnixBind):
+        return [bound_unix(address, unix_mode, unix_owner)]
+    if isinstance(address, FdBind):
+        return [passed_socket(address)]
+    if isinstance(address, SystemdBind):
+        return passed_sockets(address)
+    return _tcp_sockets(address)
+
+
+def _tcp_sockets(address: TcpBind) -> list[socket.socket]:
     # As bytes: from text, an address of digits too has the tables of internationalised names imported.
     host = address.host.encode("ascii") if address.host.isascii() else address.host
     try:
         found = socket.getaddrinfo(host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
-        raise ConfigError(f"server.bind {address}: the host is not known ({error.strerror})") from None
-    own: list[Listener] = []
+        raise BindError(address, f"the host is not known ({error.strerror})") from None
+    own: list[socket.socket] = []
     for family, _, _, _, name in dict.fromkeys(found):
         # "every interface" with port 0 is one port for both families.
-        port = own[0].sock.getsockname()[1] if own and address.port == 0 else name[1]
+        port = own[0].getsockname()[1] if own and address.port == 0 else name[1]
         try:
-            sock = _bound(family, (name[0], port, *name[2:]))
+            own.append(_bound(family, (name[0], port, *name[2:])))
         except OSError as error:
             if error.errno in NO_SUCH_FAMILY and not address.host and own:
                 continue
-            raise ConfigError(f"server.bind {address}: {_why(error)}") from None
-        own.append(Listener(sock, address, settings))
-        opened.append(own[-1])
-        _require_once(own[-1], opened[:-1])
+            for sock in own:
+                sock.close()
+            raise BindError(address, _why(error)) from None
+    return own
 
 
 def _bound(family: int, name: tuple[object, ...]) -> socket.socket:
@@ -153,17 +181,18 @@ def _bound(family: int, name: tuple[object, ...]) -> socket.socket:
     return sock
 
 
-def _require_once(listener: Listener, others: list[Listener]) -> None:
+def _require_once(listener: Listener, others: Iterable[Listener]) -> None:
     """Refuse what only `listen` would refuse: SO_REUSEADDR lets one address be bound again and again."""
-    host, port = listener.sock.getsockname()[:2]
     for other in others:
-        if other.sock.family != listener.sock.family:
-            continue
-        name = other.sock.getsockname()
-        if name[1] == port and (name[0] == host or {name[0], host} & EVERY_INTERFACE):
-            raise ConfigError(
-                f"server.bind {listener.address}: {TcpBind(name[0], port)} is bound already; name each address once"
-            )
+        if other.sock.family == listener.sock.family and _overlap(listener.sock.getsockname(), other.sock.getsockname()):
+            known = f"unix:{other.path}" if other.path else TcpBind(*other.sock.getsockname()[:2])
+            raise BindError(listener.address, f"{known} is bound already; name each address once")
+
+
+def _overlap(name: Any, other: Any) -> bool:
+    if not isinstance(name, tuple):
+        return bool(name == other)
+    return other[1] == name[1] and (other[0] == name[0] or not EVERY_INTERFACE.isdisjoint((other[0], name[0])))
 
 
 def _why(error: OSError) -> str:
@@ -174,43 +203,3 @@ def _why(error: OSError) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return "this machine does not have that address"
     return error.strerror or str(error)
-
-
-def _open_unix(address: UnixBind, mode: int, settings: ListenerSettings, opened: list[Listener]) -> Listener:
-    if any(other.address == address for other in opened):
-        raise ConfigError(f"server.bind {address}: {address} is bound already; name each address once")
-    _clear(address)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # The mode is there from the first moment on: no window in which others may connect.
-    before = os.umask(0o777 & ~mode)
-    try:
-        sock.bind(address.path)
-    except OSError as error:
-        sock.close()
-        raise ConfigError(f"server.bind {address}: {error.strerror}; check the directory and its permissions") from None
-    finally:
-        os.umask(before)
-    return Listener(sock, address, settings)
-
-
-def _clear(address: UnixBind) -> None:
-    """Remove a stale socket; refuse anything else that is in the way."""
-    try:
-        if not stat.S_ISSOCK(os.lstat(address.path).st_mode):
-            raise ConfigError(f"server.bind {address}: a file that is no socket is there; remove it or choose another")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise ConfigError(f"server.bind {address}: {error.strerror}") from None
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(address.path)
-        except ConnectionRefusedError:
-            os.unlink(address.path)
-            return
-        except BlockingIOError:
-            pass  # its queue is full: it listens
-        except OSError as error:
-            raise ConfigError(f"server.bind {address}: {error.strerror}") from None
-    raise ConfigError(f"server.bind {address}: another server listens there; stop it or choose another path")

@@ -35,7 +35,7 @@ class Connections:
         self._engine = engine
         self._http1 = config.h1
         self._timeouts = config.timeout
-        self._max_connections = config.limit.connections
+        self.max_connections = config.limit.connections
         limit, h2 = config.limit, config.h2
         self._limits = Limits(
             limit.request_line, limit.request_fields, limit.field_size, limit.head_size, limit.request_body, limit.discard
@@ -58,7 +58,7 @@ class Connections:
         self._open.add(front)
         if self._draining:
             front.drain()
-        return not self._max_connections or len(self._open) <= self._max_connections
+        return not self.max_connections or len(self._open) <= self.max_connections
 
     def replace(self, front: ServedConnection, protocol: str, transport: asyncio.Transport, peer: Peer) -> Any:
         """Put a connection of this protocol in the front's place."""

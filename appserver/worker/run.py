@@ -11,10 +11,9 @@ from appserver.apps.loader import load
 from appserver.config.options import Config
 from appserver.events import Event
 from appserver.h2 import load_engine, missing_limiters
-from appserver.net.listeners import HTTP1, HTTP2, ListenerSettings, open_all
-from appserver.net.peer import TrustList
 from appserver.ops.log import configure
 from appserver.worker.heap import retain_freed_memory
+from appserver.worker.listening import open_listeners
 from appserver.worker.loop import choose_loop
 from appserver.worker.pulse import NoPulse
 from appserver.worker.serve import serve
@@ -30,7 +29,7 @@ def run(config: Config, stop: StopRequest | None = None) -> int:
     try:
         _, engine, why = load_engine(config.h2.engine)
         _, loop = choose_loop(config.server.loop)
-        listeners = open_all(config.server.bind, config.server.unix_mode, listener_settings(config))
+        listeners = open_listeners(config)
         try:
             app = load(config.server.app, config.server.app_dir, config.server.factory)
             interface_of(config.server.interface, app.app, app.name)
@@ -51,9 +50,3 @@ def run(config: Config, stop: StopRequest | None = None) -> int:
         # What the command says after this stands below it.
         log.flush()
     return 0
-
-
-def listener_settings(config: Config) -> ListenerSettings:
-    """Return what the global options say of every listener."""
-    protocols = (HTTP2, HTTP1) if config.server.http1 else (HTTP2,)
-    return ListenerSettings(TrustList(config.forwarded.trust), protocols)

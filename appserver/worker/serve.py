@@ -38,7 +38,9 @@ def serve(
     try:
         server = config.server
         answers = AnswerContext(server.date_header, server.server_header, access)
-        target = application(server.interface, app.app, app.name, answers, config.lifespan, server.root_path)
+        target = application(
+            server.interface, app.app, app.name, answers, config.lifespan, server.root_path, server.root_path_in_target
+        )
         loop = factory()
         connections = Connections(config, loop, load_engine(config.h2.engine)[0], target, answers)
         worker = Worker(

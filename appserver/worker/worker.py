@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
+import threading
 import time
 from collections.abc import Coroutine
 from typing import Any
@@ -50,7 +52,11 @@ class Worker:
         self._answers = answers
         self._connections = connections
         self._listeners = listeners
-        self._acceptor = Acceptor(self._loop, listeners, connections.front)
+        # Addresses of one option have theirs in common.
+        self._tls = {listener.settings.tls for listener in listeners if listener.settings.tls is not None}
+        self._acceptor = Acceptor(
+            self._loop, listeners, connections.front, timeouts.handshake, connections.max_connections
+        )
         self._pulse = pulse
         self._stop = stop
         self._phase = Phase.STARTING
@@ -59,6 +65,7 @@ class Worker:
     async def serve(self, began: float) -> None:
         """Start, serve until a stop is requested, drain, shut the application down. Raises StartupError, ConfigError."""
         self._stop.bind(self._loop)
+        self._handle_reload()
         self._enter(Phase.STARTING)
         self._tick()
         try:
@@ -90,6 +97,15 @@ class Worker:
         self._enter(Phase.SERVING)
         Event.READY.log(seconds=time.perf_counter() - began)
 
+    def _handle_reload(self) -> None:
+        """Read certificates again on HUP, unless whoever started us wants HUP ignored (nohup)."""
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            self._loop.add_signal_handler(signal.SIGHUP, self._reload)
+
+    def _reload(self) -> None:
+        for tls in self._tls:
+            tls.reload()
+
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
         self._pulse.beat(phase)
@@ -100,6 +116,8 @@ class Worker:
         self._answers.tick()
         self._application.tick()
         self._connections.tick()
+        for tls in self._tls:
+            tls.tick()
         self._pulse.beat(self._phase)
 
     # Stopping
@@ -126,6 +144,7 @@ class Worker:
             await self._cut("a second signal" if self._stop.cut.is_set() else "the graceful bound is over")
 
     async def _finish(self) -> None:
+        await self._acceptor.wait_begun(self._timeouts.drain_idle)
         await self._connections.wait_closed()
         # Application code outlives its responses: background work of frameworks.
         await self._application.wait_idle()
@@ -134,6 +153,7 @@ class Worker:
         inflight = max(self._connections.inflight, self._application.busy())
         if inflight:
             Event.FORCED.log(reason=reason, inflight=inflight)
+        await self._acceptor.wait_begun(0)
         await self._application.cancel()
         self._connections.terminate()
         try:

@@ -17,9 +17,8 @@ SUPERVISOR = """
 import os, signal, sys
 from appserver.apps.loader import load
 from appserver.config.options import Config, ServerOptions
-from appserver.net.listeners import open_all
 from appserver.ops.log import configure
-from appserver.worker.run import listener_settings
+from appserver.worker.listening import open_listeners
 from appserver.worker.serve import serve
 
 path, beats, loop = sys.argv[1:]
@@ -31,7 +30,7 @@ class Pulse:
 
 out = os.open(beats, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 log = configure(config.log)
-listeners = open_all(config.server.bind, "0600", listener_settings(config))
+listeners = open_listeners(config)
 app = load(config.server.app, ".", False)
 log.flush()
 children = []

@@ -277,3 +277,18 @@ def test_a_half_closed_connection_is_still_answered(h1: Talk) -> None:
         client.half_close()
         assert client.answer().text == "half"
         assert client.is_closed()
+
+
+def test_forwarding_fields_that_are_not_believed_are_not_seen(talk: Talk) -> None:
+    """127.0.0.1 is trusted by default; it is believed what for and proto say, and nothing else of it is handed on."""
+    sent = [
+        ("x-forwarded-for", "192.0.2.7"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "evil.test"),
+        ("x-forwarded-prefix", "/evil"), ("x_forwarded_for", "192.0.2.8"), ("forwarded", "for=192.0.2.9"), ("x-mine", "1"),
+    ]  # fmt: skip
+    scope = json.loads(talk.ask("GET", "/scope", sent).body)
+
+    assert (scope["client"][0], scope["scheme"], scope["root_path"]) == ("192.0.2.7", "https", "")
+    names = {name for name, _ in scope["headers"]}
+    assert names >= {"x-forwarded-for", "x-forwarded-proto", "x-mine"}
+    assert names.isdisjoint({"x-forwarded-host", "x-forwarded-prefix", "x_forwarded_for", "forwarded"})
+    assert "evil.test" not in dict(scope["headers"])["host"]

@@ -26,9 +26,10 @@ class AsgiApplication(Application):
     __slots__ = ("_lifespan", "host")
 
     def __init__(
-        self, app: Callable[..., Any], answers: AnswerContext, lifespan: LifespanOptions, root_path: str = ""
-    ) -> None:
-        self.host = Host(app, answers, ScopeBuilder(root_path))
+        self, app: Callable[..., Any], answers: AnswerContext, lifespan: LifespanOptions, root_path: str = "",
+        root_path_in_target: bool = False,
+    ) -> None:  # fmt: skip
+        self.host = Host(app, answers, ScopeBuilder(root_path, root_path_in_target))
         self._lifespan = Lifespan(app, lifespan)
 
     def begin(self, request: Request, stream: Stream) -> Receiver:

@@ -9,6 +9,8 @@ cdef str HTTP2
 @cython.final
 cdef class ScopeBuilder:
     cdef readonly str root_path
+    cdef str _inside
+    cdef bint _in_target
     cdef public dict state
 
     @cython.locals(scope=dict, peer=Peer, template=dict)

@@ -14,12 +14,17 @@ ASGI: dict[str, str] = {"version": "3.0", "spec_version": "2.5"}
 
 
 class ScopeBuilder:
-    """Makes the scopes of one application. `state` is the lifespan's, None if it has none."""
+    """Makes the scopes of one application. `state` is the lifespan's, None if it has none.
 
-    __slots__ = ("root_path", "state")
+    With `in_target` a request's path begins with `root_path` as it came, without it a proxy has taken that off.
+    """
 
-    def __init__(self, root_path: str = "") -> None:
+    __slots__ = ("_in_target", "_inside", "root_path", "state")
+
+    def __init__(self, root_path: str = "", in_target: bool = False) -> None:
         self.root_path = root_path
+        self._in_target = in_target
+        self._inside = root_path + "/"
         self.state: dict[str, Any] | None = None
 
     def build(self, request: Request) -> dict[str, Any]:
@@ -32,6 +37,10 @@ class ScopeBuilder:
         scope: dict[str, Any] = template.copy()
         scope["asgi"] = ASGI.copy()
         scope["extensions"] = {"http.response.early_hint": {}, "http.response.trailers": {}}
+        if peer.tls is not None:
+            scope["extensions"]["tls"] = peer.tls.extension()
+        if peer.proxy is not None:
+            scope["extensions"]["proxy_protocol"] = peer.proxy.extension()
         if request.version != HTTP2:
             scope["http_version"] = request.version
         if request.scheme is not peer.scheme:
@@ -43,8 +52,15 @@ class ScopeBuilder:
         scope["raw_path"] = request.raw_path
         scope["query_string"] = request.query
         scope["headers"] = request.fields
-        if self.root_path and request.path != "*":  # OPTIONS * is about the server (RFC 9110 7.1)
-            scope["path"] = self.root_path + request.path
+        if request.prefix:
+            # Taken off the target, whatever the option says: whoever took it off knows best.
+            scope["root_path"] = request.prefix
+            scope["path"] = request.prefix + request.path
+        elif self.root_path and request.path != "*":  # OPTIONS * is about the server (RFC 9110 7.1)
+            if not self._in_target:
+                scope["path"] = self.root_path + request.path
+            elif request.path != self.root_path and not request.path.startswith(self._inside):
+                scope["root_path"] = ""  # a health check say, which did not come through the proxy
         if self.state is not None:
             scope["state"] = self.state.copy()
         return scope

@@ -1,6 +1,6 @@
-// A client of the probe by Go's net/http: HTTP/2 with prior knowledge over cleartext, or HTTP/1.1.
+// A client of the probe by Go's net/http: HTTP/2 (with prior knowledge over cleartext), or HTTP/1.1.
 //
-//	go run . h2|h1 http://127.0.0.1:PORT
+//	go run . h2|h1 http://127.0.0.1:PORT|https://NAME:PORT
 //
 // Prints one line of JSON: what it saw. Standard library only.
 package main
@@ -100,6 +100,7 @@ func cancel(client *http.Client) bool {
 func main() {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(os.Args[1] == "h1")
+	protocols.SetHTTP2(os.Args[1] == "h2")
 	protocols.SetUnencryptedHTTP2(os.Args[1] == "h2")
 	base = os.Args[2]
 	client := &http.Client{Transport: &http.Transport{Protocols: protocols}, Timeout: 20 * time.Second}

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appserver.config.grammar import TcpBind, UnixBind, parse_app, parse_bind, parse_mode, parse_trust
+from appserver.config.grammar import (
+    FdBind,
+    SystemdBind,
+    TcpBind,
+    UnixBind,
+    parse_app,
+    parse_bind,
+    parse_mode,
+    parse_owner,
+    parse_trust,
+)
 from appserver.config.values import BadValue
 
 
@@ -24,6 +34,10 @@ from appserver.config.values import BadValue
         ("[fe80::1%eth0]:8000", TcpBind("fe80::1%eth0", 8000)),
         ("unix:/run/app.sock", UnixBind("/run/app.sock")),
         ("unix:app.sock", UnixBind("app.sock")),
+        ("fd://3", FdBind(3)),
+        ("fd:80", TcpBind("fd", 80)),
+        ("systemd", SystemdBind("")),
+        ("systemd:web.socket", SystemdBind("web.socket")),
     ],
 )
 def test_bind(text: str, address: object) -> None:
@@ -54,6 +68,11 @@ def test_bind(text: str, address: object) -> None:
         ("/run/app.sock", "is a path; write unix:/run/app.sock"),
         ("unix:", "has no path"),
         ("unix:@app", "abstract sockets"),
+        ("fd://2", "such as fd://3"),
+        ("fd://", "such as fd://3"),
+        ("fd://x", "such as fd://3"),
+        ("systemd:", "has no name"),
+        ("systemd:80", "could be a host and its port"),
         ("unix:/" + "é" * 60, "longer than the 107 bytes"),
     ],
 )
@@ -118,6 +137,20 @@ def test_trust() -> None:
 def test_bad_trust(text: str, reason: str) -> None:
     with pytest.raises(BadValue, match=reason):
         parse_trust(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [("www-data", ("www-data", "")), ("a:b", ("a", "b")), (":b", ("", "b")), ("0:1000", ("0", "1000"))],
+)
+def test_owner(text: str, parts: tuple[str, str]) -> None:
+    assert parse_owner(text) == parts
+
+
+@pytest.mark.parametrize("text", ["", ":", "a:", "a:b:c", "a b", "-a", "a:/"])
+def test_bad_owner(text: str) -> None:
+    with pytest.raises(BadValue, match="is not USER, USER:GROUP or :GROUP"):
+        parse_owner(text)
 
 
 def test_mode() -> None:

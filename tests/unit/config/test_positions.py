@@ -39,8 +39,14 @@ def test_places(text: str, path: Path, place: tuple[int, int]) -> None:
     assert key_places(text)[path] == place
 
 
-def test_keys_inside_of_arrays_have_no_place() -> None:
-    assert set(key_places("[[a]]\nx = [{y = 1}]\n")) == {("a",), ("a", "x")}
+def test_tables_in_arrays_are_numbered() -> None:
+    text = "[[a]]\nx = [{y = 1}]\n[[a]]\n x = 2\n[a.b]\nz = 3\n[[a.c]]\n[[a.c]]\nz = 4\n"
+
+    assert key_places(text) == {
+        ("a",): (1, 3), ("a", 0): (1, 1), ("a", 0, "x"): (2, 1), ("a", 0, "x", 0): (2, 6), ("a", 0, "x", 0, "y"): (2, 7),
+        ("a", 1): (3, 1), ("a", 1, "x"): (4, 2), ("a", 1, "b"): (5, 4), ("a", 1, "b", "z"): (6, 1),
+        ("a", 1, "c"): (7, 5), ("a", 1, "c", 0): (7, 1), ("a", 1, "c", 1): (8, 1), ("a", 1, "c", 1, "z"): (9, 1),
+    }  # fmt: skip
 
 
 # A document as text, made from nested dicts in every style; noise looks like keys and is not.
@@ -92,12 +98,19 @@ def rename(text: str, place: tuple[int, int]) -> str:
 
 
 def paths(table: dict[str, Any], above: Path = ()) -> set[Path]:
-    found = set()
+    found: set[Path] = set()
     for name, value in table.items():
-        found |= {(*above, name)}
-        if isinstance(value, dict):
-            found |= paths(value, (*above, name))
+        found |= {(*above, name)} | below(value, (*above, name))
     return found
+
+
+def below(value: object, path: Path) -> set[Path]:
+    if isinstance(value, dict):
+        return paths(value, path)
+    if not isinstance(value, list):
+        return set()
+    tables = {(*path, index) for index, item in enumerate(value) if isinstance(item, dict)}
+    return tables.union(*(below(item, (*path, index)) for index, item in enumerate(value)))
 
 
 @given(documents())
@@ -108,6 +121,8 @@ def test_every_key_has_a_place_and_never_another_key_s(text: str) -> None:
 
     assert set(places) == known
     for path, place in places.items():
+        if isinstance(path[-1], int):
+            continue  # where a table begins, and no key
         renamed = paths(tomllib.loads(rename(text, place)))
         assert (*path[:-1], MARK) in renamed
         assert path not in renamed

@@ -123,7 +123,7 @@ def test_toml(option: Option, raw: object, value: object) -> None:
     [
         (COUNT, "5"), (COUNT, True), (COUNT, 5.0), (COUNT, [5]), (SECONDS, True), (SECONDS, math.inf),
         (SECONDS, math.nan), (SECONDS, [1]), (BYTES, 1.5), (BYTES, "1K"), (SWITCH, 1), (SWITCH, "true"), (TEXT, 5),
-        (LIST, "a:1"), (LIST, [1]), (LIST, [["a:1"]]), (TEXT, {}), (LIST, ["a\n"]),
+        (LIST, 1), (LIST, [1]), (LIST, [["a:1"]]), (TEXT, {}), (LIST, ["a\n"]),
     ],
 )  # fmt: skip
 def test_toml_of_another_type(option: Option, raw: object) -> None:

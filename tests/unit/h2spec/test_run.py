@@ -110,6 +110,8 @@ def test_the_table_sets_the_verdicts_side_by_side() -> None:
 
 
 def test_both_engines_are_judged_unless_others_are_named() -> None:
-    assert [each.name for each in run.targets(run.options([]))] == ["kernel", "pure"]
+    assert [each.name for each in run.targets(run.options([]))] == ["kernel", "pure", "kernel-tls"]
+    assert [each.engine for each in run.targets(run.options(["--tls"]))] == ["kernel", "pure"]
+    assert all(each.tls for each in run.targets(run.options(["--tls"])))
     assert [each.name for each in run.targets(run.options(["--server", "hypercorn"]))] == ["hypercorn"]
     assert [each.name for each in run.targets(run.options(["--engine", "pure"]))] == ["pure"]

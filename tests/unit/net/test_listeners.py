@@ -297,3 +297,103 @@ def test_the_same_path_twice(tmp_path: Path) -> None:
 
     assert message.startswith(f"server.bind unix:{path}: unix:{path} is bound already")
     assert not path.exists()
+
+
+# Owners
+
+
+def test_the_owner_of_a_unix_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[object, int, int]] = []
+    monkeypatch.setattr("os.chown", lambda path, user, group: given.append((path, user, group)))
+    path = tmp_path / "app.sock"
+    for owner in ("root", "root:root", ":0", "12345"):
+        for listener in open_all([f"unix:{path}"], MODE, SETTINGS, owner):
+            listener.close()
+
+    assert given == [(str(path), 0, -1), (str(path), 0, 0), (str(path), -1, 0), (str(path), 12345, -1)]
+
+
+def test_an_owner_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def chown(path: str, user: int, group: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.chown", chown)
+    path = tmp_path / "app.sock"
+    for owner, reason in [
+        ("nobody-here", "there is no user nobody-here on this machine (unix_owner)"),
+        (":nobody-here", "there is no group nobody-here on this machine (unix_owner)"),
+        ("root", "it cannot be given to root (Operation not permitted); only root may give files away, others to groups"
+         " of theirs"),
+    ]:  # fmt: skip
+        with pytest.raises(ConfigError) as caught:
+            open_all([f"unix:{path}"], MODE, SETTINGS, owner)
+        assert str(caught.value) == f"server.bind unix:{path}: {reason}"
+        assert not path.exists()
+
+
+# What was opened before
+
+
+def test_a_listener_beside_others() -> None:
+    option = "a.toml:3:1 [[listener]] bind"
+    with opened("127.0.0.1:0") as (first,):
+        port = first.sock.getsockname()[1]
+        with pytest.raises(ConfigError) as caught:
+            open_all([f"127.0.0.1:{port}"], MODE, SETTINGS, option=option, beside=[first])
+
+    assert str(caught.value).startswith(f"{option} 127.0.0.1:{port}: 127.0.0.1:{port} is bound already")
+
+
+def test_a_descriptor() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as passed:
+        number, port = passed.fileno(), passed.getsockname()[1]
+        with opened(f"fd://{number}") as (listener,):
+            assert str(listener) == f"http://127.0.0.1:{port} (fd://{number})"
+            listener.listen(10)
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+                accepted, address = listener.sock.accept()
+                accepted.close()
+                assert address == client.getsockname()
+        assert passed.getsockname()[1] == port
+
+
+def test_the_path_of_a_passed_socket_stays(tmp_path: Path) -> None:
+    path = tmp_path / "app.sock"
+    with closing(other_server(path)) as passed, opened(f"fd://{passed.fileno()}") as (listener,):
+        assert (listener.path, str(listener)) == (str(path), f"unix:{path} (fd://{passed.fileno()})")
+
+    assert path.is_socket()
+
+
+def test_descriptors_that_cannot_be_listened_on(tmp_path: Path) -> None:
+    near, far = socket.socketpair()
+    datagrams, unbound = socket.socket(type=socket.SOCK_DGRAM), socket.socket()
+    with near, far, datagrams, unbound, (tmp_path / "file").open("w") as file:
+        for number, reason in {
+            near.fileno(): "is connected, and not to be listened on (Accept=yes of a .socket unit?)",
+            file.fileno(): "is no socket",
+            datagrams.fileno(): "is no stream socket of TCP or unix",
+            unbound.fileno(): "is bound to no address",
+            9999: "is not open (Bad file descriptor); it has to be passed by what starts us",
+        }.items():
+            assert refused(f"fd://{number}") == f"server.bind fd://{number}: descriptor {number} {reason}"
+
+
+def test_sockets_of_a_service_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as web, closing(socket.create_server(("127.0.0.1", 0))) as health:
+        monkeypatch.setattr("appserver.net.inherited.FIRST", web.fileno())
+        assert health.fileno() == web.fileno() + 1, "the second is not beside the first"
+        for name, value in {"FDS": "2", "PID": str(os.getpid()), "FDNAMES": "web:health"}.items():
+            monkeypatch.setenv(f"LISTEN_{name}", value)
+        ports = [web.getsockname()[1], health.getsockname()[1]]
+
+        with opened("systemd") as listeners:
+            assert [listener.sock.getsockname()[1] for listener in listeners] == ports
+        with opened("systemd:health") as (listener,):
+            assert str(listener) == f"http://127.0.0.1:{ports[1]} (systemd:health)"
+        assert refused("systemd:metrics").endswith("has that name (FileDescriptorName=); there are: health, web")
+        assert "is bound already" in refused("systemd", "systemd:web")
+        monkeypatch.setenv("LISTEN_PID", "1")
+        assert f"the sockets are for process 1, this one is {os.getpid()}" in refused("systemd")
+        monkeypatch.delenv("LISTEN_FDS")
+        assert refused("systemd").startswith("server.bind systemd: no socket was passed (LISTEN_FDS is not set)")

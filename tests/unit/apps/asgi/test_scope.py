@@ -119,6 +119,16 @@ def test_root_path_is_part_of_path_and_not_of_raw_path() -> None:
     assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/mounted", "/mounted/x", b"/x")
 
 
+@pytest.mark.parametrize(
+    ("path", "root_path"),
+    [("/mounted/x", "/mounted"), ("/mounted", "/mounted"), ("/mounted/", "/mounted"), ("/mountedx", ""), ("/health", ""), ("*", "/mounted")],
+)
+def test_a_root_path_that_the_proxy_leaves_in_the_target_is_not_doubled(path: str, root_path: str) -> None:
+    scope = ScopeBuilder("/mounted", True).build(make_request(path=path, raw_path=path.encode()))
+
+    assert (scope["root_path"], scope["path"], scope["raw_path"]) == (root_path, path, path.encode())
+
+
 def test_an_options_of_the_server_has_no_path_to_mount() -> None:
     scope = ScopeBuilder("/mounted").build(make_request(method="OPTIONS", path="*", raw_path=b"*"))
 
