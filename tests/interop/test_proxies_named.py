@@ -7,7 +7,9 @@ from importlib import import_module
 from proxyconf.facts.table import tables
 from tests.interop.hop import PROVED
 
-MODULES = ("test_proxies", "test_proxies_edge", "test_proxies_policies", "test_proxies_routes", "test_proxies_upstreams")
+MODULES = (
+    "test_proxies", "test_proxies_edge", "test_proxies_policies", "test_proxies_routes", "test_proxies_tcp", "test_proxies_upstreams",
+)  # fmt: skip
 
 
 def test_a_row_that_names_a_generic_test_is_proved_by_it() -> None:
