@@ -102,6 +102,9 @@ def _tcp_listener(listener: ResolvedTcpListener) -> Iterator[Need]:
             yield "client_certificates", (*path, "tls", "client_auth")
     if listener.balancers:
         yield "proxy_protocol_in", (*path, "proxy_protocol")
+    tunnel = listener.options.timeouts.tunnel
+    if "tunnel" in listener.options.timeouts.model_fields_set and not tunnel.is_off:
+        yield "tcp_timeout_tunnel", (*path, "timeouts", "tunnel")
     if listener.sends != "off":
         yield f"tcp_proxy_protocol_{listener.sends}", _at(upstream, "proxy_protocol", "send")
     yield from _servers(upstream)

@@ -131,7 +131,7 @@ class Listener(Model):
     proxy_protocol: ProxyProtocolIn | None = None
     """The PROXY header of a load balancer in front."""
     tls: Tls | None = None
-    """TLS. A listener named `https` has it by default."""
+    """TLS. A listener named `https` has it by default, but not in `mode: tcp`."""
 
     @validates(mode="after")
     def _fits(self) -> Listener:
@@ -157,5 +157,6 @@ def named_listeners(value: Any) -> Any:
     found = dict(value)
     for name, standard in (("http", {"address": ":80"}), ("https", {"address": ":443", "tls": {}})):
         if isinstance(found.get(name), dict):
-            found[name] = {**standard, **found[name]}
+            passes = found[name].get("mode") == "tcp"
+            found[name] = {**{key: value for key, value in standard.items() if key != "tls" or not passes}, **found[name]}
     return found

@@ -261,6 +261,40 @@ def test_the_client_through_a_chain_of_two(on: Installed, passing: Running, tmp_
         assert forged == b"" or told(forged)[0] == STRANGER
 
 
+@proves("tcp_listener", "tcp_timeout_tunnel")
+def test_a_silent_connection_is_closed(on: Installed, tmp_path: Path) -> None:
+    silent = free_port()
+    with echo(expects=False) as last:
+        text = (
+            f"targets: [{{proxy: nginx, modules: [stream_dynamic]}}]\nlisteners:\n"
+            f'  edge: {{address: "127.0.0.1:${{HTTPS}}", mode: tcp, upstream: "http1://127.0.0.1:{last.port}", {TLS}}}\n'
+            f"  silent: {{address: '127.0.0.1:{silent}', mode: tcp, upstream: 'http1://127.0.0.1:{last.port}', timeouts: {{tunnel: 1s}}}}\n"
+        )
+        with stack(on, tmp_path, "", text):
+            until_all_listen(silent)
+            with socket.create_connection(("127.0.0.1", silent), DEADLINE) as client:
+                client.settimeout(DEADLINE)
+                client.sendall(b"hello")
+                assert exactly(client, 5) == b"hello"
+                with suppress(ConnectionResetError):  # either way it is closed, within the deadline
+                    assert client.recv(100) in (b"", b"END")
+
+
+@proves("tcp_listener", "health_check_tcp")
+def test_a_server_that_takes_no_connection_gets_no_client(on: Installed, tmp_path: Path) -> None:
+    edge, dead = free_port(), free_port()
+    with echo(expects=False) as last:
+        text = (
+            f'listeners:\n  tls: {{address: "127.0.0.1:${{HTTPS}}", mode: tcp, upstream: both, {TLS}}}\n'
+            f"  edge: {{address: '127.0.0.1:{edge}', mode: tcp, upstream: both}}\n"
+            f"upstreams: {{both: {{protocol: http1, servers: ['127.0.0.1:{dead}', '127.0.0.1:{last.port}'],"
+            " health_check: {tcp: true, interval: 100ms, timeout: 2s, healthy_threshold: 1, unhealthy_threshold: 1}}}\n"
+        )
+        with stack(on, tmp_path, "", text):
+            # Before the first check both are tried.
+            until(lambda: [exchanged(edge, "127.0.0.1") for _ in range(6)] == [b"helloEND"] * 6, "the dead one is left out")
+
+
 @contextmanager
 def our_server(on: Installed, folder: Path, sent: str, tls: str) -> Iterator[tuple[Stack, int]]:
     """Run our own server by what `proxyconf pair` writes for it, behind a listener that passes bytes on."""

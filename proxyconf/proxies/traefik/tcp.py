@@ -15,11 +15,8 @@ _FOR_EVER = "-1s"
 
 def judge_tcp(listener: ResolvedTcpListener, gate: Gate) -> None:
     """Refuse what Traefik cannot do with bytes."""
-    upstream, timeouts = listener.upstream, listener.options.timeouts
+    upstream = listener.upstream
     written = upstream.path[:1] == ("upstreams",)
-    if "tunnel" in timeouts.model_fields_set and not timeouts.tunnel.is_off:
-        message = "Traefik closes no connection that it passes on for its silence; write tunnel: off"
-        gate.refuse((*listener.path, "timeouts", "tunnel"), message)
     if upstream.options.load_balancing.policy != "round_robin":
         message = f"Traefik spreads connections in turn (the listener '{listener.name}' has mode: tcp); remove it"
         gate.refuse((*upstream.path, "load_balancing") if written else upstream.path, message)

@@ -79,6 +79,7 @@ ASKS: dict[str, tuple[str, str]] = {
     "log_combined": ("more", "logging: {format: combined}"), "metrics": ("more", 'metrics: {listen: "127.0.0.1:9"}'),
     "tracing": ("more", "tracing: {}"),
     "tcp_listener": ("http", '}, edge: {address: ":444", mode: tcp, upstream: "h2c://127.0.0.1:9000"'),
+    "tcp_timeout_tunnel": ("http", '}, edge: {address: ":444", mode: tcp, timeouts: {tunnel: 1m}, upstream: "h2c://127.0.0.1:9000"'),
     "tcp_proxy_protocol_v1": ("http", "}, edge: {address: ':444', mode: tcp, upstream: passed"),
     "tcp_proxy_protocol_v2": ("http", "}, edge: {address: ':444', mode: tcp, upstream: passed"),
 }  # fmt: skip
