@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import SearchStrategy
 
 from proxyconf.document.findings import SiteError
 from proxyconf.facts.target import Target
@@ -19,7 +20,7 @@ from proxyconf.proxies.contract import render
 from proxyconf.proxies.registry import proxy
 from proxyconf.spec.read import load
 from tests.interop.hop import Installed, certificate, free_port, proves
-from tests.support.sites import TEXTS, sites
+from tests.support.sites import TEXTS, passing, sites
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +44,18 @@ def tried(on: Installed, files: Mapping[str, str]) -> None:
 
 @proves("tls_files")
 def test_the_checker_accepts_any_site(on: Installed, folder: Path) -> None:
+    accepts(on, folder, sites(f"{folder}/cert.pem", f"{folder}/key.pem"))
+
+
+@proves("tcp_listener")
+def test_the_checker_accepts_any_listener_that_passes_bytes_on(on: Installed, folder: Path) -> None:
+    accepts(on, folder, passing(f"{folder}/cert.pem", f"{folder}/cert.pem.key"))
+
+
+def accepts(on: Installed, folder: Path, made_up: SearchStrategy[dict[str, Any]]) -> None:
     has_checker = bool(proxy(on.proxy).program.check)
 
-    @given(sites(f"{folder}/cert.pem", f"{folder}/key.pem"))
+    @given(made_up)
     @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
     def accepted(data: dict[str, Any]) -> None:
         raw = json.dumps(data, ensure_ascii=False).replace("${", "$${").replace("/srv/", f"{folder}/srv/").encode()

@@ -36,7 +36,7 @@ def plan(deployment: Deployment, gate: Gate) -> Plan:
     head = max([*heads, _SMALLEST_HEAD])
     backends = Backends(deployment, head, gate)
     frontends = [_frontend(deployment, listener, backends, gate) for listener in _tls_first(deployment)]
-    frontends += tcp_frontends(deployment)
+    frontends += tcp_frontends(deployment, gate)
     if deployment.spec.metrics is not None and gate.can("metrics"):
         frontends.append(metrics(deployment.spec.metrics.listen))
     return Plan(

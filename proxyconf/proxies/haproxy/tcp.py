@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from proxyconf.facts.gate import Gate
+from proxyconf.facts.table import Version
 from proxyconf.proxies.haproxy.binds import bound
 from proxyconf.proxies.haproxy.plan import Backend, Frontend, Lines, Words
 from proxyconf.proxies.haproxy.servers import balance_of, checks, servers
@@ -19,11 +21,17 @@ _OF_BYTES: Lines = (line("mode tcp"), line("no option http-no-delay"))
 """The defaults are of HTTP."""
 
 
-def tcp_frontends(deployment: Deployment) -> Iterator[Frontend]:
+_HANDSHAKE_SINCE = Version.parse("3.2.0")
+"""The first version that was run here and bounds the handshake alone; before, it may take as long as silence."""
+
+
+def tcp_frontends(deployment: Deployment, gate: Gate) -> Iterator[Frontend]:
     """Yield where clients connect."""
     for listener in deployment.tcp_listeners:
         silence = time(listener.options.timeouts.tunnel)
         options = [*_OF_BYTES, line("timeout client", silence), line("timeout client-fin", silence)]
+        if listener.tls is not None and gate.version >= _HANDSHAKE_SINCE:
+            options.append(line("timeout client-hs 10s"))
         if deployment.spec.logging is not None:
             options.append(line("no log"))  # the format is of requests
         yield Frontend(
