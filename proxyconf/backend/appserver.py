@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -14,6 +15,7 @@ from appserver.errors import ConfigError
 from proxyconf.backend.facts import Facts, PassedBind
 from proxyconf.document.findings import Finding, Rule
 from proxyconf.output.bundle import Bundle
+from proxyconf.spec.listeners import Certificate
 
 __all__ = ["FILE", "problems", "render"]
 
@@ -72,16 +74,17 @@ def _values(found: Facts) -> Values:
             "graceful": found.drain_seconds,
         },
         "forwarded": {"trust": list(found.trust)},
-        **({"listener": [_listener(one) for one in found.passed]} if found.passed else {}),
+        **({"listener": [_listener(one, server.certificates) for one in found.passed]} if found.passed else {}),
     }  # fmt: skip
 
 
-def _listener(passed: PassedBind) -> dict[str, Any]:
+def _listener(passed: PassedBind, certificates: Sequence[Certificate]) -> dict[str, Any]:
     """Return a listener that clients' bytes are passed on to: whatever they say of themselves is not believed."""
     header = {"proxy_protocol": passed.proxy_protocol, "proxy_protocol_from": list(passed.proxies)}
+    tls = {"certfile": [pair.cert for pair in certificates], "keyfile": [pair.key for pair in certificates]}
     return {
         "bind": str(passed.address), "http_protocols": list(passed.protocols), "trust": [],
-        **(header if passed.proxy_protocol != "off" else {}),
+        **(header if passed.proxy_protocol != "off" else {}), **(tls if passed.tls else {}),
     }  # fmt: skip
 
 

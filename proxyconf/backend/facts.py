@@ -38,6 +38,8 @@ class PassedBind:
     """Who may connect."""
     protocols: tuple[str, ...]
     """What comes, as ALPN spells it."""
+    tls: bool
+    """Whether the server ends TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,10 @@ def _both_ways(deployment: Deployment, binds: Sequence[ServerAddress]) -> Iterat
             names = " and ".join(f"'{one.name}' ({one.sends})" for one in passing)
             message = f"{names} pass bytes on to {bind}, which expects one kind of PROXY header; make them equal"
             yield Finding(Rule.PAIR, (*passing[-1].path, "upstream"), message)
+        ended = {one.tls is None for one in passing}
+        if len(ended) > 1 and deployment.spec.appserver is not None and deployment.spec.appserver.certificates:
+            message = f"TLS that ends in the proxy and TLS that ends in the app server meet at {bind}; give one of them another address"
+            yield Finding(Rule.PAIR, (*passing[-1].path, "upstream"), message)
 
 
 def _passed(
@@ -147,7 +153,8 @@ def _passed(
             if finding:
                 return [], finding
             protocols = dict.fromkeys(name for one in passing for name in one.protocols)
-            made.append(PassedBind(bind, passing[0].sends, tuple(proxies), tuple(protocols)))
+            tls = bool(server.certificates) and passing[0].tls is None
+            made.append(PassedBind(bind, passing[0].sends, tuple(proxies), tuple(protocols), tls))
     return made, None
 
 

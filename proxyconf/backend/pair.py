@@ -62,7 +62,7 @@ def _remarks(deployment: Deployment, targets: Sequence[Target]) -> Iterator[Find
             if listener.sends != "off" and listener.tls is not None and _is_silent_about_tls(listener, one):
                 message = (
                     f"{one.proxy} {one.version} does not say by the PROXY header that clients have TLS, so the scheme is http for"
-                    " the application; end TLS in the app server (no tls here), or use send: v2 with"
+                    " the application; end TLS in the app server (no tls here, appserver: {certificates: [...]}), or use send: v2 with"
                     f" {' or '.join(proxies_that_can('tcp_tells_tls'))}"
                 )
                 yield Finding(Rule.REMARK, (*listener.path, "tls"), message)

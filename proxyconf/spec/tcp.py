@@ -25,6 +25,10 @@ def tcp_sense(deployment: Deployment) -> Iterator[Finding]:
         yield from _tls(listener)
         yield from _upstream(listener)
     yield from _shared_connections(deployment)
+    server = deployment.spec.appserver
+    if server is not None and server.certificates and all(one.tls is not None for one in deployment.tcp_listeners):
+        message = "no listener with mode: tcp leaves TLS to the app server; remove them, or tls from the listener"
+        yield Finding(Rule.UNUSED, ("appserver", "certificates"), message, key=True)
 
 
 def _modes(deployment: Deployment) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ import pytest
 from proxyconf.backend.pair import render
 from proxyconf.facts.target import Target
 from proxyconf.spec.read import load
-from tests.interop.hop import DEADLINE, Installed, Origin, Stack, free_port, listens, proves, stack, until
+from tests.interop.hop import DEADLINE, Installed, Origin, Stack, certificate, free_port, listens, proves, stack, until
 
 # 'h2c' in quotes: what cannot speak it passes it on like anything else, and is not asked for HTTP/1.1 in its place.
 BALANCER, STRANGER = "127.0.0.9", "127.0.0.7"
@@ -296,14 +296,15 @@ def test_a_server_that_takes_no_connection_gets_no_client(on: Installed, tmp_pat
 
 
 @contextmanager
-def our_server(on: Installed, folder: Path, sent: str, tls: str) -> Iterator[tuple[Stack, int]]:
+def our_server(on: Installed, folder: Path, sent: str, tls: str, own: str = "") -> Iterator[tuple[Stack, int]]:
     """Run our own server by what `proxyconf pair` writes for it, behind a listener that passes bytes on."""
     port = free_port()
     text = (
-        f"targets: [{{proxy: nginx, modules: [stream_dynamic]}}]\nappserver: {{app: 'told_app:app', drain: 1s}}\n"
+        f"targets: [{{proxy: nginx, modules: [stream_dynamic]}}]\nappserver: {{app: 'told_app:app', drain: 1s{own}}}\n"
         f'listeners: {{edge: {{address: "127.0.0.1:${{HTTPS}}", mode: tcp, upstream: app{tls}}}}}\n'
         f"upstreams: {{app: {{protocol: 'h2c', servers: ['127.0.0.1:{port}'], proxy_protocol: {{send: {sent}}}}}}}\n"
     )
+    certificate(folder, "shop.test")
     file = load("site.yaml", text.encode(), {"HTTPS": "1", "DIR": str(folder)})
     made = render(file.deployment, (Target.of(on.proxy, file.spec),))
     (folder / "appserver.toml").write_text(made.files["appserver.toml"])
@@ -343,4 +344,14 @@ def test_our_server_believes_only_the_header(on: Installed, tmp_path: Path) -> N
         assert passed(port, b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n") == b""
         seen = shop.ask(headers=SAID, local="127.0.0.6").json()
     assert (seen["version"], seen["client"], seen["scheme"]) == ("2", "127.0.0.6", "http")
+    assert not [value for _, value in seen["fields"] if "7.7.7.7" in value]
+
+
+@proves("tcp_proxy_protocol_v1")
+def test_our_server_ends_tls_itself_behind_the_header(on: Installed, tmp_path: Path) -> None:
+    own = ', certificates: [{cert: "${DIR}/cert.pem", key: "${DIR}/cert.pem.key"}]'
+    with our_server(on, tmp_path, "v1", "", own) as (shop, _):
+        until(shop.shows_its_certificate, "the certificate of our server")
+        seen = shop.ask(headers=SAID, local="127.0.0.6").json()
+    assert (seen["version"], seen["client"], seen["scheme"]) == ("2", "127.0.0.6", "https")
     assert not [value for _, value in seen["fields"] if "7.7.7.7" in value]
