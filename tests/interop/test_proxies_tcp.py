@@ -78,11 +78,12 @@ def read_header(connection: socket.socket) -> bytes:
 
 def told(said: bytes) -> tuple[str, bytes]:
     """Return the client that the PROXY header at the front of an answer names, and what follows it."""
-    if said.startswith(b"PROXY TCP4 "):
+    if said.startswith(b"PROXY TCP"):
         header, _, rest = said.partition(b"\r\n")
         return header.split()[2].decode(), rest
-    assert said.startswith(b"\r\n\r\n\0\r\nQUIT\n\x21\x11"), said
-    return socket.inet_ntoa(said[16:20]), said[16 + struct.unpack("!H", said[14:16])[0] :]
+    assert said.startswith(b"\r\n\r\n\0\r\nQUIT\n\x21"), said
+    family, size = (socket.AF_INET, 4) if said[13] == 0x11 else (socket.AF_INET6, 16)
+    return socket.inet_ntop(family, said[16 : 16 + size]), said[16 + struct.unpack("!H", said[14:16])[0] :]
 
 
 @contextmanager
@@ -121,7 +122,9 @@ def site(on: Installed, app: str, plain: tuple[int, int], named: dict[str, tuple
     listeners = f"  plain: {{address: '127.0.0.1:{plain[0]}', mode: tcp, upstream: 'http1://127.0.0.1:{plain[1]}'}}\n"
     upstreams = f"  app: {{protocol: 'h2c', servers: ['{app}']}}\n"
     for sent, (port, server) in named.items():
-        listeners += f"  {sent}: {{address: '127.0.0.1:{port}', mode: tcp, upstream: {sent}}}\n"
+        # Every address of the machine: one socket for both families must not name an IPv4 client ::ffff:127.0.0.2.
+        everywhere = f":{port}" if here_is_ipv6() else f"127.0.0.1:{port}"
+        listeners += f"  {sent}: {{address: '{everywhere}', mode: tcp, upstream: {sent}}}\n"
         upstreams += f"  {sent}: {{protocol: 'h2c', servers: ['127.0.0.1:{server}'], proxy_protocol: {{send: {sent}}}}}\n"
     edge = f'  edge: {{address: "127.0.0.1:${{HTTPS}}", mode: tcp, upstream: app, {TLS}}}\n'
     return f"targets: [{{proxy: nginx, modules: [stream_dynamic]}}]\nlisteners:\n{edge}{listeners}upstreams:\n{upstreams}"
@@ -160,7 +163,8 @@ def until_all_listen(*ports: int) -> None:
 
 def passed(port: int, data: bytes, local: str = "127.0.0.1") -> bytes:
     """Send bytes from an address, end, and return what came back; empty if nothing did."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), DEADLINE, (local, 0)) as client:
+    to = "::1" if ":" in local else "127.0.0.1"
+    with suppress(OSError), socket.create_connection((to, port), DEADLINE, (local, 0)) as client:
         got = b""
         sender = threading.Thread(target=send_all, args=(client, data), daemon=True)
         sender.start()
@@ -192,8 +196,14 @@ def test_who_has_ended_still_gets_all_of_the_answer(on: Installed, passing: Runn
     assert passed(passing.get(on).plain, data) == data + b"END"
 
 
+def here_is_ipv6() -> bool:
+    with suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return True
+    return False
+
+
 def names_the_client(here: Passing, sent: str) -> None:
-    for local in ("127.0.0.2", "127.0.0.3"):
+    for local in ("127.0.0.2", "127.0.0.3", *(["::1"] if here_is_ipv6() else [])):
         # What a client says of itself, and in the form of a header, is passed on like anything else.
         data = b"PROXY TCP4 7.7.7.7 7.7.7.7 1 1\r\nX-Forwarded-For: 7.7.7.7\r\n\r\n"
         said = passed(here.named[sent], data, local)

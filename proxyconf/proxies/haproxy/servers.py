@@ -9,6 +9,7 @@ from proxyconf.proxies.haproxy.plan import Lines, Words
 from proxyconf.proxies.haproxy.words import line, time
 from proxyconf.spec.addresses import ServerAddress
 from proxyconf.spec.deployment import ResolvedUpstream
+from proxyconf.spec.listeners import Tls
 from proxyconf.spec.policies import Timeouts
 from proxyconf.spec.upstreams import Upstream
 from proxyconf.syntax.words import Raw
@@ -72,13 +73,13 @@ def checks(upstream: ResolvedUpstream, host: str) -> Iterator[Words]:
         yield line(f"http-check expect status {','.join(map(str, check.expected_statuses))}")
 
 
-def servers(upstream: ResolvedUpstream, tracked: str, *, tells_tls: bool = False) -> Lines:
+def servers(upstream: ResolvedUpstream, tracked: str, *, ended_tls: Tls | None = None) -> Lines:
     """Return the `server` lines; `tracked` is the backend that already asks these servers how they are, if there is one.
 
-    `tells_tls`: a PROXY header of version 2 says which TLS the client has.
+    `ended_tls`: the TLS of clients that ends here, which a PROXY header of version 2 then tells of.
     """
     options = upstream.options
-    words = tuple(_options(options, tells_tls=tells_tls))
+    words = tuple(_options(options, ended_tls))
     made: list[Words] = []
     for at, server in enumerate(options.servers, 1):
         own: list[str] = []
@@ -97,7 +98,7 @@ def _address(address: ServerAddress) -> str:
     return f"unix@{address.path}" if address.is_unix else Raw(address)
 
 
-def _options(options: Upstream, *, tells_tls: bool) -> Iterator[Raw]:
+def _options(options: Upstream, ended_tls: Tls | None) -> Iterator[Raw]:
     if options.is_http2:
         yield Raw("proto h2")
         if options.websocket == "over_http1":
@@ -105,8 +106,7 @@ def _options(options: Upstream, *, tells_tls: bool) -> Iterator[Raw]:
     if options.is_tls:
         yield Raw("ssl verify required ca-file @system-ca alpn h2")
     if options.proxy_protocol.send != "off":
-        second = "send-proxy-v2-ssl proxy-v2-options authority" if tells_tls else "send-proxy-v2"
-        yield Raw("send-proxy" if options.proxy_protocol.send == "v1" else second)
+        yield Raw("send-proxy" if options.proxy_protocol.send == "v1" else _second_version(ended_tls))
     if options.connections.max is not None:
         per_connection = options.connections.max_concurrent_streams if options.is_http2 else 1
         yield Raw(f"maxconn {options.connections.max * per_connection}")
@@ -114,6 +114,13 @@ def _options(options: Upstream, *, tells_tls: bool) -> Iterator[Raw]:
         yield Raw(f"pool-purge-delay {max(1, options.connections.idle_timeout.milliseconds // _PURGES)}ms")
     if options.resolve is not None and any(not server.address.is_ip for server in options.servers):
         yield Raw("resolvers dns init-addr last,libc,none")
+
+
+def _second_version(ended_tls: Tls | None) -> str:
+    if ended_tls is None:
+        return "send-proxy-v2"
+    with_name = "" if ended_tls.client_auth.mode == "none" else "-cn"
+    return f"send-proxy-v2-ssl{with_name} proxy-v2-options authority"
 
 
 def _health(options: Upstream) -> Iterator[str]:

@@ -90,4 +90,4 @@ def _servers(listener: ResolvedTcpListener) -> Lines:
     unpooled = asked.connections.model_copy(update={"idle_timeout": Duration(0)})
     bytes_only = asked.model_copy(update={"protocol": "http1", "connections": unpooled})
     upstream: ResolvedUpstream = replace(listener.upstream, options=bytes_only)
-    return servers(upstream, "", tells_tls=listener.tls is not None)
+    return servers(upstream, "", ended_tls=listener.tls)
