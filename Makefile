@@ -2,7 +2,7 @@
 # Variables: PYTHON= (interpreter), VENV= (default .venv), APPSERVER_BUILD=auto|kernel|pure.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test proofs test-unit test-uncompiled test-nghttp2 lint types docs reference h2spec bench wheel ci clean
+.PHONY: help setup demo test proofs test-unit test-uncompiled test-nghttp2 test-containers lint types docs reference h2spec autobahn bench wheel ci clean
 
 VENV ?= .venv
 export VENV PYTHON APPSERVER_BUILD NGHTTP2_PREFIX
@@ -11,8 +11,11 @@ PY := $(VENV)/bin/python
 CODE := $(wildcard appserver proxyconf bench h2spec tools examples tests docs/generate.py)
 PYTEST := $(PY) -m pytest
 # What is rendered, on every real proxy: minutes, and the same on every Python.
-PROOFS := $(wildcard tests/interop/test_proxies*.py tests/interop/test_any_site.py tests/interop/test_presets.py \
-	tests/interop/test_verify_*.py tests/interop/test_*_hop.py tests/interop/test_*_validate.py)
+PROOFS := $(wildcard tests/interop/test_proxies*.py tests/interop/test_any_site.py tests/interop/test_examples.py \
+	tests/interop/test_presets.py tests/interop/test_apply.py tests/interop/test_import.py tests/interop/test_verify_*.py \
+	tests/interop/test_*_hop.py tests/interop/test_*_validate.py)
+# What needs a container engine.
+CONTAINERS := $(wildcard tests/containers)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,11 +27,11 @@ demo: ## Prove the hop through a real proxy (PROXY=caddy, BACKEND=hypercorn runs
 	@tools/setup.sh demo
 	@$(PY) -m tools.demo $(if $(PROXY),--proxy $(PROXY)) $(if $(BACKEND),--backend $(BACKEND)) $(if $(KEEP),--keep)
 
-test: setup ## The whole suite but `proofs`: unit, engines, live, interop, and the engines uncompiled
+test: setup ## The whole suite but `proofs` and `test-containers`: unit, engines, live, interop, and the engines uncompiled
 	@tools/packages.sh test
 	@state=$$($(PY) tools/compiled.py --state); EXPECT_BUILD=$$state \
 		LASTHOP_ENGINES=$$([ $$state = kernel ] && echo kernel,pure || echo pure) \
-		$(PYTEST) $(addprefix --ignore=,$(PROOFS)) $(ARGS)
+		$(PYTEST) $(addprefix --ignore=,$(PROOFS) $(CONTAINERS)) $(ARGS)
 	@$(MAKE) --no-print-directory test-uncompiled
 
 proofs: setup ## Every capability of every proxy, on a current and an older real program (PROXY=nginx: of one)
@@ -44,6 +47,11 @@ test-uncompiled: setup ## Unit and engine suites on the plain Python sources, wi
 
 test-nghttp2: setup ## Unit and engine suites against the libnghttp2 of Debian testing
 	@tools/leg.sh nghttp2
+
+test-containers: setup ## Proxies in container images; starts dockerd for itself where no engine answers
+	@tools/packages.sh test containers
+	@$(PY) -m tools.proxies nginx haproxy caddy
+	@$(PYTEST) $(CONTAINERS) $(ARGS)
 
 lint: setup ## ruff, and no name of one machine in any file
 	@$(PY) -m ruff check .
@@ -65,6 +73,11 @@ reference: setup ## Write the generated pages of docs/reference
 h2spec: setup ## h2spec against both engines; the failing set must equal h2spec/waivers.toml
 	@tools/packages.sh h2spec
 	@$(PY) -m h2spec.run $(ARGS)
+
+autobahn: setup ## Autobahn's WebSocket suite, over HTTP/1.1 and through an HTTP/2 tunnel; 0 failed
+	@tools/packages.sh test
+	@$(PY) -m tools.proxies haproxy
+	@$(PY) -m tools.autobahn $(ARGS)
 
 bench: setup ## Benchmark against the peers (QUICK=1: two minutes; HOP=caddy: through that proxy)
 	@tools/packages.sh test bench

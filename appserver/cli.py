@@ -14,16 +14,27 @@ import appserver
 from appserver.config.sources import Loaded, load
 from appserver.errors import ConfigError, StartupError
 
-__all__ = ["main"]
+__all__ = ["command", "main"]
 
 INTERRUPTED = 130
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code."""
+def command() -> None:
+    """Run the process's command line and end the process; what the application left running does not keep it."""
+    left: list[float] = []
+    code = main(served=left.append)
+    if left:
+        from appserver.worker.process_end import end_within
+
+        end_within(code, left[0])
+    sys.exit(code)
+
+
+def main(argv: Sequence[str] | None = None, served: Callable[[float], None] | None = None) -> int:
+    """Run one command line and return its exit code; `served` is told what a worker's stop has left of its bound."""
     try:
         loaded = load(sys.argv[1:] if argv is None else argv, os.environ)
-        return ACTIONS[loaded.action](loaded)
+        return _run(loaded, served) if loaded.action == "run" else ACTIONS[loaded.action](loaded)
     except (ConfigError, StartupError) as error:
         return _failed(error)
     except KeyboardInterrupt:
@@ -33,10 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 # Actions
 
 
-def _run(loaded: Loaded) -> int:
+def _run(loaded: Loaded, served: Callable[[float], None] | None) -> int:
     from appserver.worker.run import run  # start-up: brings asyncio, the engines and the application side
+    from appserver.worker.stop import StopRequest
 
-    return run(loaded.config)
+    stop = StopRequest()
+    try:
+        return run(loaded.config, stop)
+    finally:
+        if served is not None:
+            served(stop.left(loaded.config.timeout.graceful))
 
 
 def _check(loaded: Loaded) -> int:
@@ -69,7 +86,6 @@ def _version(_: Loaded) -> int:
 
 
 ACTIONS: dict[str, Callable[[Loaded], int]] = {
-    "run": _run,
     "check": _check,
     "print": _print,
     "sample": _sample,

@@ -58,7 +58,8 @@ class Request:
     `prefix` is what a trusted peer has taken off the path ("" if it says nothing).
     `length` is the declared content-length or -1; `ends` says that no body follows.
     `expects` is set for `Expect: 100-continue`; `forwarded` if forwarding fields are among `fields`.
-    `protocol` is the `:protocol` of an extended CONNECT (RFC 8441) or None.
+    `protocol` is what a tunnel is asked for: the `:protocol` of an extended CONNECT (RFC 8441), or b"websocket" of an
+    HTTP/1.1 upgrade where that is served, in lower case; else None.
     """
 
     __slots__ = (

@@ -1,6 +1,6 @@
 """The exception tree: whose fault it is, what the client is answered, how the process ends.
 
-AppServerError               domain         status  exit
+AppServerError               whose fault    status  exit
 |-- ConfigError              configuration  -       2     an option, where it came from, the way out
 |-- StartupError             configuration  -       3     the application failed to load or start
 |-- RequestRefused           peer           4xx     -     a request that reaches no application
@@ -8,6 +8,7 @@ AppServerError               domain         status  exit
 |   |-- RequestTimeout                      408           head or body came too slowly
 |   |-- ContentTooLarge                     413           limit.request_body
 |   |-- UriTooLong                          414           limit.request_line
+|   |-- UpgradeRequired                     426           a WebSocket version that is not served
 |   |-- FieldsTooLarge                      431           limit.request_fields, field_size, head_size
 |   |-- NotServed                           501           a method, coding or protocol that nobody here serves
 |   `-- VersionNotSupported                 505           a version, or one that is switched off
@@ -43,6 +44,7 @@ __all__ = [
     "StartupError",
     "Stopping",
     "UnexpectedMessage",
+    "UpgradeRequired",
     "UriTooLong",
     "VersionNotSupported",
     "error_of",
@@ -53,7 +55,6 @@ __all__ = [
 class AppServerError(Exception):
     """Anything Lasthop itself reports."""
 
-    domain: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
 
@@ -61,21 +62,18 @@ class AppServerError(Exception):
 class ConfigError(AppServerError):
     """A setting that cannot be used; the message names the option, its origin and the way out."""
 
-    domain = "configuration"
     exit_code = 2
 
 
 class StartupError(AppServerError):
     """The application could not be loaded or refused to start."""
 
-    domain = "configuration"
     exit_code = 3
 
 
 class RequestRefused(AppServerError):
     """A request that the server answers by itself."""
 
-    domain = "peer"
     status = 400
 
 
@@ -101,6 +99,12 @@ class UriTooLong(RequestRefused):
     status = 414
 
 
+class UpgradeRequired(RequestRefused):
+    """A protocol version that is not served, where another is (RFC 9110 15.5.22)."""
+
+    status = 426
+
+
 class FieldsTooLarge(RequestRefused):
     """Fields above their limits (RFC 6585 5)."""
 
@@ -122,8 +126,6 @@ class VersionNotSupported(RequestRefused):
 class ApplicationError(AppServerError):
     """The application broke its side of ASGI."""
 
-    domain = "application"
-
 
 class UnexpectedMessage(ApplicationError, RuntimeError):
     """A message that the phase of the exchange does not allow."""
@@ -144,21 +146,18 @@ class BodyTooShort(ApplicationError):
 class Stopping(AppServerError):
     """A request that was cut because the server stops (RFC 9110 15.6.4)."""
 
-    domain = "server"
     status = 503
 
 
 class ClientDisconnected(AppServerError, OSError):
     """The client is gone."""
 
-    domain = "transport"
-
 
 ANSWERED: dict[int, type[AppServerError]] = {
     error.status: error
     for error in (
-        BadRequest, RequestTimeout, ContentTooLarge, UriTooLong, FieldsTooLarge, NotServed, VersionNotSupported,
-        ApplicationError, Stopping,
+        BadRequest, RequestTimeout, ContentTooLarge, UriTooLong, UpgradeRequired, FieldsTooLarge, NotServed,
+        VersionNotSupported, ApplicationError, Stopping,
     )
 }  # fmt: skip
 

@@ -27,6 +27,7 @@ class Event(Enum):
     STOPPING = (logging.INFO, "{reason}: stopping, {inflight} in flight, at most {seconds:g} s")
     FORCED = (logging.WARNING, "{reason}: {inflight} in flight were cut")
     STOPPED = (logging.INFO, "stopped")
+    THREADS_LEFT = (logging.WARNING, "cut, since it ran on after the stop: {what}")
     APPLICATION_FAILED = (logging.ERROR, "request {request_id} {method} {path}: the application raised")
     APPLICATION_BROKE_ASGI = (logging.ERROR, "request {request_id} {method} {path}: {reason}")
     APPLICATION_EXIT = (logging.ERROR, "the application called exit ({code}) in a request; the worker goes on")

@@ -32,7 +32,7 @@ class Loads:
         self, scenario: Scenario, port: int, *, requests: int = 0, seconds: float = 0, rate: float = 0
     ) -> list[str]:
         """Return the argv of a run of that many requests or seconds; with `rate`, at so many requests a second."""
-        if scenario.varied or rate:
+        if scenario.varied or rate or scenario.websocket:
             return self._ours(scenario, port, requests, seconds, rate)
         body = str(self.post) if scenario.post else ""
         return [*self.pin, *h2load.arguments(
@@ -44,9 +44,16 @@ class Loads:
         return [*self.pin, *loadgen.arguments(
             self.program, port, scenario.clients, scenario.streams, styles=scenario.styles, http1=scenario.http1,
             requests=requests, seconds=seconds, rate=rate, first=self.next_request if scenario.varied else 0,
-            repeat=not scenario.varied, post=len(POST_BODY) if scenario.post else 0,
+            repeat=not scenario.varied, post=self._sent(scenario), websocket=scenario.websocket,
             answer=len(scenario.answer), timeout=GENERATOR_SECONDS + requests / SLOWEST_RATE,
         )]
+
+    @staticmethod
+    def _sent(scenario: Scenario) -> int:
+        """Return how many bytes go with a request."""
+        if scenario.websocket:
+            return len(scenario.answer)
+        return len(POST_BODY) if scenario.post else 0
 
     def run(self, argv: list[str], timeout: float) -> Counts:
         """Run one of these argv; no figures in time raises `LoadFailed`."""

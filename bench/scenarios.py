@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.apps import HELLO, MEBIBYTE
+from bench.apps import HELLO, MEBIBYTE, PART
 
 __all__ = [
     "CLIENT_APP", "HOP_SCENARIOS", "MEMORY_RUNS", "POST_BODY", "QUICK", "ROAD", "ROAD_APP", "SCENARIOS", "SOAK",
@@ -20,6 +20,7 @@ class Scenario:
     """One load: `clients` connections with `streams` requests in flight on each.
 
     Scenarios with the same `app` are put to the same server process, one after the other.
+    Of WebSocket (`protocol` ws) a request is a message, its `answer` the same message.
     `limit` says that nghttpd can serve it, from a file. With `varied` every head is new and names another client
     (`bench/loadgen`; `styles` says which proxies' HPACK); without it h2load repeats one head.
     """
@@ -42,9 +43,14 @@ class Scenario:
         return self.protocol == "h1"
 
     @property
+    def websocket(self) -> bool:
+        """Whether it is WebSocket."""
+        return self.protocol == "ws"
+
+    @property
     def heading(self) -> str:
         """Its title, marked where it repeats heads."""
-        return self.title if self.varied else f"{self.title} (heads repeat)"
+        return self.title if self.varied or self.websocket else f"{self.title} (heads repeat)"
 
     def sized(self, rate: float, seconds: float) -> int:
         """Return how many requests last about so many seconds at that rate; each connection has its share."""
@@ -53,6 +59,7 @@ class Scenario:
 
 
 ROAD_APP, CLIENT_APP = "apps:road", "apps:client"
+WEBSOCKET, MESSAGE = "apps:websocket_echo", bytes(range(64))
 HELLO_APP, ECHO, BODY, STREAM, STARLETTE = (
     "apps:hello", "apps:echo_length", "apps:body1m", "apps:stream1m", "starlette_app:app",
 )
@@ -75,6 +82,8 @@ SCENARIOS = (
     Scenario("h2-stream1m", "h2c 1 MiB in 64 parts, 8 connections of 4", STREAM, "h2", 8, 4, MEBIBYTE),
     Scenario("h2-starlette", "h2c Starlette, 4 connections of 16", STARLETTE, "h2", 4, 16, HELLO),
     Scenario("h1-starlette", "HTTP/1.1 Starlette, 32 connections", STARLETTE, "h1", 32, 1, HELLO),
+    Scenario("ws-echo-64", "WebSocket echo of 64 bytes, 64 connections", WEBSOCKET, "ws", 64, 1, MESSAGE),
+    Scenario("ws-echo-16k", "WebSocket echo of 16 KiB, 64 connections", WEBSOCKET, "ws", 64, 1, PART),
 )
 HOP_SCENARIOS = (
     Scenario("hop-get", "through the proxy: GET, 64 client connections", ROAD_APP, "h1", 64, 1, HELLO, varied=True),

@@ -29,7 +29,7 @@ class Server:
     title: str
     command: str
     package: str
-    protocols: tuple[str, ...] = ("h2", "h1")
+    protocols: tuple[str, ...] = ("h2", "h1", "ws")
     forwarding: str = ""
     wrapped: str = ""
     forwards: bool = True
@@ -74,8 +74,10 @@ SERVERS = (
         "{bin}/granian {app} --interface asgi --host 127.0.0.1 --port {port} --http auto --workers 1 --loop uvloop"
         " --no-access-log --log-level warning", "granian", wrapped="granian_apps",
     ),
-    Server("uvicorn-zttp", "uvicorn, zttp", UVICORN + "--http zttp --http2", "zttp", forwarding=UVICORN_TRUST),
+    Server("uvicorn-zttp", "uvicorn, zttp", UVICORN + "--http zttp --http2", "zttp", ("h2", "h1"), forwarding=UVICORN_TRUST),
     Server("uvicorn", "uvicorn, httptools", UVICORN + "--http httptools", "uvicorn", ("h1",), forwarding=UVICORN_TRUST),
+    Server("uvicorn-ws", "uvicorn, websockets", UVICORN + "--ws websockets-sansio", "websockets", ("ws",)),
+    Server("uvicorn-wsproto", "uvicorn, wsproto", UVICORN + "--ws wsproto", "wsproto", ("ws",)),
     Server(
         "hypercorn", "hypercorn",
         "{bin}/hypercorn {app} --bind 127.0.0.1:{port} --worker-class uvloop --workers 1 --log-level warning",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install the Debian packages that are missing for what is about to be done, or say which they are.
-#   tools/packages.sh python|build|test|h2spec|bench ...
+#   tools/packages.sh python|build|test|containers|h2spec|bench ...
 # As root on Debian or Ubuntu: apt-get, with `apt-get update` only if the install fails without it.
 # Otherwise: one line naming the packages, and exit 1.
 set -u
@@ -13,6 +13,7 @@ need() { # need PACKAGE COMMAND...: the package is missing if the command fails
     "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 has_header() { echo "#include <$1>" | "${CC:-cc}" -E -x c - ; }
+docker_answers() { curl -sf --unix-socket /var/run/docker.sock http://d/_ping >/dev/null 2>&1; }
 has_libc() { has_header stdio.h; }
 has_nghttp2() { [ -n "${NGHTTP2_PREFIX:-}" ] || has_header nghttp2/nghttp2.h; }
 
@@ -36,6 +37,14 @@ for purpose in "$@"; do
         need git command -v git
         # Other releases of Debian in a folder, for the proxies that the proofs run on; only root can enter them.
         [ "$(id -u)" -ne 0 ] || need debootstrap command -v debootstrap
+        ;;
+    containers)
+        # An engine that runs is as good as one that can be started.
+        if ! docker_answers; then
+            need docker.io command -v dockerd
+            need containerd command -v containerd
+            need runc command -v runc
+        fi
         ;;
     h2spec) need golang-go command -v go ;;
     bench)

@@ -76,7 +76,7 @@ install_dependencies() {
 }
 
 kernel_inputs() {
-    find appserver \( -name '*.pyx' -o -name '*.pxd' -o -name '*.h' \) -print
+    find appserver \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' \) -print
     "$venv/bin/python" tools/compiled.py
     echo setup.py
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from appserver.apps.asgi.application import AsgiApplication
 from appserver.apps.callables import kind, takes
-from appserver.config.options import LifespanOptions
+from appserver.config.options import LifespanOptions, WebSocketOptions
 from appserver.contract import Application
 from appserver.errors import ConfigError
 from appserver.http.answer import AnswerContext
@@ -29,14 +29,14 @@ UNSERVED = {
 
 def application(
     interface: str, app: Any, name: str, answers: AnswerContext, lifespan: LifespanOptions, root_path: str = "",
-    root_path_in_target: bool = False,
+    root_path_in_target: bool = False, websocket: WebSocketOptions | None = None,
 ) -> Application:  # fmt: skip
-    """Return what serves `app`, which the user knows as `name`, by one of INTERFACES.
+    """Return what serves `app`, which the user knows as `name`, by one of INTERFACES; `websocket`: as by default.
 
     Raises ConfigError for an interface that is not served, or that `app` does not have.
     """
     interface_of(interface, app, name)
-    return AsgiApplication(app, answers, lifespan, root_path, root_path_in_target)
+    return AsgiApplication(app, answers, lifespan, root_path, root_path_in_target, websocket)
 
 
 def interface_of(interface: str, app: object, name: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "MAX_BYTES",
     "Config",
     "ForwardedOptions",
     "Http1Options",
@@ -26,10 +27,14 @@ __all__ = [
     "LogOptions",
     "ServerOptions",
     "TimeoutOptions",
+    "WebSocketOptions",
     "option",
 ]
 
-MAX_SECONDS = 31_536_000.0  # a year: what asks for more is a slip, and timers overflow on it
+# What asks for more is a slip, and timers and the compiled code's integers overflow on it: a year, a PiB, 2**31 - 1 of anything.
+MAX_SECONDS = 31_536_000.0
+MAX_BYTES = 1 << 50
+MAX_COUNT = 2**31 - 1
 
 
 def option(
@@ -48,8 +53,8 @@ def option(
     `unit` is "s" (seconds, fractions allowed; `30s`, `500ms` and `2m` are understood) or "B" (bytes;
     `64KiB` and `1MiB` are understood). `flag` is a short spelling such as "-c".
     """
-    if unit == "s" and high is None:
-        high = MAX_SECONDS
+    if high is None and type(default) in (int, float):
+        high = {"s": MAX_SECONDS, "B": MAX_BYTES}.get(unit, MAX_COUNT)
     meta = {
         "help": help, "low": low, "high": high, "choices": choices,
         "unit": unit, "metavar": metavar, "flag": flag,
@@ -210,6 +215,28 @@ class TimeoutOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSocketOptions:
+    """WebSocket, over HTTP/1.1 and HTTP/2 (RFC 8441)."""
+
+    enabled: bool = option(True, "Serve WebSocket; without it an upgrade is ignored and extended CONNECT is not announced.")
+    max_message: int = option(
+        16_777_216, "Longest message a client may send, decompressed; a longer one is closed with 1009.",
+        low=1, high=2**31 - 1, unit="B",
+    )
+    ping_interval: float = option(20.0, "Between pings that the server sends; 0: none.", low=0.0, unit="s")
+    ping_timeout: float = option(
+        20.0, "For any byte of a client after a ping, then it is closed with 1011; 0: no limit.", low=0.0, unit="s"
+    )
+    close_timeout: float = option(10.0, "For a client's part of the closing handshake; then it is cut.", low=0.1, unit="s")
+    permessage_deflate: bool = option(True, "Compress messages, with clients that offer it (RFC 7692).")
+    context_takeover: bool = option(
+        False, "Keep compression windows between messages: smaller messages, up to 64 KiB more for each session."
+    )
+    deflate_window_bits: int = option(12, "Size of a compression window, as a power of two.", low=9, high=15)
+    deflate_level: int = option(6, "zlib's level of compression.", low=1, high=9)
+
+
+@dataclass(frozen=True, slots=True)
 class ForwardedOptions:
     """Who may speak for the client."""
 
@@ -257,6 +284,7 @@ class Config:
     h1: Http1Options = field(default_factory=Http1Options)
     limit: LimitOptions = field(default_factory=LimitOptions)
     timeout: TimeoutOptions = field(default_factory=TimeoutOptions)
+    websocket: WebSocketOptions = field(default_factory=WebSocketOptions)
     forwarded: ForwardedOptions = field(default_factory=ForwardedOptions)
     log: LogOptions = field(default_factory=LogOptions)
     lifespan: LifespanOptions = field(default_factory=LifespanOptions)

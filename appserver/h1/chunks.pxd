@@ -1,7 +1,8 @@
 cimport cython
 
 from appserver.h1.fields cimport FieldReader
-from appserver.http.message cimport Head, Limits
+from appserver.http.limits cimport Limits
+from appserver.http.message cimport Head
 
 cdef int SIZE, DATA, DATA_END, TRAILERS, DONE
 cdef int CR, LF, SEMICOLON, NO_DIGIT

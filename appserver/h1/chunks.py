@@ -16,7 +16,8 @@ import re
 
 from appserver.contract import Fields
 from appserver.h1.fields import FieldReader
-from appserver.http.message import Head, Limits
+from appserver.http.limits import Limits
+from appserver.http.message import Head
 from appserver.http.verdicts import RESET
 
 __all__ = ["ChunkReader"]

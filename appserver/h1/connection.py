@@ -21,7 +21,7 @@ from appserver.h1.states import move
 from appserver.h1.stream import Http1Stream
 from appserver.h1.wire import Wire
 from appserver.http.answer import AnswerContext
-from appserver.http.message import Limits
+from appserver.http.limits import Limits
 
 __all__ = ["Connection"]
 
@@ -52,6 +52,7 @@ class Connection(Wire):
         options: Http1Options,
         timeouts: TimeoutOptions,
         registry: Registry,
+        websocket: bool = False,
     ) -> None:
         Wire.__init__(self, transport, registry.loop)
         self.peer = peer
@@ -64,7 +65,7 @@ class Connection(Wire):
         self._max_requests: int = options.max_requests
         self._max_discard: int = limits.discard if timeouts.discard > 0 else 0
         self._state: int = IDLE
-        self._head = HeadReader(limits, peer)
+        self._head = HeadReader(limits, peer, websocket)
         self._body = BodyReader(ChunkReader(limits))
         self._stream: Http1Stream | None = None
         self._receiver: Receiver | None = None
@@ -99,6 +100,8 @@ class Connection(Wire):
 
     def eof_received(self) -> bool:
         """Half-close (RFC 9112 9.6): whole requests are still answered; one cut short is lost."""
+        if self._eof:
+            return self._state < CLOSING  # a loop may say so again, a receiver hears it once
         self._eof = True
         # What waits for its turn is parsed first. A loop's TLS has no half-close: with the client it is over.
         return (self._proceeding or self._end_input()) and self.peer.tls is None
@@ -158,8 +161,7 @@ class Connection(Wire):
         stream = Http1Stream.__new__(Http1Stream)
         stream.open(self, request, self.can_write())
         self._stream = stream
-        receiver = self._application.begin(request, stream)
-        self._receiver = receiver
+        receiver = self._receiver = self._application.begin(request, stream)
         if request.ends:
             self._move(REQUEST)
         else:

@@ -14,7 +14,7 @@ cdef class FieldReader:
     cdef readonly Py_ssize_t at
     cdef readonly bint refused
     cdef readonly str reason
-    cdef Py_ssize_t _place, _heads
+    cdef Py_ssize_t _place, _heads, _mark, _value, _scanned
     cdef list _kept
 
     @cython.locals(kept=list, place=Py_ssize_t)

@@ -4,7 +4,7 @@ r"""Field lines of heads and of trailers, as RFC 9112 5 spells them and not othe
     field-line = field-name ":" OWS field-value OWS CRLF        the section ends with an empty line
 
 Nothing is forgiven: no bare CR or LF, no folding, no blank before the colon. Whole lines are taken as they come;
-of a line that is not whole yet nothing is remembered but its bytes, which the caller sends again with the rest.
+the bytes of a line that is not whole yet are sent again by the caller with the rest, and not looked at twice.
 """
 
 from __future__ import annotations
@@ -88,18 +88,23 @@ class FieldReader:
     After `read`: `at` is where it stopped, `refused` that no more lines are to come, `reason` why, unless the head says it.
     """
 
-    __slots__ = ("_heads", "_kept", "_place", "at", "reason", "refused")
+    __slots__ = ("_heads", "_kept", "_mark", "_place", "_scanned", "_value", "at", "reason", "refused")
 
     def __init__(self) -> None:
         self._kept: list[Any] = [None] * (KEPT_SIZE * MAX_KEPT)
         self._place: int = 0
         self._heads: int = 0
+        # Of a line that is cut, from its beginning: to the end of its name, to its value, to where the value was scanned.
+        self._mark: int = 0
+        self._value: int = 0
+        self._scanned: int = 0
         self.at: int = 0
         self.refused = False
         self.reason: str = ""
 
     def begin(self) -> None:
         """Expect the first line of a section."""
+        self._mark = self._value = self._scanned = 0
         self._place = 0
         self._heads += 1
         if self._heads == RELEARN_HEADS:
@@ -123,22 +128,25 @@ class FieldReader:
             if text[at] == CR:
                 return self._end(data, at)
             stop = min(size, at + max_line)
-            mark = at
+            mark = at + self._mark
             while mark < stop and lower[text[mark]] != 0:
                 mark += 1
-            value = mark + 1
             if mark == at or (mark < stop and text[mark] != COLON):
                 self._refuse("a field line that does not begin with a name and a colon")
                 break
+            value = max(mark + 1, at + self._value)
             while value < stop and (text[value] == SPACE or text[value] == TAB):
                 value += 1
             after = self._take(data, at, mark, value, stop, head)
             if after == 0:
+                self._mark = mark - at
+                self._value = min(value, stop) - at
                 if stop == at + max_line and not self.refused:
                     head.fail(431, "a field is longer than limit.field_size")
                     self.refused = True
                 break
             at = after
+            self._mark = self._value = self._scanned = 0
             if head.verdict:
                 self.refused = True
                 break
@@ -181,13 +189,14 @@ class FieldReader:
                 return after
         text = data
         bad = STOP
-        end = _skip_text(data, value, stop)
+        end = _skip_text(data, max(value, at + self._scanned), stop)
         while end < stop and bad[text[end]] == 0:
             end += 1
         if end < stop and (text[end] != CR or (end + 1 < stop and text[end + 1] != LF)):
             self._refuse("a field line with a control character")
             return 0
         if end + 1 >= stop:
+            self._scanned = end - at
             return 0
         after = end + 2
         while end > value and (text[end - 1] == SPACE or text[end - 1] == TAB):

@@ -4,7 +4,8 @@ from appserver.accepted cimport Peer
 from appserver.contract cimport Request
 from appserver.h1.fields cimport FieldReader
 from appserver.http.field cimport Field, judge
-from appserver.http.message cimport Head, Limits
+from appserver.http.limits cimport Limits
+from appserver.http.message cimport Head
 
 cdef int CR, LF, SPACE, SLASH, DEL
 cdef bytes HTTP_1_1, HTTP_1_0, BAD
@@ -25,7 +26,8 @@ cdef class HeadReader:
     cdef Py_ssize_t _max_field, _max_line
     cdef Field _method, _target, _scheme, _authority
     cdef str _version
-    cdef bint _in_fields
+    cdef bint _in_fields, _websocket
+    cdef Py_ssize_t _mark, _end
 
     cpdef next(self)
     @cython.locals(head=Head, fields=FieldReader, whole=bint)
@@ -41,6 +43,7 @@ cdef class HeadReader:
         text="const unsigned char*", bad="const unsigned char*", size=Py_ssize_t, stop=Py_ssize_t, mark=Py_ssize_t, end=Py_ssize_t, found=int,
     )
     cdef Py_ssize_t _read_line(self, bytes data, Py_ssize_t at) except -1
+    cdef _note_line(self, bytes method, bytes target)
     cdef _judge_version(self, bytes text)
     @cython.locals(text="const unsigned char*", method=Field, target=Field, known=Field, name=bytes, origin=bytes, head=Head)
     cdef _take_line(self, bytes data, Py_ssize_t at, Py_ssize_t mark, Py_ssize_t end)

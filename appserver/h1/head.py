@@ -15,7 +15,8 @@ from appserver.contract import Request
 from appserver.h1.fields import FieldReader
 from appserver.http.field import Field, judge
 from appserver.http.grammar import TOKEN_BAD
-from appserver.http.message import Head, Limits
+from appserver.http.limits import Limits
+from appserver.http.message import Head
 from appserver.http.verdicts import DROP_CONNECTION, RESET
 
 __all__ = ["HeadReader"]
@@ -46,15 +47,17 @@ class HeadReader:
 
     `request` is set at the end of a head; `is_chunked`, `is_persistent` and the request's `length` are its framing.
     `status` and `reason` are set if it is refused; nothing is read after that.
+    With `websocket` a request for that upgrade has it as its `protocol`; without, Upgrade means nothing.
     """
 
     __slots__ = (
-        "_authority", "_fields", "_head", "_in_fields", "_max_field", "_max_line", "_method", "_peer", "_scheme", "_target", "_version",
-        "is_chunked", "is_persistent", "reason", "request", "status",
+        "_authority", "_end", "_fields", "_head", "_in_fields", "_mark", "_max_field", "_max_line", "_method", "_peer", "_scheme",
+        "_target", "_version", "_websocket", "is_chunked", "is_persistent", "reason", "request", "status",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, peer: Peer) -> None:
+    def __init__(self, limits: Limits, peer: Peer, websocket: bool = False) -> None:
         self._peer = peer
+        self._websocket = websocket
         self._max_line: int = limits.path
         self._max_field: int = limits.field
         self._head = Head(limits, False)
@@ -74,6 +77,9 @@ class HeadReader:
         self._fields.begin()
         self._version = "1.1"
         self._in_fields = False
+        # Of a request line that is cut, from its beginning: to where its method and its target were scanned.
+        self._mark: int = 0
+        self._end: int = 0
         self.request: Request | None = None
         self.is_chunked = False
         self.is_persistent = True
@@ -132,14 +138,16 @@ class HeadReader:
                 return at
             at += 2
         stop = min(size, at + self._max_line + 2)
-        mark = at
+        mark = at + self._mark
         while mark < stop and bad[text[mark]] == 0:
             mark += 1
-        end = mark + 1
+        end = max(mark + 1, at + self._end)
         while end < stop and text[end] > SPACE and text[end] != DEL:
             end += 1
         if (mark < stop and text[mark] != SPACE) or (end < stop and text[end] != SPACE):
             self._fail(400, "a request line that is not a method, a target and a version")
+            if mark < stop and text[mark] == SPACE:
+                self._note_line(text[at:mark], text[mark + 1 : end])
             return at
         if end + VERSION_SIZE < stop:
             found = _is_version(data, end + 1)
@@ -151,7 +159,15 @@ class HeadReader:
             self._judge_version(text[end + 1 : stop])
         if stop == at + self._max_line + 2 and not self.status:
             self._fail(414, "the request line is longer than limit.request_line")
+        if self.status and mark < stop:
+            self._note_line(text[at:mark], text[mark + 1 : end])
+        self._mark = mark - at
+        self._end = min(end, stop) - at
         return at
+
+    def _note_line(self, method: bytes, target: bytes) -> None:
+        """Keep what was read of a refused line, for the log."""
+        self._head.line(judge(b":method", method), None, judge(b":path", target), None)
 
     def _judge_version(self, text: bytes) -> None:
         """Refuse what is no version that is served; `text` begins with it, and may be cut."""
@@ -159,6 +175,7 @@ class HeadReader:
         if match is None or match.end() < min(len(text), VERSION_SIZE):
             self._fail(400, "a request line that does not end with HTTP/1.1 or HTTP/1.0 and CRLF")
         elif len(text) >= VERSION_SIZE:
+            self._version = text[5:8].decode("ascii")
             self._fail(505, "a version other than HTTP/1.0 and 1.1")
 
     def _take_line(self, data: bytes, at: int, mark: int, end: int) -> None:
@@ -171,6 +188,12 @@ class HeadReader:
             self._method = method
         target = self._target
         self._scheme = self._authority = None
+        if method.value == b"CONNECT":
+            # RFC 9110 9.3.6: its target is an authority.
+            self._in_fields = True
+            self._head.line(method, None, None, judge(b":authority", text[mark + 1 : end]))
+            self._fail(501, "CONNECT is not supported")
+            return
         if text[mark + 1] != SLASH or target is None or not _is_same(data, mark + 1, end, target.value):
             origin = text[mark + 1 : end]
             if text[mark + 1] != SLASH:
@@ -178,9 +201,6 @@ class HeadReader:
             target = judge(b":path", origin)
             self._target = target if end - mark <= MAX_KEPT_TARGET else None
         self._in_fields = True
-        if method.value == b"CONNECT":
-            self._fail(501, "CONNECT is not supported")
-            return
         head = self._head
         head.line(method, self._scheme, target, self._authority)
         if head.verdict:
@@ -216,6 +236,10 @@ class HeadReader:
             request.expects = False
         if head.connection is not None or self._version == "1.0":
             self._take_connection(head.connection, request)
+        if head.upgrade is not None and self._websocket:
+            tokens = [token.strip(b" \t") for token in b",".join(head.upgrade).lower().split(b",")]
+            if b"websocket" in tokens:
+                request.protocol = b"websocket"
         if not self.status:
             self.request = request
 

@@ -102,8 +102,9 @@ class Http1Stream(Stream):
         out = wire.out
         line = LINES.get(status)
         out.append(status_line(status) if line is None else line)
-        # A client that was not told to go on may or may not send its body (RFC 9110 10.1.1).
-        persistent = wire.is_persistent() and not self.awaits
+        # A client that was not told to go on may or may not send its body (RFC 9110 10.1.1); one that was refused an
+        # upgrade may have sent what is no HTTP.
+        persistent = wire.is_persistent() and not self.awaits and self.request.protocol is None
         length = -1
         for pair in fields:
             name = pair[0]
@@ -197,7 +198,10 @@ class Http1Stream(Stream):
         if end:
             self._end()
         elif size:
-            wire.schedule()
+            if self._tunnel:
+                wire.push()
+            else:
+                wire.schedule()
 
     def finish(self, trailers: Fields) -> None:
         """End the body with trailers, for a client that wants them and a body that can have them."""

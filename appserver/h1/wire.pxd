@@ -21,6 +21,7 @@ cdef class Wire:
     # Writing
     cpdef bint can_write(self) except -1
     cpdef schedule(self)
+    cpdef push(self)
     cpdef _flush_scheduled(self)
     @cython.locals(out=list, data=bytes, large=bint)
     cpdef flush(self)

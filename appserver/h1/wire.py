@@ -106,6 +106,14 @@ class Wire:
             self._scheduled = True
             self._call_soon(self._flush_scheduled)
 
+    def push(self) -> None:
+        """As `schedule`, for a tunnel, whose writes are mostly one to a turn."""
+        if self._writelines is None or self._corked:
+            self.schedule()
+        else:
+            # uvloop gathers by itself what is written in one turn.
+            self.flush()
+
     def _flush_scheduled(self) -> None:
         self._scheduled = False
         self.flush()

@@ -22,7 +22,8 @@ from appserver.contract import Application, Receiver, Request, Reset, Stream
 from appserver.events import Event
 from appserver.h2.engine import Engine, Settings
 from appserver.http.answer import AnswerContext
-from appserver.http.message import Head, Limits
+from appserver.http.limits import Limits
+from appserver.http.message import Head
 
 __all__ = ["Connection"]
 

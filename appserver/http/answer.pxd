@@ -38,9 +38,16 @@ cdef class Answer(Receiver):
     cdef _measure_last(self, bytes chunk)
     @cython.locals(excess=cython.longlong)
     cdef _too_long(self, bytes chunk)
+    @cython.locals(reply=Reply)
+    cpdef open_tunnel(self, int status, list fields)
+    cpdef count_sent(self, Py_ssize_t size)
+    cpdef close_tunnel(self)
+    cpdef refuse(self, int status, list fields)
     cpdef fail(self, int status)
     cpdef cut(self, int status)
     cpdef break_off(self)
     cpdef on_refused(self, int status, long long sent)
     cpdef closed(self)
     cdef _close(self, int phase)
+
+cdef int _to_status(status) except -1

@@ -6,7 +6,8 @@ An `Answer` is the answer to one request; what interface the application speaks 
     HEAD --respond--> BODY --end--> DONE
        |               |  \--end_content--> TRAILERS --finish--> DONE
        |               '-- a wrong length, or the application failed --> BROKEN
-       '-- the server answers for the application --> DONE              any but these --client gone--> LOST
+       |-- the server answers for the application --> DONE              any but these --client gone--> LOST
+       '-- open_tunnel --> BODY --close_tunnel--> DONE
 """
 
 from __future__ import annotations
@@ -60,10 +61,13 @@ class AnswerContext:
         """Return the fields that each answer has which the application did not set."""
         return [field for field in (self.date, self.server) if field is not None]
 
-    def answer(self, stream: Stream, request: Request, status: int) -> int:
-        """Answer for the server: a whole response of one line; return its body's size. The observer is not called."""
+    def answer(self, stream: Stream, request: Request, status: int, more: Fields | None = None) -> int:
+        """Answer for the server: a whole response of one line, with `more` fields; return its body's size.
+
+        The observer is not called.
+        """
         text = f"{error_of(status).status} {HTTPStatus(status).phrase}\n".encode("ascii")
-        fields = [*self.fields(), CONTENT_TYPE, (b"content-length", b"%d" % len(text))]
+        fields = [*self.fields(), CONTENT_TYPE, (b"content-length", b"%d" % len(text)), *(more or ())]
         if request.method == "HEAD":
             text = b""
         stream.respond(status, fields, not text)
@@ -118,9 +122,7 @@ class Answer(Receiver):
 
     def respond(self, status: int, fields: Iterable[Iterable[bytes]]) -> None:
         """Send the head. Raises InvalidMessage for what must not be sent; then nothing was."""
-        code = status if type(status) is int else _to_int(status)
-        if code < 200 or code > 999:
-            raise InvalidMessage(_STATUS.format(code))
+        code = _to_status(status)
         context = self.context
         request = self.request
         reply = context.reply
@@ -192,6 +194,32 @@ class Answer(Receiver):
         self.break_off()
         raise BodyTooLong(f"the body is longer than its content-length by at least {excess} bytes")
 
+    # A tunnel in the answer's place
+
+    def open_tunnel(self, status: int, fields: Fields) -> None:
+        """Answer 101, or 2xx to CONNECT, with judged fields: what follows is not HTTP (RFC 9110 9.3.6, 15.2.2)."""
+        reply = self.context.reply
+        own = [] if reply.has_date else [self.context.date]
+        own += [] if reply.has_server else [self.context.server]
+        self.status = status
+        self.phase = _BODY
+        self.stream.respond(status, fields + [field for field in own if field is not None], False)
+
+    def count_sent(self, size: int) -> None:
+        """Bytes went into the tunnel."""
+        self.sent += size
+
+    def close_tunnel(self) -> None:
+        """Both sides are done."""
+        if self.phase < _DONE:
+            self._close(_DONE)
+
+    def refuse(self, status: int, fields: Fields) -> None:
+        """Answer for an application that was never asked, with `fields` besides the usual ones."""
+        self.status = status
+        self.sent = self.context.answer(self.stream, self.request, status, fields)
+        self._close(_DONE)
+
     # Other ends
 
     def fail(self, status: int) -> None:
@@ -241,7 +269,13 @@ class Answer(Receiver):
             observer.on_done(self.request, self.status, self.sent, time.perf_counter() - self._began)
 
 
-def _to_int(status: object) -> int:
+def _to_status(status: object) -> int:
+    if type(status) is int and 200 <= status <= 999:
+        return status
     if isinstance(status, int) and not isinstance(status, bool):
-        return int(status)
+        if 200 <= status <= 999:
+            return int(status)
+        # An integer may be too long to be written out.
+        size = status.bit_length()
+        raise InvalidMessage(_STATUS.format(int(status) if size <= 64 else f"an integer of {size} bits"))
     raise InvalidMessage(_STATUS.format(repr(status)))

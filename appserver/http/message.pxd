@@ -5,16 +5,13 @@ from appserver.contract cimport Request
 from appserver.http.body cimport BodyMeter
 from appserver.http.field cimport Field, classify, judge_as
 from appserver.http.grammar cimport is_field_value, parse_scheme
+from appserver.http.limits cimport Limits
 
 cdef int AUTHORITY, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DROPPED, EXPECT, FORWARDED, FORWARDED_FOR
-cdef int FORWARDED_PROTO, HOST, METHOD, PATH, PLAIN, SCHEME, TE, TRANSFER_ENCODING
+cdef int FORWARDED_PROTO, HOST, METHOD, PATH, PLAIN, SCHEME, TE, TRANSFER_ENCODING, UPGRADE
 cdef str BAD_FIELD, CONNECT_REFUSED
 cdef int MAX_COOKIE_FIELDS, DROP_FACTOR
 
-
-cdef class Limits:
-    cdef readonly Py_ssize_t path, count, field, size
-    cdef readonly long long body, discard
 
 @cython.final
 cdef class Head:
@@ -31,7 +28,7 @@ cdef class Head:
     cdef public int verdict
     cdef public str reason
     cdef readonly bytes expect
-    cdef readonly list connection, codings
+    cdef readonly list connection, codings, upgrade
 
     cpdef begin(self)
     cpdef fail(self, int verdict, str reason)

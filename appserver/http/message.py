@@ -13,6 +13,7 @@ from appserver.contract import Fields, Request
 from appserver.http.body import BodyMeter
 from appserver.http.field import Field, classify, judge_as
 from appserver.http.grammar import is_field_value, parse_scheme
+from appserver.http.limits import Limits
 from appserver.http.names import (
     AUTHORITY,
     CONNECTION,
@@ -32,10 +33,11 @@ from appserver.http.names import (
     SCHEME,
     TE,
     TRANSFER_ENCODING,
+    UPGRADE,
 )
 from appserver.http.verdicts import DROP_CONNECTION, OK, RESET
 
-__all__ = ["DROP_CONNECTION", "OK", "RESET", "Head", "Limits"]
+__all__ = ["DROP_CONNECTION", "OK", "RESET", "Head"]
 
 BAD_FIELD = "a field name or value that HTTP does not allow"
 CONNECT_REFUSED = "CONNECT is not supported"
@@ -44,29 +46,12 @@ MAX_COOKIE_FIELDS = 256
 DROP_FACTOR = 4
 
 
-class Limits:
-    """What a request may hold; `path` is 414, `body` 413, the others 431; four times a head's ends the connection.
-
-    `discard` bytes of an upload are read on after its answer (0: none), then its stream is reset.
-    """
-
-    __slots__ = ("body", "count", "discard", "field", "path", "size")
-
-    def __init__(self, path: int, count: int, field: int, size: int, body: int, discard: int = 1_048_576) -> None:
-        self.path = path
-        self.count = count
-        self.field = field
-        self.size = size
-        self.body = body
-        self.discard = discard
-
-
 class Head:
     """Collects the fields of one block. One per connection serves: blocks never interleave.
 
     `h2` selects the rules of RFC 9113 over those of RFC 9112; with `connect_protocol` it takes the extended
-    CONNECT of RFC 8441. `connection`, `codings` and `expect` are what HTTP/1.1 framing needs: the values of
-    Connection, Transfer-Encoding and Expect.
+    CONNECT of RFC 8441. `connection`, `codings`, `expect` and `upgrade` are what HTTP/1.1 needs: the values of
+    Connection, Transfer-Encoding, Expect and Upgrade.
     """
 
     __slots__ = (
@@ -74,7 +59,7 @@ class Head:
         "_forwarded_for", "_forwarded_lines", "_forwarded_more", "_forwarded_proto", "_forwarded_protos", "_has_content_type",
         "_has_regular", "_host",
         "_hosts", "_limits", "_method", "_path", "_protocol", "_scheme", "_size", "_trailers_accepted",
-        "codings", "connection", "expect", "fields", "h2", "reason", "verdict",
+        "codings", "connection", "expect", "fields", "h2", "reason", "upgrade", "verdict",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, h2: bool, connect_protocol: bool = False) -> None:
@@ -108,6 +93,7 @@ class Head:
         self.expect: bytes | None = None
         self.connection: list[bytes] | None = None
         self.codings: list[bytes] | None = None
+        self.upgrade: list[bytes] | None = None
 
     def fail(self, verdict: int, reason: str) -> None:
         """Keep the first verdict, unless a later one ends the connection."""
@@ -250,8 +236,8 @@ class Head:
 
     def _add_hop_by_hop(self, kind: int, value: bytes) -> None:
         if kind == TE:
-            if self.h2 and value != b"trailers":
-                self.fail(RESET, "te is not trailers")  # RFC 9113 8.2.2
+            if self.h2 and value and value != b"trailers":
+                self.fail(RESET, "te is not trailers")  # RFC 9113 8.2.2: nothing is no other value
             self._trailers_accepted = self._trailers_accepted or b"trailers" in value
         elif self.h2:
             self.fail(RESET, "a connection-specific field")
@@ -259,11 +245,16 @@ class Head:
             self.connection = [value] if self.connection is None else [*self.connection, value]
         elif kind == TRANSFER_ENCODING:
             self.codings = [value] if self.codings is None else [*self.codings, value]
+        elif kind == UPGRADE:
+            self.upgrade = [value] if self.upgrade is None else [*self.upgrade, value]
 
     # Finishing
 
-    def line(self, method: Field, scheme: Field | None, path: Field, authority: Field | None) -> None:
-        """HTTP/1.1: what stands for the pseudo fields; `scheme` and `authority` are those of an absolute-form target."""
+    def line(self, method: Field, scheme: Field | None, path: Field | None, authority: Field | None) -> None:
+        """HTTP/1.1: what stands for the pseudo fields; `scheme` and `authority` are those of an absolute-form target.
+
+        A request without `path` reaches nobody.
+        """
         self._method = method
         self._scheme = scheme
         self._path = path
@@ -271,7 +262,7 @@ class Head:
             self.fail(method.verdict, method.reason)
         if scheme is not None and scheme.verdict:
             self.fail(scheme.verdict, scheme.reason)
-        if path.verdict:
+        if path is not None and path.verdict:
             self.fail(path.verdict, path.reason)
         if authority is not None:
             self._authority = authority
@@ -315,7 +306,8 @@ class Head:
         request.expects = self.expect is not None and self.expect == b"100-continue" and not ends
         if self._protocol is not None:
             # What follows a CONNECT is no content (RFC 9110 9.3.6): it has no length, and nobody waits to send it.
-            request.protocol = self._protocol.value
+            # Upgrade tokens have no case (RFC 9110 7.8): HAProxy passes on what its client wrote.
+            request.protocol = self._protocol.value.lower()
             request.length = -1
             request.expects = False
         self._resolve(request, peer)
@@ -338,6 +330,8 @@ class Head:
             request.path = self._path.text
             request.raw_path = self._path.raw_path
             request.query = self._path.query
+        if self._authority is not None and not self._authority.verdict:
+            request.authority = self._authority.value
         return request
 
     def _resolve(self, request: Request, peer: Peer) -> None:

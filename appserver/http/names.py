@@ -17,14 +17,15 @@ EXPECT = 8
 TE = 9
 CONNECTION = 10
 TRANSFER_ENCODING = 11
-HOP_BY_HOP = 12
-DROPPED = 13
-BAD = 14
-METHOD = 15
-PATH = 16
-SCHEME = 17
-AUTHORITY = 18
-PROTOCOL = 19
+UPGRADE = 12
+HOP_BY_HOP = 13
+DROPPED = 14
+BAD = 15
+METHOD = 16
+PATH = 17
+SCHEME = 18
+AUTHORITY = 19
+PROTOCOL = 20
 
 KINDS: dict[bytes, int] = {
     b"cookie": COOKIE,
@@ -45,7 +46,7 @@ KINDS: dict[bytes, int] = {
     b"transfer-encoding": TRANSFER_ENCODING,
     b"keep-alive": HOP_BY_HOP,
     b"proxy-connection": HOP_BY_HOP,
-    b"upgrade": HOP_BY_HOP,
+    b"upgrade": UPGRADE,
     # RFC 9113 3.2.1: means nothing without an upgrade, and no application should see it.
     b"http2-settings": DROPPED,
     b":method": METHOD,

@@ -141,7 +141,7 @@ class AccessLog:
 
 def _without_path(request: Request) -> bytes:
     """What stands for the path: the authority of CONNECT, or the target of a head that was refused before it had one."""
-    return request.authority or request.target.partition(b"?")[0]
+    return request.authority if request.method == "CONNECT" else request.target.partition(b"?")[0]
 
 
 # Parts of a line: each writes at `at` and returns where the next begins.

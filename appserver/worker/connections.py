@@ -12,7 +12,7 @@ from appserver.h1.connection import Connection as Http1Connection
 from appserver.h2.connection import Connection as Http2Connection
 from appserver.h2.engine import Settings
 from appserver.http.answer import AnswerContext
-from appserver.http.message import Limits
+from appserver.http.limits import Limits
 from appserver.net.listeners import HTTP2, ListenerSettings
 from appserver.worker.front import Front
 
@@ -41,8 +41,10 @@ class Connections:
             limit.request_line, limit.request_fields, limit.field_size, limit.head_size, limit.request_body, limit.discard
         )
         self._settings = Settings(
-            h2.max_concurrent_streams, h2.stream_window, h2.connection_window, limit.head_size, h2.max_window
+            h2.max_concurrent_streams, h2.stream_window, h2.connection_window, limit.head_size, h2.max_window,
+            config.websocket.enabled,
         )
+        self._websocket = config.websocket.enabled
         self._open: set[ServedConnection] = set()
         self._draining = False
         self._none = asyncio.Event()
@@ -72,7 +74,7 @@ class Connections:
 
     def _http1_connection(self, transport: asyncio.Transport, peer: Peer) -> Any:
         return Http1Connection(
-            transport, peer, self._application, self.answers, self._limits, self._http1, self._timeouts, self
+            transport, peer, self._application, self.answers, self._limits, self._http1, self._timeouts, self, self._websocket
         )
 
     def _http2_connection(self, transport: asyncio.Transport, peer: Peer) -> Any:

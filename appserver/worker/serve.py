@@ -6,6 +6,9 @@ a supervisor calls `serve` after a fork.
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import threading
 import time
 
 from appserver.apps.interfaces import application
@@ -30,6 +33,7 @@ def serve(
 ) -> None:  # fmt: skip
     """Serve until `stop` is requested; in the main thread SIGTERM and SIGINT do so. Raises ConfigError, StartupError.
 
+    There SIGUSR1 has the access log opened anew, as after a rotation.
     The listeners' sockets are closed then, their unix paths left to whoever opened them. `began` is the time
     (`perf_counter`) that the start is measured from.
     """
@@ -39,9 +43,11 @@ def serve(
         server = config.server
         answers = AnswerContext(server.date_header, server.server_header, access)
         target = application(
-            server.interface, app.app, app.name, answers, config.lifespan, server.root_path, server.root_path_in_target
+            server.interface, app.app, app.name, answers, config.lifespan, server.root_path, server.root_path_in_target,
+            config.websocket,
         )
         loop = factory()
+        loop.call_soon(_reopen_on_signal, loop, access)
         connections = Connections(config, loop, load_engine(config.h2.engine)[0], target, answers)
         worker = Worker(
             server, config.timeout, target, answers, connections, listeners, pulse, stop or StopRequest()
@@ -50,3 +56,9 @@ def serve(
     finally:
         if access is not None:
             access.close()
+
+
+def _reopen_on_signal(loop: asyncio.AbstractEventLoop, access: AccessLog | None) -> None:
+    # Also where there is no log: a rotation's script tells every server, and SIGUSR1 ends whoever knows nothing of it.
+    if threading.current_thread() is threading.main_thread():
+        loop.add_signal_handler(signal.SIGUSR1, lambda: None if access is None else access.reopen())

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import threading
+import time
 
 __all__ = ["StopRequest"]
 
@@ -19,15 +20,22 @@ class StopRequest:
         self.drain = asyncio.Event()
         self.cut = asyncio.Event()
         self.reasons: list[str] = []
+        self._requested: float = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def request(self, reason: str) -> None:
         """Ask to stop; a second time, to cut what is in flight. Harmless before the worker runs and after."""
+        if not self.reasons:
+            self._requested = time.monotonic()
         self.reasons.append(reason)
         loop = self._loop
         if loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: it has stopped
                 loop.call_soon_threadsafe(self._notify)
+
+    def left(self, bound: float) -> float:
+        """Return what is left of `bound` seconds since the first request; nothing after a second one, or without any."""
+        return max(0.0, self._requested + bound - time.monotonic()) if len(self.reasons) == 1 else 0.0
 
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Set the events in `loop` from now on; signals are the main thread's alone, other threads have `request`."""

@@ -58,15 +58,15 @@ def build(folder: Path, compiler: str = "", flags: Sequence[str] = FLAGS) -> Pat
 def arguments(
     program: Path, port: int, clients: int, streams: int, *, styles: str = "", http1: bool = False, requests: int = 0,
     seconds: float = 0, rate: float = 0, first: int = 0, repeat: bool = False, post: int = 0, answer: int | None = None,
-    timeout: float = 0,
+    timeout: float = 0, websocket: bool = False,
 ) -> list[str]:
     """Return the argv of a run: so many requests or seconds, as fast as answers come or at that rate.
 
     `styles` are those of HPACK, for HTTP/2; `first` is the number of the first request; `answer` the body's length;
-    what is unanswered after `timeout` seconds has failed.
+    what is unanswered after `timeout` seconds has failed. With `websocket` a request is a message of `post` bytes.
     """
     argv = [str(program), f"--connections={clients}", f"--streams={streams}", f"--authority={AUTHORITY}"]
-    argv += ["--protocol=h1"] if http1 else [f"--style={styles or 'go'}"]
+    argv += ["--protocol=ws"] if websocket else ["--protocol=h1"] if http1 else [f"--style={styles or 'go'}"]
     argv += [f"--requests={requests}"] if requests else [f"--duration={seconds:g}"]
     argv += [f"--rate={rate:.3f}"] if rate else []
     argv += [f"--first={first}"] if first else []

@@ -8,7 +8,7 @@
 
 enum phase { HEAD, BODY, CHUNK_SIZE, CHUNK, CHUNK_END, TRAILERS, UNTIL_CLOSE };
 
-void http1_open(struct connection *connection) {
+static void http1_open(struct connection *connection) {
     connection->ready = true;
     connection->phase = HEAD;
     connection->keep_alive = true;
@@ -28,7 +28,7 @@ static uint8_t *put_field(uint8_t *out, const struct field *field) {
     return put(out, "\r\n", 2);
 }
 
-void http1_send(struct connection *connection, struct slot *slot) {
+static void http1_send(struct connection *connection, struct slot *slot) {
     const struct heads *heads = &connection->run->options->heads;
     struct request request;
     request_make(&request, heads, slot->number);
@@ -146,7 +146,7 @@ static size_t take_body(struct connection *connection, size_t have) {
     return size;
 }
 
-bool http1_received(struct connection *connection) {
+static bool http1_received(struct connection *connection) {
     struct buffer *in = &connection->in;
     while (in->end > in->start) {
         char *at = (char *)in->bytes + in->start;
@@ -173,20 +173,21 @@ bool http1_received(struct connection *connection) {
     return true;
 }
 
-/* The server has closed. Whether all is well: a request that a kept connection had not begun to answer is retried. */
-bool http1_ended(struct connection *connection) {
+/* The server has closed: a request that a kept connection had not begun to answer is retried. */
+static void http1_closed(struct connection *connection) {
     struct slot *slot = connection->slots;
     if (!slot->busy)
-        return true;
+        return;
     if (connection->phase == UNTIL_CLOSE && slot->answered) {
         answered(connection);
-        return true;
+        return;
     }
     if (connection->used && !slot->answered && connection->in.end == connection->in.start) {
         slot_retry(connection, slot);
-        return true;
+        return;
     }
     connection->run->figures.lost++;
     slot_done(connection, slot, false);
-    return false;
 }
+
+const struct wire HTTP1 = {true, http1_open, http1_send, http1_received, http1_closed};

@@ -41,7 +41,7 @@ static void put_window_update(struct connection *connection, uint32_t credit) {
     connection->out.end += FRAME_HEAD + 4;
 }
 
-void http2_open(struct connection *connection) {
+static void http2_open(struct connection *connection) {
     const struct options *options = connection->run->options;
     enum { SETTINGS_SIZE = 12 };
     encoder_reset(&connection->encoder, options->style[connection->index % options->styles]);
@@ -93,7 +93,7 @@ static void send_bodies(struct connection *connection) {
             send_body(connection, &connection->slots[each]);
 }
 
-void http2_send(struct connection *connection, struct slot *slot) {
+static void http2_send(struct connection *connection, struct slot *slot) {
     const struct heads *heads = &connection->run->options->heads;
     struct request request;
     request_make(&request, heads, slot->number);
@@ -256,7 +256,7 @@ static void begin_data(struct connection *connection, uint32_t length, uint8_t f
     }
 }
 
-bool http2_received(struct connection *connection) {
+static bool http2_received(struct connection *connection) {
     struct buffer *in = &connection->in;
     while (in->end > in->start) {
         const uint8_t *at = in->bytes + in->start;
@@ -293,10 +293,12 @@ bool http2_received(struct connection *connection) {
 }
 
 /* After a GOAWAY what it did not take was retried; the rest has got no answer. */
-void http2_closed(struct connection *connection) {
+static void http2_closed(struct connection *connection) {
     for (int each = 0; each < connection->run->options->streams; each++)
         if (connection->slots[each].busy) {
             connection->run->figures.lost++;
             slot_done(connection, &connection->slots[each], false);
         }
 }
+
+const struct wire HTTP2 = {false, http2_open, http2_send, http2_received, http2_closed};

@@ -2,6 +2,7 @@
  *
  * request.c  what request number N says          hpack.c  a head as one of four proxies encodes it
  * http2.c    one HTTP/2 connection               http1.c  one HTTP/1.1 connection
+ * websocket.c  one WebSocket connection, whose messages come back
  * run.c      sockets, the schedule, the figures  main.c   options and the report
  */
 #ifndef LOADGEN_H
@@ -76,8 +77,10 @@ struct buffer {
 
 uint8_t *buffer_room(struct buffer *buffer, size_t size);
 
+struct connection;
+
 struct slot {
-    bool busy, answered, refused;
+    bool busy, answered, refused, differs;
     uint32_t stream;
     uint64_t number, intended;
     size_t body;        /* bytes of the answer so far */
@@ -85,10 +88,19 @@ struct slot {
     int64_t window;
 };
 
+/* What a connection speaks. `received` is false if it has to be closed; `closed`: the server has done so. */
+struct wire {
+    bool one_at_a_time;
+    void (*open)(struct connection *connection);
+    void (*send)(struct connection *connection, struct slot *slot);
+    bool (*received)(struct connection *connection);
+    void (*closed)(struct connection *connection);
+};
+
 struct options {
     const char *host;
     int port;
-    bool http1;
+    const struct wire *wire;
     int connections, streams, styles;
     enum style style[MAX_STYLES];
     uint64_t requests, first;
@@ -147,16 +159,8 @@ void slot_retry(struct connection *connection, struct slot *slot);
 /* Put the load on the server; false: it could not be done, and `run->error` says why. */
 bool run_load(struct run *run, const struct options *options);
 
-/* ---- http2.c and http1.c ---- */
+/* ---- http2.c, http1.c, websocket.c ---- */
 
-/* Bytes have come or a request is to be sent; false: the connection has to be closed. */
-void http2_open(struct connection *connection);
-bool http2_received(struct connection *connection);
-void http2_send(struct connection *connection, struct slot *slot);
-void http2_closed(struct connection *connection);
-void http1_open(struct connection *connection);
-bool http1_received(struct connection *connection);
-void http1_send(struct connection *connection, struct slot *slot);
-bool http1_ended(struct connection *connection);
+extern const struct wire HTTP2, HTTP1, WEBSOCKET;
 
 #endif

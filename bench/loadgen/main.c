@@ -13,10 +13,11 @@
 
 static const char HELP[] =
     "loadgen [OPTIONS] IPV4:PORT   put requests whose heads vary on a server\n"
-    "  --protocol h2|h1            cleartext HTTP/2 with prior knowledge (default), or HTTP/1.1\n"
+    "  --protocol h2|h1|ws         cleartext HTTP/2 with prior knowledge (default), HTTP/1.1, or WebSocket:\n"
+    "                              a request is then a message of --post bytes, its answer the next message\n"
     "  --style NAME[,NAME...]      h2: heads as nginx, haproxy, go or envoy encodes them; connections take turns\n"
     "  --connections N             (16)\n"
-    "  --streams N                 requests in flight on each connection (h2 16, h1 always 1)\n"
+    "  --streams N                 requests in flight on each connection (h2 16, h1 and ws always 1)\n"
     "  --requests N                stop after so many, or\n"
     "  --duration SECONDS          after so long (2)\n"
     "  --rate N                    requests per second, sent when they are due and not when there is an answer;\n"
@@ -98,9 +99,9 @@ static void read_option(struct options *options, int option, const char *text) {
     struct heads *heads = &options->heads;
     switch (option) {
     case OPTION_PROTOCOL:
-        if (strcmp(text, "h1") && strcmp(text, "h2"))
+        if (strcmp(text, "h1") && strcmp(text, "h2") && strcmp(text, "ws"))
             refuse("--protocol", text);
-        options->http1 = text[1] == '1';
+        options->wire = text[0] == 'w' ? &WEBSOCKET : text[1] == '1' ? &HTTP1 : &HTTP2;
         break;
     case OPTION_STYLE: read_styles(options, text); break;
     case OPTION_CONNECTIONS: options->connections = (int)whole("--connections", text, 1, MAX_CONNECTIONS); break;
@@ -161,7 +162,7 @@ static void print_figures(const struct figures *figures) {
 
 int main(int count, char **arguments) {
     struct options options = {
-        .connections = 16, .streams = 16, .styles = 1, .style = {STYLE_NGINX}, .duration = 2, .timeout = 60,
+        .wire = &HTTP2, .connections = 16, .streams = 16, .styles = 1, .style = {STYLE_NGINX}, .duration = 2, .timeout = 60,
         .answer = -1, .heads = {.seed = 1, .authority = "shop.example"},
     };
     int option;
@@ -170,7 +171,7 @@ int main(int count, char **arguments) {
     if (optind + 1 != count)
         refuse("one target is needed", optind < count ? arguments[count - 1] : "none is given");
     read_target(&options, arguments[optind]);
-    options.streams = options.http1 ? 1 : options.streams;
+    options.streams = options.wire->one_at_a_time ? 1 : options.streams;
     struct run run = {0};
     if (!run_load(&run, &options)) {
         fprintf(stderr, "loadgen: %s:%d: %s\n", options.host, options.port, run.error ? run.error : "connection lost");

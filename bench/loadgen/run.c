@@ -134,10 +134,7 @@ static void send_one(struct connection *connection, struct pending next) {
     *slot = (struct slot){.busy = true, .number = next.number, .intended = next.intended};
     connection->busy++;
     connection->run->in_flight++;
-    if (connection->run->options->http1)
-        http1_send(connection, slot);
-    else
-        http2_send(connection, slot);
+    connection->run->options->wire->send(connection, slot);
 }
 
 static void fill(struct connection *connection) {
@@ -184,10 +181,7 @@ static bool open_connection(struct connection *connection) {
     connection->closing = false;
     connection->in.start = connection->in.end = connection->out.start = connection->out.end = 0;
     watch(connection, EPOLL_CTL_ADD, false);
-    if (run->options->http1)
-        http1_open(connection);
-    else
-        http2_open(connection);
+    run->options->wire->open(connection);
     return flush(connection);
 }
 
@@ -221,7 +215,7 @@ static bool receive(struct connection *connection) {
     run->now = clock_now();
     run->figures.wire_in += (uint64_t)size;
     connection->in.end += (size_t)size;
-    return run->options->http1 ? http1_received(connection) : http2_received(connection);
+    return run->options->wire->received(connection);
 }
 
 static bool serve_event(struct connection *connection, uint32_t events) {
@@ -232,12 +226,8 @@ static bool serve_event(struct connection *connection, uint32_t events) {
         fill(connection);
         alive = flush(connection);
     }
-    if (!alive) {
-        if (connection->run->options->http1)
-            http1_ended(connection);
-        else
-            http2_closed(connection);
-    }
+    if (!alive)
+        connection->run->options->wire->closed(connection);
     if (!alive || (connection->closing && !connection->busy))
         return reopen(connection);
     return true;
@@ -303,7 +293,7 @@ static bool connect_all(struct run *run, uint64_t deadline) {
         if (!wait_and_serve(run, IDLE))
             return false;
         if (run->now > deadline) {
-            run->error = "the server sent no SETTINGS";
+            run->error = "the server sent no SETTINGS, or no 101";
             return false;
         }
     }

@@ -71,6 +71,7 @@ class Facts:
     proxy_protocol: str
     """`off`, `v1` or `v2`."""
     hosts: tuple[str, ...]
+    """The names that requests come for; `*`: any."""
     passed: tuple[PassedBind, ...] = ()
     """Those of the binds that clients' bytes are passed on to."""
 
@@ -185,7 +186,8 @@ def _facts(
         stop_seconds=server.stop_grace.seconds if server.stop_grace else server.drain.seconds + 10,
         prefix=prefixes.pop() if len(prefixes) == 1 else "",
         proxy_protocol=max(sends, default="off") if sends != {"off"} else "off",
-        hosts=tuple(name for site in deployment.sites for name in site.hostnames),
+        hosts=("*",) if any(site.is_any for site in deployment.sites)
+        else tuple(name for site in deployment.sites for name in site.hostnames),
     )
 
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from proxyconf.backend import appserver
+from proxyconf.backend import unit as systemd
 from proxyconf.backend.facts import Facts, facts
 from proxyconf.backend.presets import PRESETS, Preset, mismatches
 from proxyconf.document.findings import Finding, Rule
@@ -37,8 +38,8 @@ def paired(deployment: Deployment, targets: Sequence[Target]) -> Bundle:
     found, preset, _ = _found(deployment, targets)
     if found is None or preset is None or made.refused:
         return made
-    unit = f"{found.server.app.partition(':')[0].replace('.', '-')}.service"
-    return Bundle(made.target, {**made.files, unit: _unit(found, preset)}, made.findings)
+    files = {**made.files, f"{systemd.name_of(found)}.service": systemd.unit(found, preset)}
+    return Bundle(made.target, files, (*made.findings, *systemd.remarks(found, preset)))
 
 
 def _found(
@@ -54,6 +55,10 @@ def _found(
 
 def _remarks(deployment: Deployment, targets: Sequence[Target]) -> Iterator[Finding]:
     """Yield what no configuration of the server can put right."""
+    server = deployment.spec.appserver
+    if server is not None and server.server == TARGET and (server.workers or 1) > 1:
+        message = f"appserver serves with one process; 'workers: {server.workers}' takes as many of it, each with an address of its own"
+        yield Finding(Rule.REMARK, ("appserver", "workers"), message)
     for one in targets:
         if deployment.listeners and not table(one.proxy).can("early_hints", one.version, one.modules):
             message = f"{one.proxy} {one.version} carries no 103 Early Hints; the application must not send them"
@@ -79,58 +84,16 @@ def _is_silent_about_tls(listener: ResolvedTcpListener, target: Target) -> bool:
     return listener.sends != "v2" or not known.can("tcp_tells_tls", target.version, target.modules)
 
 
-def _unit(found: Facts, preset: Preset) -> str:
-    """Return a systemd unit; the kill comes after the server's own deadline."""
-    server = found.server
-    sockets = [bind.path for bind in found.binds if bind.path.startswith("/run/") and bind.path.count("/") > 2]
-    folders = [path.split("/")[2] for path in sockets]
-    lines = [
-        "[Unit]",
-        f"Description={preset.name} for {server.app}",
-        "After=network.target",
-        "",
-        "[Service]",
-        "Type=exec",
-        *([f"User={server.user}"] if server.user else ["DynamicUser=yes"]),
-        *([f"WorkingDirectory={_specifier(server.directory)}"] if server.directory else []),
-        *(f"RuntimeDirectory={folder}" for folder in dict.fromkeys(folders)),
-        f"ExecStart=/usr/bin/env {' '.join(map(_word, preset.command(found)))}",
-        "ExecReload=/bin/kill -HUP $MAINPID",
-        "KillMode=mixed",
-        f"TimeoutStopSec={found.stop_seconds:g}",
-        "Restart=on-failure",
-        "NoNewPrivileges=yes",
-        "ProtectSystem=strict",
-        "PrivateTmp=yes",
-        "",
-        "[Install]",
-        "WantedBy=multi-user.target",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _specifier(text: str) -> str:
-    return text.replace("%", "%%")
-
-
-def _word(text: str) -> str:
-    """Quote one word of a command line as systemd reads it (systemd.syntax(7))."""
-    if text and all(char.isalnum() or char in "-_./:=,+@[]*" for char in text):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$").replace("%", "%%")
-    return f'"{escaped}"'
-
-
 def advice(deployment: Deployment, targets: Sequence[Target]) -> list[str]:
     """Return what the application itself has to be told, in the words of its framework."""
     found, preset, _ = _found(deployment, targets)
     if found is None or preset is None:
         return []
-    return [*_django(found, preset), "", *_flask(found, preset), "", *_starlette(found, preset)]
+    return [*_django(found, preset), "", *_flask(found, preset), "", *_quart(found, preset), "", *_starlette(found, preset)]
 
 
 def _django(found: Facts, preset: Preset) -> Iterator[str]:
-    names = [f".{name.removeprefix('*.')}" if name.startswith("*.") else name for name in found.hosts] or ["*"]
+    names = [f".{name.removeprefix('*.')}" if name.startswith("*.") else name for name in found.hosts]
     yield "Django:"
     yield f"  ALLOWED_HOSTS = {names!r}"
     yield "  USE_X_FORWARDED_HOST = False  # the proxy passes Host on"
@@ -153,8 +116,16 @@ def _flask(found: Facts, preset: Preset) -> Iterator[str]:
         yield f"  app.wsgi_app = ProxyFix(app.wsgi_app, {words})"
 
 
+def _quart(found: Facts, preset: Preset) -> Iterator[str]:
+    yield "Quart:"
+    if len(preset.believes) == 2:
+        yield f"  # nothing: {preset.name} takes address and scheme from the proxy"
+    else:
+        yield '  app.asgi_app = ProxyFixMiddleware(app.asgi_app, mode="legacy", trusted_hops=1)  # hypercorn.middleware'
+
+
 def _starlette(found: Facts, preset: Preset) -> Iterator[str]:
-    yield "Starlette, FastAPI:"
+    yield "Starlette, FastAPI, Litestar:"
     if found.prefix and preset.name not in ("appserver", "hypercorn", "uvicorn", "granian"):
         yield f'  app = FastAPI(root_path="{found.prefix}")'
     elif found.prefix:

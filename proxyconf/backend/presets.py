@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil
+from typing import Literal
 
 from proxyconf.backend.facts import Facts
 from proxyconf.document.findings import Finding, Rule
@@ -27,6 +28,8 @@ class Preset:
     believes: frozenset[str]
     """What it takes from X-Forwarded-* of trusted proxies: `for`, the client's address, and `proto`, the scheme."""
     command: Callable[[Facts], list[str]]
+    reloads: Literal["always", "workers", "never"] = "never"
+    """Whether SIGHUP makes it load the application again: `never`: it ends the process; `workers`: only with more than one."""
     own_listeners: bool = False
     """Whether each address has settings of its own, and a PROXY header makes an end of what else is believed."""
 
@@ -131,9 +134,9 @@ PRESETS: dict[str, Preset] = {
     for preset in (
         Preset("appserver", True, True, True, ("v1", "v2"), _BOTH, _appserver, own_listeners=True),
         Preset("hypercorn", True, True, True, (), _NOTHING, _hypercorn),
-        Preset("uvicorn", False, False, False, (), _BOTH, _uvicorn),
-        Preset("gunicorn", False, False, True, ("v1", "v2"), frozenset({"proto"}), _gunicorn),
-        Preset("granian", True, False, False, (), _NOTHING, _granian),
-        Preset("h2corn", True, True, True, ("v1", "v2"), _BOTH, _h2corn),
+        Preset("uvicorn", False, False, False, (), _BOTH, _uvicorn, "workers"),
+        Preset("gunicorn", False, False, True, ("v1", "v2"), frozenset({"proto"}), _gunicorn, "always"),
+        Preset("granian", True, False, False, (), _NOTHING, _granian, "always"),
+        Preset("h2corn", True, True, True, ("v1", "v2"), _BOTH, _h2corn, "workers"),
     )
 }

@@ -15,7 +15,7 @@ from proxyconf.proxies.registry import names
 from proxyconf.spec.read import SiteFile
 from proxyconf.verbs import site as sites
 
-__all__ = ["Folder", "Native", "Set", "SitePath", "TargetName", "app", "known_proxy", "opened", "wanted"]
+__all__ = ["Folder", "Native", "Set", "SitePath", "SitePaths", "TargetName", "app", "known_proxy", "opened", "wanted"]
 
 app = App(
     name="proxyconf",
@@ -26,7 +26,8 @@ app = App(
 Set = Annotated[
     tuple[str, ...], Parameter(name="--set", negative="", help="NAME=VALUE: what ${NAME} stands for in the file.")
 ]
-SitePath = Annotated[Path, Parameter(help="The site file.")]
+SitePath = Annotated[Path, Parameter(help="The site file; `-` is stdin.")]
+SitePaths = Annotated[Path, Parameter(help="The site files; `-` is stdin.")]
 TargetName = Annotated[str, Parameter(help="A proxy, `appserver`, or `all`.")]
 Folder = Annotated[Path | None, Parameter(name=["--output", "-o"], help="Write into this folder; default: stdout.")]
 Native = Annotated[bool, Parameter(negative="", help="Also let the installed proxies check what is rendered.")]

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 
 from proxyconf.document.findings import Finding, Level
+from proxyconf.output.files import FileError
 from proxyconf.spec.read import SiteFile
 
-__all__ = ["FINDINGS", "MISSING", "OK", "REFUSED", "UNVERIFIED", "USAGE", "Stop", "complain", "show", "show_findings", "verdict"]
+__all__ = [
+    "BROKEN", "FINDINGS", "INTERRUPTED", "MISSING", "OK", "REFUSED", "UNVERIFIED", "USAGE", "Stop", "complain", "show",
+    "show_findings", "verdict",
+]  # fmt: skip
 
-OK, FINDINGS, USAGE, REFUSED, UNVERIFIED, MISSING = range(6)
+OK, FINDINGS, USAGE, REFUSED, UNVERIFIED, MISSING, BROKEN = range(7)
+INTERRUPTED = 130
 
 
 class Stop(Exception):
@@ -23,16 +29,32 @@ class Stop(Exception):
 
 
 def show(*texts: str) -> None:
-    """Print results on stdout."""
-    for text in texts:
-        sys.stdout.write(text)
-    sys.stdout.flush()
+    """Print results on stdout. Raises FileError."""
+    if sys.stdout is None:
+        raise FileError("stdout: cannot be written: it is closed")
+    try:
+        for text in texts:
+            sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        with suppress(OSError):
+            sys.stdout.close()  # what is left in it is not tried again at exit
+        raise FileError(f"stdout: cannot be written: {error.strerror}") from error
 
 
 def complain(*lines: str) -> None:
-    """Print lines on stderr."""
-    for line in lines:
-        sys.stderr.write(f"{line}\n")
+    """Print lines on stderr; where nobody can hear them the exit code speaks alone."""
+    if sys.stderr is None:
+        return
+    try:
+        for line in lines:
+            sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except OSError:
+        with suppress(OSError):
+            sys.stderr.close()
 
 
 def show_findings(file: SiteFile, findings: Iterable[Finding]) -> None:

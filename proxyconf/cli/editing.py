@@ -8,9 +8,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from proxyconf.cli.app import SitePath, app
+from proxyconf.cli.app import SitePath, SitePaths, app
 from proxyconf.cli.console import FINDINGS, OK, USAGE, Stop, complain, show
-from proxyconf.output.files import read, write_site
+from proxyconf.output.files import STDIN, read, shown_name, write_site
 from proxyconf.verbs import fmt as style
 from proxyconf.verbs import init as starters
 
@@ -40,7 +40,7 @@ def init(
 
 def _answer(question: starters.Question, given: str | None) -> str:
     """Return the answer of a flag, of the user, or, where nobody can be asked, the default."""
-    asks = given is None and sys.stdin.isatty()
+    asks = given is None and sys.stdin is not None and sys.stdin.isatty()
     while True:
         try:
             return question.read(_ask(question) if asks else given or "")
@@ -61,12 +61,16 @@ def _ask(question: starters.Question) -> str:
 
 @app.command
 def fmt(
-    site: SitePath,
-    *,
+    *sites: SitePaths,
     check: Annotated[bool, Parameter(negative="", help="Write nothing; exit 1 if the file would change.")] = False,
 ) -> int:
-    """Put a site file into one style; comments are kept."""
-    return _rewritten(site, style.formatted(str(site), read(site)), check)
+    """Put site files into one style; comments are kept."""
+    if not sites:
+        raise Stop(USAGE, "proxyconf: fmt needs a site file, such as: proxyconf fmt site.yaml")
+    # All are read before one is written.
+    raws = [read(site) for site in sites]
+    texts = [style.formatted(shown_name(site), raw) for site, raw in zip(sites, raws, strict=True)]
+    return max(_rewritten(*one, check) for one in zip(sites, raws, texts, strict=True))
 
 
 @app.command
@@ -76,11 +80,15 @@ def migrate(
     check: Annotated[bool, Parameter(negative="", help="Write nothing; exit 1 if the file would change.")] = False,
 ) -> int:
     """Bring a site file of an older version to the newest."""
-    return _rewritten(site, style.migrated(str(site), read(site)), check)
+    raw = read(site)
+    return _rewritten(site, raw, style.migrated(shown_name(site), raw), check)
 
 
-def _rewritten(site: Path, text: str, check: bool) -> int:
-    if text.encode() == read(site):
+def _rewritten(site: Path, raw: bytes, text: str, check: bool) -> int:
+    if site == STDIN:
+        show(text)
+        return OK
+    if text.encode() == raw:
         return OK
     if not check:
         write_site(site, text)

@@ -19,6 +19,10 @@ def verify(
     *,
     url: Annotated[str | None, Parameter(help="Probe a running stack from outside: https://HOST[:PORT][/PATH].")] = None,
     target: Annotated[tuple[str, ...], Parameter(negative="", help="Only these proxies. Default: the site's targets.")] = (),
+    image: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", help="Run the proxy in this container image: `nginx:1.31`, or `envoy=envoyproxy/envoy:v1.40.0`."),
+    ] = (),
     server: Annotated[str, Parameter(help="What answers behind the proxy: `origin`, `appserver`, `hypercorn`, `uvicorn`, ...")] = "origin",
     app_: Annotated[
         str | None, Parameter(name="--app", help="Your own application, as module:attribute; probes that need an origin are skipped.")
@@ -41,7 +45,9 @@ def verify(
         return verifying.listing()
     if (site is None) == (url is None):
         raise Stop(USAGE, "proxyconf: verify takes a site file or --url, one of the two")
-    wanted = verifying.Wanted(target, server, app_, site_name, probe, output)
+    if url is not None and image:
+        raise Stop(USAGE, "proxyconf: --image runs a site file; --url probes what runs already")
+    wanted = verifying.Wanted(target, server, app_, site_name, probe, output, image)
     if url is not None:
         return verifying.outside(url, wanted, verifying.Trust(connect_to, ca, insecure))
     assert site is not None

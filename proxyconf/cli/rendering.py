@@ -73,7 +73,7 @@ def drift(
 
 @app.command
 def diff(
-    before: Annotated[Path, Parameter(help="A site file.")],
+    before: Annotated[Path, Parameter(help="A site file; `-` is stdin.")],
     after: Annotated[Path, Parameter(help="Another, or the same changed.")],
     *,
     target: TargetName = "all",

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxyconf.cli.console import FINDINGS, OK, REFUSED, UNVERIFIED, USAGE, Stop, show, show_findings
+from proxyconf.cli.console import FINDINGS, INTERRUPTED, OK, REFUSED, UNVERIFIED, USAGE, Stop, show, show_findings
 from proxyconf.document.findings import nearest, shown
 from proxyconf.output.files import write
 from proxyconf.proxies.registry import names
@@ -26,8 +26,6 @@ from proxyconf.verify.servers import ORIGIN, SERVERS, Behind, Refused
 __all__ = ["Trust", "Wanted", "listing", "outside", "site"]
 
 
-INTERRUPTED = 130
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -39,6 +37,7 @@ class Wanted:
     hostname: str
     probes: tuple[str, ...]
     output: Path | None
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +51,13 @@ class Trust:
 
 def site(file: SiteFile, wanted: Wanted) -> int:
     """Verify a site on its targets, one after the other."""
-    text, probes = TextReport(), _probes(wanted)
+    text, probes, images = TextReport(), _probes(wanted), _images(wanted)
     reports = []
     _see_to_output(wanted)
     # A plain kill ends as orderly as Ctrl-C: what was started is ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    for name in _targets(file, wanted):
-        run = verbs.Run(_behind(wanted), wanted.hostname, wanted.output)
+    for name in _targets(file, wanted, images):
+        run = verbs.Run(_behind(wanted), wanted.hostname, wanted.output, images.get(name, ""))
         try:
             reports.append(verbs.verify_site(file, name, run, probes, text))
         except Refused as error:
@@ -116,11 +115,29 @@ def _probes(wanted: Wanted) -> tuple[Probe, ...]:
         raise Stop(USAGE, f"proxyconf: {error}") from error
 
 
-def _targets(file: SiteFile, wanted: Wanted) -> list[str]:
-    for name in wanted.targets:
+def _targets(file: SiteFile, wanted: Wanted, images: dict[str, str]) -> list[str]:
+    for name in (*wanted.targets, *images):
         if name not in names():
             raise Stop(USAGE, f"proxyconf: there is no proxy {shown(name)}{nearest(name, names())}")
-    return list(wanted.targets) or [name for name in sites.targets(file) if name != sites.APPSERVER]
+    if apart := [name for name in images if wanted.targets and name not in wanted.targets]:
+        raise Stop(USAGE, f"proxyconf: --image {apart[0]}=...: {apart[0]} is none of the targets; add --target {apart[0]}")
+    return list(wanted.targets) or list(images) or [name for name in sites.targets(file) if name != sites.APPSERVER]
+
+
+def _images(wanted: Wanted) -> dict[str, str]:
+    """Return the images by proxy. One without `PROXY=` is named like its proxy, or for the only target."""
+    found: dict[str, str] = {}
+    for text in wanted.images:
+        name, mark, image = text.partition("=")
+        if not mark:
+            image, own = text, text.rpartition("/")[2].partition("@")[0].partition(":")[0]
+            name = wanted.targets[0] if len(wanted.targets) == 1 else own
+            if name not in names():
+                raise Stop(USAGE, f"proxyconf: --image {shown(text)}: which proxy is in it? Write --image PROXY={text}")
+        if name in found:
+            raise Stop(USAGE, f"proxyconf: --image names two images for {name}; run verify once for each")
+        found[name] = image
+    return found
 
 
 def _behind(wanted: Wanted) -> Behind:

@@ -57,6 +57,11 @@ class Gate:
         assert capability in capabilities(), capability
         return self._table.can(capability, self.target.version, self.target.modules)
 
+    def how(self, capability: str) -> str:
+        """What the table says of a capability; empty if it has no row."""
+        row = self._table.rows.get(capability)
+        return row.how if row else ""
+
     def needs(self, capability: str, path: Path) -> bool:
         """Refuse what stands at `path` if the target lacks a capability, or note that it goes without."""
         if self.can(capability):

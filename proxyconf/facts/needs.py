@@ -143,6 +143,8 @@ def _upstream(upstream: ResolvedUpstream) -> Iterator[Need]:
     yield _PROTOCOLS[options.protocol], at("protocol")
     if options.protocol == "grpcs":
         yield "h2_upstream", at("protocol")
+    if options.tls is not None and options.tls.ca is not None:
+        yield "upstream_ca", at("tls", "ca")
     yield from _servers(upstream)
     if options.proxy_protocol.send != "off":
         yield f"proxy_protocol_out_{options.proxy_protocol.send}", at("proxy_protocol", "send")

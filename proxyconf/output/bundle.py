@@ -12,7 +12,8 @@ __all__ = ["Banner", "Bundle", "banner_of", "without_banner"]
 
 _BY = "Written by proxyconf"
 _CONTENT = "sha256 of what follows:"
-_LUA = "--"
+# How a file begins a comment; what mod_asis sends has none, but a field that httpd.conf takes out again.
+_MARKS = {".lua": "--", ".asis": "X-Proxyconf:"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Bundle:
 def banner_of(text: str) -> Banner | None:
     """Return what the banner of a file says; None if the file has none of ours."""
     lines = text.split("\n")
-    mark = next((mark for mark in ("#", _LUA) if lines[0].startswith(f"{mark} {_BY} ")), "")
+    mark = next((mark for mark in ("#", *_MARKS.values()) if lines[0].startswith(f"{mark} {_BY} ")), "")
     if not mark:
         return None
     for at, line in enumerate(lines):
@@ -83,7 +84,7 @@ def without_banner(text: str) -> str:
 
 def _mark(name: str) -> str:
     """Return how a file of this name begins a comment."""
-    return _LUA if name.endswith(".lua") else "#"
+    return next((mark for suffix, mark in _MARKS.items() if name.endswith(suffix)), "#")
 
 
 def _digest(text: str) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from proxyconf.output.bundle import banner_of
 
-__all__ = ["Drift", "FileError", "drift", "read", "write", "write_site"]
+__all__ = ["STDIN", "Drift", "FileError", "drift", "may_replace", "read", "replace_file", "shown_name", "write", "write_site"]
 
+STDIN = Path("/dev/stdin")
 _MODE = 0o640
 _MAX_BYTES = 1 << 20
 
@@ -32,9 +34,18 @@ class Drift:
     rendered: str
 
 
+def shown_name(path: Path) -> str:
+    """Return what a file is called in messages."""
+    return "<stdin>" if path == STDIN else str(path)
+
+
 def read(path: Path) -> bytes:
-    """Return the content of a site file."""
+    """Return the content of a site file, or what stdin has."""
     try:
+        if path == STDIN:
+            if sys.stdin is None:
+                raise FileError("stdin: cannot be read: it is closed")
+            return sys.stdin.buffer.read(_MAX_BYTES + 1)
         with path.open("rb") as file:
             return file.read(_MAX_BYTES + 1)
     except OSError as error:
@@ -51,20 +62,28 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool = False) -> lis
     """
     try:
         if not force:
-            for name in files:
-                _may_replace(folder / name)
+            may_replace(folder, files)
         folder.mkdir(parents=True, exist_ok=True)
-        return [_replace(folder / name, text.encode()) for name, text in files.items()]
+        return [replace_file(folder / name, text.encode()) for name, text in files.items()]
     except OSError as error:
         raise FileError(f"{error.filename or folder}: cannot be written: {error.strerror}") from error
     except ValueError as error:
         raise FileError(f"{folder}: not a path") from error
 
 
+def may_replace(folder: Path, names: Iterable[str]) -> None:
+    """Raise FileError for a file that was not written here, or was changed since."""
+    for name in names:
+        try:
+            _refuse_foreign(folder / name)
+        except OSError as error:
+            raise FileError(f"{error.filename or folder / name}: cannot be written: {error.strerror}") from error
+
+
 def write_site(path: Path, text: str) -> None:
     """Write a site file, complete or not at all; of one that was there, owner, group and mode are kept."""
     try:
-        _replace(path, text.encode())
+        replace_file(path, text.encode())
     except OSError as error:
         raise FileError(f"{error.filename or path}: cannot be written: {error.strerror}") from error
 
@@ -95,7 +114,7 @@ def _reason(there: str) -> str:
     return "was written from another site file or by another version"
 
 
-def _may_replace(path: Path) -> None:
+def _refuse_foreign(path: Path) -> None:
     try:
         # What is no plain file (a socket, a folder) cannot be replaced by one; `replace` says so.
         if not stat.S_ISREG(path.lstat().st_mode) and not path.is_symlink():
@@ -110,7 +129,8 @@ def _may_replace(path: Path) -> None:
         raise FileError(f"{path}: was changed by hand since proxyconf wrote it; --force replaces it")
 
 
-def _replace(path: Path, content: bytes) -> Path:
+def replace_file(path: Path, content: bytes) -> Path:
+    """Write one file, complete or not at all; of one that was there, owner, group and mode are kept. Raises OSError."""
     # Through a link to the file that it names: links are how packages and operators arrange configurations.
     target = path.resolve() if path.is_symlink() else path
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -40,12 +40,27 @@ class Program:
     reload: tuple[str, ...] = ()
     """Makes a running one read its files again; empty: it does so by itself or cannot. `{pid}` is the running
     program's, `{admin}` the path of its control socket."""
+    reload_signal: str = ""
+    """The signal that does the same to a running one whose id is known; its workers are then replaced by new ones."""
+    watches: tuple[str, ...] = ()
+    """Files that a running one reads again by itself when they change."""
+    settle_seconds: float = 0.5
+    """How long a new worker lives at most that cannot serve after all; or until a file that is watched is read."""
+    pid_file: str = ""
+    """Where `run` keeps its id, if `reload` looks for it there."""
     stop: str = "SIGTERM"
     """The signal of a graceful stop; empty: there is none."""
     listens_first: bool = False
     """Whether it accepts connections before it has read its sites; until then TLS does not begin, or it answers 404."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What it needs in its environment besides."""
+
+    @property
+    def signal(self) -> str:
+        """The signal of a reload: `reload_signal`, or what `reload` sends by `kill -USR1 {pid}`; empty: there is none."""
+        if self.reload_signal or self.reload[:1] != ("kill",):
+            return self.reload_signal
+        return f"SIG{self.reload[1].lstrip('-')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from proxyconf.spec.fields import App, FilePath, Many, Model, Peer, Reach, Text, Time, Workers, many
+from proxyconf.spec.fields import App, FilePath, Many, Model, Peer, Reach, Text, Time, UserName, Workers, many
 from proxyconf.spec.listeners import Certificate
 from proxyconf.spec.units import Duration
 
@@ -34,5 +34,7 @@ class AppServer(Model):
     """When the service manager kills what has not stopped. Default: 10 s more than `drain`."""
     user: Text | None = None
     """The user of the systemd unit."""
+    group: UserName | None = None
+    """The group of the systemd unit: the proxy's, so that it may open the server's unix socket."""
     directory: FilePath | None = None
-    """The working directory of the systemd unit."""
+    """The working directory of the systemd unit. Default: /srv and the first part of the module's name."""

@@ -26,6 +26,7 @@ def references(data: object) -> Iterator[Finding]:
     """Yield names that are defined nowhere and names that are defined twice."""
     yield from _upstream_names(data)
     yield from _listener_names(data)
+    yield from _unanswered(data)
     for pattern, message in _ONCE:
         yield from _repeated(data, pattern, message)
 
@@ -46,6 +47,24 @@ def _listener_names(data: object) -> Iterator[Finding]:
         for path, name in select(data, pattern):
             if isinstance(name, str) and name not in defined:
                 yield Finding(Rule.UNKNOWN_NAME, path, f"there is no listener {shown(name)}{nearest(name, defined)}")
+
+
+def _unanswered(data: object) -> Iterator[Finding]:
+    """Yield routes that need an upstream where neither they nor their site have one."""
+    for path, site in select(data, ("sites", ANY)):
+        if not isinstance(site, dict) or site.get("upstream") is not None:
+            continue
+        for found, route in select(site, ("routes", ANY), path):
+            if isinstance(route, dict) and route.get("upstream") is None and _needs_upstream(route):
+                message = "nothing answers this route; add upstream: NAME to it or to the site, or one of static, redirect, respond"
+                yield Finding(Rule.EXCLUSIVE, found, message)
+
+
+def _needs_upstream(route: dict[object, object]) -> bool:
+    static = route.get("static")
+    if isinstance(static, dict):
+        return static.get("by") == "appserver" or static.get("fallback") == "upstream"
+    return not any(route.get(name) is not None for name in ("static", "internal", "redirect", "respond"))
 
 
 def _repeated(data: object, pattern: tuple[object, ...], message: str) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from proxyconf.spec.fields import Control, Identifier, Many, Model, UserName, Version
+from proxyconf.spec.fields import Control, FilePath, Identifier, Many, Model, Text, UserName, Version
 
 __all__ = ["Policy", "Target"]
 
@@ -22,6 +22,10 @@ class Target(Model):
     """The user that its workers run as. Default: the program's own."""
     admin: Control = "off"
     """Where the proxy's own control interface listens: `off`, or `unix:/PATH`."""
+    reload: Text | None = None
+    """The command by which `proxyconf apply` makes it read its files again. Default: the proxy's own way."""
+    pid_file: FilePath | None = None
+    """Where the running proxy keeps its id, for `proxyconf apply`."""
 
 
 Word = Literal["refuse", "degrade", "warn"]

@@ -13,6 +13,7 @@ from proxyconf.spec.fields import (
     CookieName,
     Count,
     Exclusive,
+    FilePath,
     Many,
     Model,
     Reach,
@@ -27,7 +28,7 @@ from proxyconf.spec.units import Duration
 
 __all__ = [
     "Connections", "Hash", "HealthCheck", "LoadBalancing", "OutlierDetection", "Protocol", "ProxyProtocolOut", "Retries", "Server",
-    "Sticky", "StickyCookie", "Upstream", "upstream_url",
+    "Sticky", "StickyCookie", "Upstream", "UpstreamTls", "upstream_url",
 ]  # fmt: skip
 
 Protocol = Literal["h2c", "h2", "http1", "grpc", "grpcs"]
@@ -151,6 +152,13 @@ def _server(value: object) -> object:
     return {"address": value} if isinstance(value, str) else value
 
 
+class UpstreamTls(Model):
+    """TLS between the proxy and the servers, where the protocol is `h2` or `grpcs`."""
+
+    ca: FilePath | None = None
+    """The CA that the servers' certificates are checked against, as a PEM file. Default: the system's."""
+
+
 class Upstream(Model):
     """The servers behind the proxy that answer a site."""
 
@@ -160,6 +168,8 @@ class Upstream(Model):
     """The servers; requests are spread over them."""
     resolve: Annotated[Time | None, short(lambda value: None if value == "once" else value, str)] = None
     """How often names are looked up again; `once` at start, the default."""
+    tls: UpstreamTls | None = None
+    """How the servers' certificates are checked; they always are."""
     load_balancing: Annotated[LoadBalancing, short(_load_balancing, str, LoadBalancing)] = LoadBalancing()
     """How requests are spread."""
     sticky: Sticky | None = None
@@ -191,6 +201,12 @@ class Upstream(Model):
     def is_grpc(self) -> bool:
         """Whether only gRPC is spoken."""
         return self.protocol in ("grpc", "grpcs")
+
+    @validates(mode="after")
+    def _encrypted(self) -> Upstream:
+        if self.tls is not None and not self.is_tls:
+            raise Exclusive(f"tls is for an encrypted hop; write protocol: h2 (or grpcs), or no tls with {self.protocol}")
+        return self
 
 
 SCHEMES: dict[str, Protocol] = {

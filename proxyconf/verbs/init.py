@@ -60,7 +60,7 @@ _READERS: dict[str, Callable[[str], str]] = {
 def starter(answers: Answers) -> str:
     """Return a site file, checked by nothing yet but complete."""
     version = tables()[answers.proxy].newest
-    h2c = PRESETS[answers.server].h2c
+    h2c = PRESETS[answers.server].h2c and tables()[answers.proxy].can("h2c_upstream", version)
     automatic = tables()[answers.proxy].can("tls_automatic", version)
     app = answers.app or "app:app"
     lines = [

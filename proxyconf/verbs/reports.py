@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from proxyconf import __version__
 from proxyconf.document.findings import Finding, Level, Place, Rule
 
-__all__ = ["FORMATS", "Placed", "github", "json_text", "junit", "sarif"]
+__all__ = ["FORMATS", "MATCHER", "Placed", "github", "json_text", "junit", "sarif"]
 
 Placed = tuple[Place, Finding]
+MATCHER = Path(__file__).with_name("problem-matcher.json")
+"""What lets GitHub Actions find findings in the text that `check` prints."""
 _SARIF_LEVELS = {Level.ERROR: "error", Level.REFUSED: "error", Level.WARNING: "warning", Level.NOTE: "note"}
 _GITHUB_LEVELS = {Level.ERROR: "error", Level.REFUSED: "error", Level.WARNING: "warning", Level.NOTE: "notice"}
 

@@ -12,7 +12,7 @@ from proxyconf.document.findings import Finding, Rule, nearest, shown
 from proxyconf.facts.table import Version
 from proxyconf.facts.target import Target
 from proxyconf.output.bundle import Bundle
-from proxyconf.output.files import read
+from proxyconf.output.files import read, shown_name
 from proxyconf.programs import run as programs
 from proxyconf.proxies.contract import render
 from proxyconf.proxies.registry import names, proxy
@@ -45,7 +45,7 @@ class Rendered:
 
 def open_site(path: Path, variables: Mapping[str, str]) -> SiteFile:
     """Read a site file; `variables` win over the environment. Raises `SiteError`, `FileError`."""
-    file = load(str(path), read(path), {**os.environ, **variables})
+    file = load(shown_name(path), read(path), {**os.environ, **variables})
     unknown = [
         Finding(
             Rule.UNKNOWN_PROXY,

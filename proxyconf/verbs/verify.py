@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from proxyconf.document.findings import nearest, shown
+from proxyconf.programs.run import ProgramMissing
 from proxyconf.spec.read import SiteFile
 from proxyconf.verify.outcome import Report
 from proxyconf.verify.outside import edge_of, from_outside, look
@@ -22,6 +24,9 @@ from proxyconf.verify.report.junit import junit_text
 from proxyconf.verify.runner import Progress, verify
 from proxyconf.verify.servers import Behind
 from proxyconf.verify.site import Prepared, prepared
+
+if TYPE_CHECKING:
+    from proxyconf.verify.container import Image
 
 __all__ = ["Narrator", "Run", "UnknownProbe", "chosen", "report_files", "verify_site", "verify_url"]
 
@@ -55,13 +60,15 @@ class Run:
     behind: Behind = field(default_factory=Behind)
     hostname: str = ""
     keep: Path | None = None  # where configuration and logs are put afterwards
+    image: str = ""  # the container image that the proxy is in; empty: it is installed here
 
 
 def verify_site(file: SiteFile, name: str, run: Run, probes: Iterable[Probe], narrator: Narrator) -> Report:
-    """Run a site on one installed proxy. Raises what `prepared` does, and `ProgramError`."""
-    with tempfile.TemporaryDirectory(prefix="pv-", ignore_cleanup_errors=True) as place:
+    """Run a site on one proxy, installed or in an image. Raises what `prepared` does, and `ProgramError`."""
+    with tempfile.TemporaryDirectory(prefix="pv-", ignore_cleanup_errors=True) as place, contextlib.ExitStack() as engine:
         folder = Path(place)
-        made = prepared(file, name, folder, run.behind, run.hostname)
+        image = engine.enter_context(contextlib.closing(_image(run.image, narrator))) if run.image else None
+        made = prepared(file, name, folder, run.behind, run.hostname, image)
         for note in made.notes:
             narrator.step(note)
         try:
@@ -69,6 +76,14 @@ def verify_site(file: SiteFile, name: str, run: Run, probes: Iterable[Probe], na
         finally:
             if run.keep is not None:
                 _keep(folder, made.files, run.keep / name)
+
+
+def _image(name: str, narrator: Narrator) -> Image:
+    try:
+        from proxyconf.verify.container import Image
+    except ImportError as error:
+        raise ProgramMissing("an image needs the Docker SDK: pip install 'lasthop[docker]'") from error
+    return Image(name, narrator.step)
 
 
 async def _tried(made: Prepared, probes: Iterable[Probe], narrator: Narrator) -> Report:

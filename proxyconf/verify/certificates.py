@@ -28,7 +28,7 @@ class Certificates:
 
 def make(directory: Path, hostnames: list[str]) -> Certificates:
     """Write a new CA and a certificate for `hostnames` and 127.0.0.1 into `directory`."""
-    files = Certificates(directory / "ca.pem", directory / "cert.pem", directory / "key.pem")
+    files = Certificates(directory / "ca.pem", directory / "cert.pem", directory / "cert.pem.key")
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "proxyconf verify, throw-away CA")])
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostnames[0])])

@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 from proxyconf.facts.gate import Gate
 from proxyconf.proxies.contract import Program as ProxyProgram
 from proxyconf.spec.deployment import Deployment, Forward, ResolvedListener, ResolvedRoute, ResolvedSite
-from proxyconf.spec.upstreams import Protocol
+from proxyconf.spec.upstreams import Protocol, Upstream
 from proxyconf.verify.certificates import Certificates
 from proxyconf.verify.edge.link import Edge
 from proxyconf.verify.probes.client import CLIENT
@@ -40,7 +40,8 @@ class Promises:
             self.reasons[feature] = why_not
         elif capabilities and not any(self.gate.can(name) for name in capabilities):
             target = self.gate.target
-            self.reasons[feature] = f"{target.proxy} {target.version} cannot: {capabilities[0].replace('_', ' ')}"
+            words = f"{target.proxy} {target.version} cannot: {capabilities[0].replace('_', ' ')}"
+            self.reasons[feature] = "; ".join(filter(None, (words, self.gate.how(capabilities[0]))))
         else:
             self.features.add(feature)
 
@@ -57,20 +58,20 @@ def subject(deployment: Deployment, gate: Gate, program: ProxyProgram, certifica
     _hop_features(promises, deployment, route)
     _policy_features(promises, site, route)
     _both_ends(promises, site, route)
-    promises.add(Feature.RELOAD, bool(program.reload), "this proxy is not told to reload")
+    promises.add(Feature.RELOAD, bool(program.reload or program.reload_signal), "this proxy is not told to reload")
     promises.add(Feature.GRACEFUL_STOP, bool(program.stop), "this proxy has no graceful stop by a signal")
     options = route.action.upstream.options
     health = options.health_check
     return Subject(
         gate.target.proxy, str(gate.target.version), edge, frozenset(promises.features), promises.reasons,
-        base=_base(route), hop=HOPS[options.protocol], origins=tuple(str(server.address) for server in options.servers),
-        forwarded=frozenset(deployment.trust.forwarded.fields), grpc_path=_grpc_path(site, route),
+        base=_base(route), hop=HOPS[_spoken(options, gate)], origins=tuple(str(server.address) for server in options.servers),
+        forwarded=frozenset(deployment.trust.forwarded.fields), grpc_path=_grpc_path(site, route, gate),
         proxy_protocol=VERSIONS[options.proxy_protocol.send],
         body_limit=None if route.policies.limits.request_body.is_unlimited else route.policies.limits.request_body.bytes,
         response_timeout=route.policies.timeouts.response_head.seconds, prefix=_prefix(site),
         redirect=_redirect(deployment, site, name),
         health_seconds=health.interval.seconds * (health.unhealthy_threshold + health.healthy_threshold + 2) if health else 0.0,
-        stop_seconds=deployment.drain.seconds,
+        stop_seconds=deployment.drain.seconds, client_streams=10 if gate.can("http2_concurrency") else 5,
     )  # fmt: skip
 
 
@@ -90,6 +91,11 @@ def _is_open(route: ResolvedRoute) -> bool:
         return False
     free = not (policies.auth or policies.allow or policies.maintenance or policies.rate_limit)
     return free and match.is_unconditional and match.grpc is None and match.path.type == "prefix" and action.websocket is not True
+
+
+def _spoken(options: Upstream, gate: Gate) -> Protocol:
+    """Return what the hop speaks: HTTP/1.1 where the policy lets a proxy go without h2c."""
+    return "http1" if options.protocol == "h2c" and not gate.can("h2c_upstream") else options.protocol
 
 
 def _base(route: ResolvedRoute) -> str:
@@ -121,6 +127,7 @@ def _edge_features(promises: Promises, deployment: Deployment, listener: Resolve
     add(Feature.HTTP1, options.speaks("http1"), "the listener does not offer HTTP/1.1")
     add(Feature.HTTP2, options.speaks("h2"), "the listener does not offer HTTP/2", "http2_edge")
     add(Feature.UNKNOWN_HOST, not any(site.is_any for site in deployment.sites), "a site takes every name", "unknown_host")
+    add(Feature.CONTROL_CHARACTERS, True, "", "control_characters_refused")
     add(Feature.REDIRECT, any(one.redirect_port for one in deployment.listeners), "no listener redirects", "https_redirect")
     trusted = any(ip_address(CLIENT) in ip_network(network) for network in deployment.trusted_networks)
     dialect = deployment.trust.forwarded.dialect
@@ -131,11 +138,15 @@ def _edge_features(promises: Promises, deployment: Deployment, listener: Resolve
 def _hop_features(promises: Promises, deployment: Deployment, route: ResolvedRoute) -> None:
     assert isinstance(route.action, Forward)
     add, options = promises.add, route.action.upstream.options
-    add(Feature.MULTIPLEXING, options.is_http2 and options.proxy_protocol.send == "off",
+    protocol = _spoken(options, promises.gate)
+    over_http2 = protocol != "http1"
+    add(Feature.MULTIPLEXING, over_http2 and options.proxy_protocol.send == "off",
         "connections of the hop are not shared", "h2c_multiplexed")  # fmt: skip
-    add(Feature.TRAILERS, options.is_http2, "no trailers over an HTTP/1.1 hop are promised", "response_trailers")
+    add(Feature.HOP_TLS, options.is_tls, "the hop is cleartext", "h2_upstream")
+    add(Feature.TRAILERS, over_http2, "no trailers over an HTTP/1.1 hop are promised", "response_trailers")
     add(Feature.CLIENT_GONE, True, "", "client_gone")
-    over = ("websocket_http1",) if options.protocol == "http1" else ("websocket_over_h2", "websocket_split")
+    add(Feature.BROKEN_RESPONSES, True, "", "broken_responses")
+    over = ("websocket_http1",) if protocol == "http1" else ("websocket_over_h2", "websocket_split")
     add(Feature.WEBSOCKET, route.action.may_be_websocket, "WebSocket is off for this route", *over)
     send = options.proxy_protocol.send
     add(Feature.PROXY_PROTOCOL, send != "off", "the site sends no PROXY header", f"proxy_protocol_out_{send}" if send != "off" else "raw")
@@ -150,19 +161,21 @@ def _policy_features(promises: Promises, site: ResolvedSite, route: ResolvedRout
     add(Feature.EARLY_HINTS, hints, "early_hints: off", "early_hints")
     # An app server behind a proxy that cannot is told to send none.
     add(Feature.HINTED, True, "", "early_hints")
-    add(Feature.STREAMED_REQUEST, policies.buffering.request == "off", "buffering: {request: on}", "streaming")
+    add(Feature.STREAMED_REQUEST, policies.buffering.request == "off", "buffering: {request: on}", "full_duplex")
     add(Feature.STREAMED_RESPONSE, policies.buffering.response == "off", "buffering: {response: on}", "streaming")
-    add(Feature.BODY_LIMIT, not policies.limits.request_body.is_unlimited, "request_body: unlimited", "request_body_limit")
+    limited = not policies.limits.request_body.is_unlimited
+    add(Feature.BODY_LIMIT, limited, "request_body: unlimited", "request_body_limit")
+    add(Feature.BODY_LIMIT_STREAMED, limited, "request_body: unlimited", "request_body_limit_streamed")
     bounded = not policies.timeouts.response_head.is_off
-    add(Feature.RESPONSE_TIMEOUT, bounded, "request: off", "response_head_timeout")
+    add(Feature.RESPONSE_TIMEOUT, bounded, "request: off", "gateway_timeout")
     add(Feature.PREFIX, _prefix(site) is not None, "no route replaces a prefix", "replace_prefix")
 
 
 def _both_ends(promises: Promises, site: ResolvedSite, route: ResolvedRoute) -> None:
     """What needs HTTP/2 of the hop, and some of it of the edge too."""
     assert isinstance(route.action, Forward)
-    over_http2 = route.action.upstream.options.is_http2
-    promises.add(Feature.GRPC, bool(_grpc_path(site, route)), "no route for gRPC", "grpc_upstream")
+    over_http2 = _spoken(route.action.upstream.options, promises.gate) != "http1"
+    promises.add(Feature.GRPC, bool(_grpc_path(site, route, promises.gate)), "no route for gRPC", "grpc_upstream")
     promises.add(Feature.REQUEST_TRAILERS, over_http2, "no trailers over an HTTP/1.1 hop are promised", "request_trailers")
     may = route.action.may_be_websocket
     promises.add(Feature.WEBSOCKET_OVER_HTTP2, may, "WebSocket is off for this route", "websocket_from_h2")
@@ -180,10 +193,10 @@ def _without_replacement(route: ResolvedRoute, action: Forward) -> ResolvedRoute
     return replace(route, action=replace(action, replace_prefix=None))
 
 
-def _grpc_path(site: ResolvedSite, route: ResolvedRoute) -> str:
+def _grpc_path(site: ResolvedSite, route: ResolvedRoute, gate: Gate) -> str:
     """Return the path of a call that some route takes for gRPC, empty if there is none."""
     assert isinstance(route.action, Forward)
-    own = f"{_base(route)}probe.v1.Probe/Call" if route.action.upstream.options.is_http2 else ""
+    own = f"{_base(route)}probe.v1.Probe/Call" if _spoken(route.action.upstream.options, gate) != "http1" else ""
     return next(_grpc_paths(site), own)
 
 

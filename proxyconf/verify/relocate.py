@@ -10,20 +10,22 @@ from pydantic import BaseModel
 
 from proxyconf.spec.addresses import ListenAddress, ServerAddress
 from proxyconf.spec.appserver import AppServer
-from proxyconf.spec.deployment import Deployment, ResolvedRoute, resolved
+from proxyconf.spec.deployment import Deployment, Forward, ResolvedRoute, ResolvedUpstream, resolved
 from proxyconf.spec.listeners import Certificate, Listener, ProxyProtocolIn, Tls
 from proxyconf.spec.policies import Policies
 from proxyconf.spec.root import Spec
 from proxyconf.spec.targets import Target
 from proxyconf.spec.units import Duration, Size
-from proxyconf.spec.upstreams import HealthCheck, upstream_url
+from proxyconf.spec.upstreams import HealthCheck, Server, Upstream, UpstreamTls, upstream_url
 from proxyconf.verify.address import free_port
 from proxyconf.verify.certificates import Certificates
 
-__all__ = ["BODY_LIMIT", "RESPONSE_HEAD", "Relocation"]
+__all__ = ["BODY_LIMIT", "HOP_NAME", "RESPONSE_HEAD", "Relocation"]
 
 # Bounds that a probe has to reach: longer ones are brought down for the run, and the run says so.
-BODY_LIMIT, RESPONSE_HEAD, HEALTH_INTERVAL = Size(32 * 2**20), Duration(1_000), Duration(1_000)
+BODY_LIMIT, RESPONSE_HEAD, HEALTH_INTERVAL = Size(8 * 2**20), Duration(3_000), Duration(1_000)
+# What the servers of a TLS upstream are called: a certificate is for a name.
+HOP_NAME = "localhost"
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Relocation:
             replace(site, policies=self._scaled(site.policies), routes=tuple(map(self._scaled_route, site.routes)))
             for site in deployment.sites
         )
-        return replace(deployment, sites=sites)
+        return replace(deployment, sites=sites, upstreams=tuple(map(self._trusting, deployment.upstreams)))
 
     def _moved(self, value: Any, name: str) -> Any:
         match value:
@@ -71,12 +73,20 @@ class Relocation:
             return ServerAddress("", 0, str(self.sockets / f"{len(self.servers)}.sock"))
         return ServerAddress("127.0.0.1", free_port())
 
+    def _named(self, server: Server) -> Server:
+        """Return a server of a TLS upstream by name; every other is an address."""
+        address = server.address
+        return server if address.is_unix else server.model_copy(update={"address": ServerAddress(HOP_NAME, address.port)})
+
     def _reference(self, text: str) -> str:
         """Return the name of an upstream as it is, its URL with the new address."""
         upstream = upstream_url(text)
         if upstream is None:
             return text
-        return f"{text.partition('://')[0]}://{self._moved(upstream.servers[0].address, '')}"
+        server = self._moved(upstream.servers[0], "")
+        if upstream.is_tls:
+            server = self._named(server)
+        return f"{text.partition('://')[0]}://{server.address}"
 
     def _model(self, model: BaseModel) -> BaseModel:
         names = type(model).model_fields
@@ -87,6 +97,8 @@ class Relocation:
                 found |= {"certificates": (files,), "issuer": None, "acme": None}
             case Listener():
                 found |= {"public_port": None, "acme_webroot": None}
+            case Upstream() if model.is_tls:
+                found |= {"servers": tuple(self._named(server) for server in found["servers"])}
             case ProxyProtocolIn():  # the balancer in front is the run itself
                 found |= {"trusted": (*model.trusted, "127.0.0.0/8")}
             case AppServer():  # both follow from the upstreams, which are on this machine now
@@ -100,7 +112,18 @@ class Relocation:
         return model.model_copy(update={name: new for name, new in found.items() if new != getattr(model, name)})
 
     def _scaled_route(self, route: ResolvedRoute) -> ResolvedRoute:
-        return replace(route, policies=self._scaled(route.policies))
+        action = route.action
+        if isinstance(action, Forward):
+            action = replace(action, upstream=self._trusting(action.upstream))
+        auth = route.auth_upstream and self._trusting(route.auth_upstream)
+        return replace(route, policies=self._scaled(route.policies), action=action, auth_upstream=auth)
+
+    def _trusting(self, upstream: ResolvedUpstream) -> ResolvedUpstream:
+        """Return it with the run's CA in place of the one that its servers' certificates are of."""
+        if not upstream.options.is_tls:
+            return upstream
+        tls = UpstreamTls(ca=str(self.certificates.ca))
+        return replace(upstream, options=upstream.options.model_copy(update={"tls": tls}))
 
     def _scaled(self, policies: Policies) -> Policies:
         limits, timeouts = policies.limits, policies.timeouts

@@ -24,7 +24,7 @@ __all__ = ["OF_THE_SERVER", "Progress", "attempt", "verify"]
 OF_THE_SERVER = (
     ("early_hints", Feature.EARLY_HINTS), ("early_hints", Feature.HINTED), ("trailers", Feature.TRAILERS),
     ("trailers", Feature.GRPC), ("request_trailers", Feature.REQUEST_TRAILERS), ("websocket", Feature.WEBSOCKET),
-    ("websocket", Feature.WEBSOCKET_OVER_HTTP2), ("raw", Feature.RAW_ORIGIN),
+    ("websocket", Feature.WEBSOCKET_OVER_HTTP2), ("raw", Feature.RAW_ORIGIN), ("tls", Feature.TLS_ORIGIN),
 )  # fmt: skip
 
 SERVED_SECONDS, POLL, NOT_FOUND = 5.0, 0.05, 404

@@ -17,6 +17,7 @@ from proxyconf.spec.appserver import AppServer
 from proxyconf.spec.deployment import Deployment
 from proxyconf.spec.root import Spec
 from proxyconf.verify.address import Address
+from proxyconf.verify.certificates import Certificates
 from proxyconf.verify.origin import asgi
 from proxyconf.verify.program import Program
 
@@ -24,8 +25,6 @@ __all__ = ["ORIGIN", "SERVERS", "Behind", "Refused", "configured", "origin_progr
 
 ORIGIN, PROBE_APP = "origin", "proxyconf.verify.origin.asgi:app"
 SERVERS = tuple(PRESETS)
-# Servers that begin no ASGI scope of type websocket.
-NO_WEBSOCKET = frozenset({"appserver"})
 STOP_MARGIN = 15.0
 
 
@@ -84,9 +83,14 @@ def configured(deployment: Deployment, target: Target) -> tuple[Facts, Mapping[s
     return found, made.files
 
 
-def origin_program(binds: Sequence[Address], control: Path, folder: Path) -> Program:
-    """Return the probe origin, listening at `binds`."""
+def origin_program(
+    binds: Sequence[Address], control: Path, folder: Path, tls_binds: Sequence[Address] = (), certificates: Sequence[Certificates] = ()
+) -> Program:
+    """Return the probe origin, listening at `binds`, and at `tls_binds` with certificates: a trusted and an untrusted one."""
     words = [word for bind in binds for word in ("--bind", bind.text)]
+    words += [word for bind in tls_binds for word in ("--bind-tls", bind.text)]
+    for name, pair in zip(("--trusted", "--untrusted"), certificates, strict=False):
+        words += [name, str(pair.certificate), str(pair.key)]
     argv = (sys.executable, "-m", "proxyconf.verify.origin", "--control", str(control), *words)
     return Program(ORIGIN, argv, folder, (Address(f"unix:{control}"),))
 
@@ -96,7 +100,7 @@ def server_program(behind: Behind, found: Facts, control: Path, folder: Path) ->
     program, *words = PRESETS[behind.server].command(found)
     argv = (find_program(program), *(str(folder / word) if word == appserver.FILE else word for word in words))
     environment = {asgi.NAME: behind.server, "PYTHONDONTWRITEBYTECODE": "1"}
-    environment[asgi.FEATURES] = "" if behind.server in NO_WEBSOCKET else "websocket"
+    environment[asgi.FEATURES] = "websocket"
     ready = [Address(str(bind)) for bind in found.binds]
     if behind.answers_probes:
         environment[asgi.CONTROL] = str(control)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from proxyconf.verify.origin.control import Control
-from proxyconf.verify.program import Process, Program
+from proxyconf.verify.program import Process, Program, Running
 
 __all__ = ["LocalStack"]
 
@@ -14,10 +15,13 @@ __all__ = ["LocalStack"]
 class LocalStack:
     """Runs two programs; entering starts them, leaving ends what is left. `control` is None without a probe origin."""
 
-    def __init__(self, proxy: Program, server: Program, control: Path | None) -> None:
+    def __init__(
+        self, proxy: Program, server: Program, control: Path | None, start_proxy: Callable[[Program], Running] = Process
+    ) -> None:
+        self._start: dict[str, Callable[[Program], Running]] = {"server": Process, "proxy": start_proxy}
         self._programs = {"server": server, "proxy": proxy}
         self._path = control
-        self._processes: dict[str, Process] = {}
+        self._processes: dict[str, Running] = {}
         self.control: Control | None = None
 
     async def __aenter__(self) -> LocalStack:
@@ -52,7 +56,7 @@ class LocalStack:
             process = self._processes.get(role)
             if process is not None and process.code is None:
                 continue
-            self._processes[role] = Process(program)
+            self._processes[role] = self._start[role](program)
             await self._processes[role].until_ready()
             if role == "server" and self._path is not None:
                 await self._connect(self._path)

@@ -19,6 +19,7 @@ class Feature(StrEnum):
     RAW_ORIGIN = "raw-origin"
     APP_SERVER = "app-server"
     HINTED = "hinted"
+    TLS_ORIGIN = "tls-origin"
     TCP_HOP = "tcp-hop"
     STACK = "stack"
     # The edge.
@@ -27,13 +28,16 @@ class Feature(StrEnum):
     HTTP2 = "http2"
     REDIRECT = "redirect"
     UNKNOWN_HOST = "unknown-host"
+    CONTROL_CHARACTERS = "control-characters"
     # What goes through.
     FORWARDED = "forwarded"
+    HOP_TLS = "hop-tls"
     MULTIPLEXING = "multiplexing"
     EARLY_HINTS = "early-hints"
     TRAILERS = "trailers"
     REQUEST_TRAILERS = "request-trailers"
     CLIENT_GONE = "client-gone"
+    BROKEN_RESPONSES = "broken-responses"
     STREAMED_REQUEST = "streamed-request"
     STREAMED_RESPONSE = "streamed-response"
     GRPC = "grpc"
@@ -43,6 +47,7 @@ class Feature(StrEnum):
     PROXY_PROTOCOL = "proxy-protocol"
     # Bounds and life.
     BODY_LIMIT = "body-limit"
+    BODY_LIMIT_STREAMED = "body-limit-streamed"
     RESPONSE_TIMEOUT = "response-timeout"
     HEALTH_CHECK = "health-check"
     RELOAD = "reload"
@@ -54,6 +59,7 @@ MISSING: Mapping[Feature, str] = {
     Feature.RAW_ORIGIN: "behind the proxy is a server that does not show the bytes it received",
     Feature.APP_SERVER: "behind the proxy is the probe origin, no app server",
     Feature.HINTED: "the origin cannot send a 103",
+    Feature.TLS_ORIGIN: "behind the proxy is a server whose certificate cannot be exchanged",
     Feature.TCP_HOP: "nobody but the proxy reaches the unix socket of the hop",
     Feature.STACK: "the stack was not started here",
     Feature.TLS: "the edge is cleartext",
@@ -61,12 +67,15 @@ MISSING: Mapping[Feature, str] = {
     Feature.HTTP2: "the edge does not speak HTTP/2",
     Feature.REDIRECT: "no listener redirects to https",
     Feature.UNKNOWN_HOST: "the site takes every name",
+    Feature.CONTROL_CHARACTERS: "control characters in fields are passed on",
     Feature.FORWARDED: "the site forwards no fields about the client",
+    Feature.HOP_TLS: "the hop is cleartext",
     Feature.MULTIPLEXING: "one request at a time on a connection of the hop",
     Feature.EARLY_HINTS: "103 is not passed on",
     Feature.TRAILERS: "trailers of responses are not passed on",
     Feature.REQUEST_TRAILERS: "trailers of requests are not passed on",
     Feature.CLIENT_GONE: "a client that leaves is not told to the origin",
+    Feature.BROKEN_RESPONSES: "a response that breaks off may look whole",
     Feature.STREAMED_REQUEST: "request bodies are buffered",
     Feature.STREAMED_RESPONSE: "response bodies are buffered",
     Feature.GRPC: "no route for gRPC",
@@ -75,6 +84,7 @@ MISSING: Mapping[Feature, str] = {
     Feature.PREFIX: "no route with a prefix",
     Feature.PROXY_PROTOCOL: "no PROXY header to the upstream",
     Feature.BODY_LIMIT: "the site bounds no request body",
+    Feature.BODY_LIMIT_STREAMED: "the site bounds no request body of unknown length",
     Feature.RESPONSE_TIMEOUT: "the site bounds no response time",
     Feature.HEALTH_CHECK: "no active health check of two servers",
     Feature.RELOAD: "no reload of a running configuration",
@@ -108,6 +118,7 @@ class Subject:
     grpc_path: str = "/probe.v1.Probe/Call"
     proxy_protocol: int = 0  # the version of the PROXY header to the upstream; 0 for none
     hop_connections: int = 4  # at most so many for a hundred parallel requests
+    client_streams: int = 10  # as many requests of one HTTP/2 client go on at once from its first on
     body_limit: int | None = None  # bytes
     response_timeout: float | None = None  # seconds of silence until the proxy answers 504
     prefix: Prefix | None = None

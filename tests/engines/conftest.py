@@ -17,8 +17,14 @@ from tests.engines.differences import TESTS
 from tests.engines.talk import MAKE, Talk
 
 DEMANDED = tuple(name for name in os.environ.get("LASTHOP_ENGINES", "").split(",") if name)
-# There is nothing to compare where only one engine is demanded.
-collect_ignore = ["test_agreement.py"] if len(DEMANDED) == 1 else []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs the kernel where only the other engine is demanded: there is nothing to skip."""
+    if DEMANDED and "kernel" not in DEMANDED:
+        needing = [item for item in items if "kernel_engine" in getattr(item, "fixturenames", ())]
+        items[:] = [item for item in items if item not in needing]
+        config.hook.pytest_deselected(items=needing)
 
 
 def load(name: str) -> MAKE:
@@ -40,6 +46,16 @@ def make(request: pytest.FixtureRequest) -> MAKE:
     if reason is not None:
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     return load(request.param)
+
+
+@pytest.fixture(scope="session")
+def kernel_engine() -> MAKE:
+    return load("kernel")
+
+
+@pytest.fixture
+def kernel(kernel_engine: MAKE) -> Talk:
+    return Talk(kernel_engine)
 
 
 @pytest.fixture

@@ -13,11 +13,7 @@ from tests.support.frames import FLOW_CONTROL_ERROR, PROTOCOL_ERROR, STREAM_CLOS
 
 __all__ = ["TESTS", "VERDICTS", "Verdict"]
 
-TESTS: dict[tuple[str, str], str] = {
-    ("kernel", "test_the_end_needs_no_window"): (
-        "nghttp2 holds an empty DATA frame back while the window is empty; RFC 9113 6.9 allows it to be sent (MAY)"
-    ),
-}
+TESTS: dict[tuple[str, str], str] = {}
 
 
 class Verdict(NamedTuple):

@@ -125,7 +125,7 @@ HOP = [
     *_field("proxy-connection", {"keep-alive": ("keep-alive", RESET)}),
     *_field("transfer-encoding", {"chunked": ("chunked", RESET), "identity": ("identity", RESET), "": ("", RESET)}),
     *_field("upgrade", {"h2c": ("h2c", RESET)}),
-    *_field("te", {"trailers": ("trailers", OK), "gzip": ("gzip", RESET), "both": ("trailers, gzip", RESET)}),
+    *_field("te", {"trailers": ("trailers", OK), "empty": ("", OK), "gzip": ("gzip", RESET), "both": ("trailers, gzip", RESET)}),
     *_field("http2-settings", {"dropped": ("AAMAAABkAAQAAP__", OK)}),
 ]
 BAD_NAMES: dict[str, Text] = {

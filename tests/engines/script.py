@@ -57,12 +57,6 @@ class Script:
         return any(move[0] == name for move in self.moves) or (name == "late" and self._encode().late)
 
     @property
-    def starves(self) -> bool:
-        """Tell whether a stream's window may be used up when its answer ends."""
-        windows = [move[1] for move in self.moves if move[0] == "settings"]
-        return self.settings.get(INITIAL_WINDOW_SIZE) == 0 or 0 in windows or 7 in windows
-
-    @property
     def given_up(self) -> set[int]:
         """The streams that the client reset or broke, perhaps before it was told of their answer."""
         return self._encode().given_up

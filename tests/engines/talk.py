@@ -14,7 +14,8 @@ from appserver.accepted import Peer
 from appserver.contract import Fields, Receiver, Request, Stream
 from appserver.h2.engine import Engine, Settings
 from appserver.http.answer import AnswerContext
-from appserver.http.message import Head, Limits
+from appserver.http.limits import Limits
+from appserver.http.message import Head
 from tests.support.frames import GET, Client, Data, Goaway, Sent, Wire, expect
 
 __all__ = ["Recorder", "Talk"]

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
 from tests.engines.talk import Talk
 from tests.support.frames import (
     CANCEL,
+    END_STREAM,
     ENHANCE_YOUR_CALM,
     GET,
+    HEADERS,
     NO_ERROR,
     POST,
     PROTOCOL_ERROR,
+    Client,
     Goaway,
     changed,
     expect,
+    frame,
 )
 
 HIGHEST = 2**31 - 1
@@ -174,3 +182,27 @@ def test_another_stream_may_be_reset_from_within_a_loss(talk: Talk) -> None:
     talk.react = lambda recorder, call: talk.request(2).stream.reset(CANCEL)
     assert talk.ask(talk.client.reset(1)) == [expect.reset(3, CANCEL)]
     assert talk.engine.inflight == 0
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda client: client.raw_headers(5, b"\xff" * 9, end=True),
+        lambda client: frame(HEADERS, END_STREAM, 5, b"\x82") + client.ping(),
+        lambda client: client.raw_headers(5, client.block(GET), parts=10),
+    ],
+    ids=["HPACK", "a frame in between", "too many CONTINUATIONs"],
+)
+def test_the_stream_whose_head_broke_the_connection_is_the_last(talk: Talk, broken: Callable[[Client], bytes]) -> None:
+    talk.say(talk.client.headers(1, GET, end=True), broken(talk.client))
+    last = talk.heard()[-1]
+    assert isinstance(last, Goaway)
+    assert last.last == 5
+
+
+def test_the_last_stream_never_becomes_a_higher_one(talk: Talk) -> None:
+    talk.serve()
+    talk.engine.goaway()
+    talk.say(talk.client.headers(3, GET, end=True))
+    talk.engine.terminate(PROTOCOL_ERROR)
+    assert [frame.last for frame in talk.heard() if isinstance(frame, Goaway)] == [1, 1]

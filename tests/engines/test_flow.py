@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
+
 from tests.engines.talk import Talk
 from tests.support.frames import (
     CANCEL,
@@ -139,6 +141,39 @@ def test_the_end_needs_no_window(open_talk: OpenTalk) -> None:
     recorder = talk.serve()
     recorder.stream.write(b"", True)
     assert talk.heard() == [expect.data(1, b"", end=True)]
+
+
+def test_trailers_need_no_window(open_talk: OpenTalk) -> None:
+    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 3})
+    recorder = talk.serve()
+    recorder.stream.write(b"abc", False)
+    assert talk.heard() == [expect.data(1, b"abc")]
+    recorder.stream.finish([(b"x-t", b"1")])
+    assert talk.heard() == [expect.headers(1, [("x-t", "1")], end=True)]
+    assert talk.engine.inflight == 0
+    assert talk.ask(talk.client.window(1, 3), talk.client.window(0, 3)) == []
+
+
+def test_trailers_without_a_body_need_no_window(open_talk: OpenTalk) -> None:
+    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 0})
+    talk.say(talk.client.headers(1, GET, end=True))
+    talk.request().stream.respond(200, [], False)
+    talk.request().stream.finish([(b"x-t", b"1")])
+    assert talk.heard() == [expect.headers(1, [(":status", "200")]), expect.headers(1, [("x-t", "1")], end=True)]
+    assert talk.engine.inflight == 0
+
+
+@pytest.mark.parametrize("by", ["us", "the client"])
+def test_trailers_that_were_not_sent_are_dropped_with_their_stream(open_talk: OpenTalk, by: str) -> None:
+    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 0})
+    recorder = talk.serve()
+    recorder.stream.finish([(b"x-t", b"1")])
+    if by == "us":
+        recorder.stream.reset(CANCEL)
+        assert talk.heard() == [expect.reset(1, CANCEL)]
+    else:
+        assert talk.ask(talk.client.reset(1)) == []
+    assert talk.engine.inflight == 0
 
 
 def test_trailers_wait_for_the_body(open_talk: OpenTalk) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable
 
 import pytest
 
-from tests.engines.conftest import load
-from tests.engines.talk import Talk
-from tests.support.frames import GET, Text, changed, frame
+from tests.engines.talk import MAKE, Talk
+from tests.support.frames import GET, POST, Text, changed, frame
 
 SECRETS = ["authorization", "proxy-authorization", "set-cookie"]
-
-
-@pytest.fixture
-def kernel() -> Talk:
-    return Talk(load("kernel"))
 
 
 def ask(talk: Talk, stream: int, *more: tuple[Text, Text]) -> list[tuple[bytes, bytes]]:
@@ -81,9 +77,8 @@ def test_a_flood_of_values_that_never_repeat_does_not_push_out_those_that_do(ker
     assert kept == 1_000
 
 
-def test_one_connection_keeps_nothing_of_another() -> None:
-    engine = load("kernel")
-    talks = [Talk(engine) for _ in range(2)]
+def test_one_connection_keeps_nothing_of_another(kernel_engine: MAKE) -> None:
+    talks = [Talk(kernel_engine) for _ in range(2)]
     fields = [ask(talk, stream, ("user-agent", "x"))[1] for talk in talks for stream in (1, 3, 5)]
     assert fields[2] is not fields[5]
 
@@ -106,3 +101,95 @@ def test_one_byte_writes_cost_about_a_byte(open_talk: OpenTalk) -> None:
     talk.say(talk.client.window(0, 10**6), talk.client.window(1, 10**6))
     recorder.stream.write(b"last", True)
     assert talk.bodies(talk.heard(10**6))[1] == b"first" + bytes(n % 251 for n in range(200_000)) + b"last"
+
+
+# Nothing grows over streams, whatever becomes of them
+
+
+def live(talk: Talk, stream: int) -> None:
+    """One stream: each is another request, and ends in another way."""
+    more: list[tuple[Text, Text]] = [(f"x-{stream % 97}", f"value {stream}"), ("cookie", f"id={stream}")]
+    way = stream // 2 % 8
+    if way == 0:
+        talk.say(talk.client.headers(stream, changed(GET, *more, method=None), end=True))  # malformed
+        return
+    if way == 1:
+        talk.say(talk.client.headers(stream, changed(GET, *more, path="/" + "x" * 100), end=True))  # 414
+        return
+    talk.say(talk.client.headers(stream, changed(POST, *more, path=f"/{stream}")), talk.client.data(stream, b"x" * 100))
+    recorder = talk.requests.pop()
+    if way == 2:
+        talk.say(talk.client.reset(stream))
+        return
+    if way == 3:
+        recorder.stream.reset(2)
+        return
+    recorder.stream.respond(200, [(b"x-stream", b"%d" % stream)], False)
+    if way == 4:
+        recorder.stream.write(b"y" * 70_000, False)
+        talk.heard()
+        talk.say(talk.client.reset(stream))
+        return
+    recorder.stream.write(b"y" * 100, way == 5)
+    if way == 6:
+        recorder.stream.finish([(b"x-sum", b"%d" % stream)])
+    if way == 7:
+        talk.heard()
+        recorder.stream.reset(2)
+        return
+    talk.say(talk.client.data(stream, b"z", end=True))
+
+
+def test_nothing_grows_over_streams(open_talk: OpenTalk) -> None:
+    talk = open_talk(discard=1_000, limits={"path": 64})
+
+    def blocks(first: int, count: int) -> int:
+        for stream in range(first, first + 2 * count, 2):
+            live(talk, stream)
+            talk.heard()
+            assert talk.engine.inflight == 0
+            assert talk.engine.queued == 0
+            if stream % 64 == 1:
+                talk.say(talk.client.window(0, 2**20))
+            talk.calls.clear()
+            talk.faults.clear()
+            talk.refused.clear()
+            talk.requests.clear()
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    # What is remembered of late streams is full by then.
+    before = blocks(1, 1_200)
+    assert blocks(2_401, 800) - before < 160
+
+
+def remembered(talk: Talk) -> int:
+    size: int = talk.engine.remembered  # type: ignore[attr-defined] # the kernel's alone: pure keeps nothing
+    return size
+
+
+@pytest.mark.parametrize("secret", [*SECRETS, "cookie", "never indexed"])
+def test_a_secret_is_not_even_held(kernel: Talk, secret: str) -> None:
+    for stream in (1, 3, 5):
+        ask(kernel, stream)
+    before = remembered(kernel)
+    for stream in (7, 9, 11):
+        block = kernel.client.block(GET)
+        block += b"\x10\x07x-token\x06secret" if secret == "never indexed" else kernel.client.block([(secret, "a secret")])
+        kernel.say(frame(1, 5, stream, block))
+        kernel.requests[-1].stream.respond(204, [], True)
+        kernel.heard()
+    assert remembered(kernel) == before
+    # What is no secret is, sooner or later: its place depends on addresses.
+    for stream in range(13, 213, 2):
+        ask(kernel, stream, *[(f"x-{n}", "value") for n in range(20)])
+    assert remembered(kernel) > before
+    assert kernel.faults == []
+
+
+def test_what_is_remembered_is_bounded(kernel: Talk) -> None:
+    for n in range(200):
+        for _ in range(2):
+            ask(kernel, 2 * len(kernel.requests) + 1, *[(f"x-{k}", f"{n}" * 100) for k in range(8)])
+        assert remembered(kernel) <= 32_768
+    assert remembered(kernel) > 10_000

@@ -43,6 +43,13 @@ def test_the_request_keeps_its_protocol(opened: Talk) -> None:
     assert (request.method, request.protocol, request.path, request.ends) == ("CONNECT", b"websocket", "/chat", False)
 
 
+def test_a_protocol_has_no_case(open_talk: OpenTalk) -> None:
+    # RFC 9110 7.8; HAProxy passes on what its client wrote in Upgrade.
+    talk = open_talk(server={"connect_protocol": True})
+    talk.say(talk.client.headers(1, [(name, "WebSocket" if name == ":protocol" else value) for name, value in WEBSOCKET]))
+    assert talk.request().request.protocol == b"websocket"
+
+
 def test_bytes_go_both_ways_without_a_limit(tunnel: Talk) -> None:
     stream = tunnel.request().stream
     tunnel.say(tunnel.client.data(1, bytes(16_000)), tunnel.client.data(1, b"more"))

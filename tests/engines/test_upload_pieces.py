@@ -6,14 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.engines.conftest import load
 from tests.engines.talk import MAKE, Talk
 from tests.support.frames import POST, changed
-
-
-@pytest.fixture
-def kernel() -> Talk:
-    return Talk(load("kernel"))
 
 
 def pieces(talk: Talk, n: int = 1) -> list[int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from appserver.config.catalog import OPTIONS, Option
 from tests.house.floors import FLOORS
 from tests.house.source import ROOT
 
@@ -49,3 +50,12 @@ def test_the_architecture_page_draws_the_floors_that_are_enforced() -> None:
 def test_every_package_of_the_server_has_a_floor() -> None:
     packages = {path.parent.name for path in (ROOT / "appserver").glob("*/__init__.py")}
     assert packages <= set().union(*FLOORS)
+
+
+GUIDE = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "guide").glob("*.md"))
+
+
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=lambda option: option.key)
+def test_every_option_has_an_example_in_the_guide(option: Option) -> None:
+    spelled = (option.flag, option.env, f"{option.name} = ")
+    assert any(words in GUIDE for words in spelled), f"docs/guide: show {option.flag} or [{option.section}] {option.name} at work"

@@ -19,8 +19,12 @@ LOG_METHODS = frozenset({"debug", "info", "warning", "error", "critical", "excep
 LAZY_IMPORTS: dict[str, str] = {
     "appserver/apps/loader.py": "difflib, for a mistake only",
     "appserver/cli.py": "each action brings what it alone needs: --help and a mistake do not pay for asyncio",
+    "appserver/ws/handshake.py": "hashlib, and with it OpenSSL, which only WebSockets over HTTP/1.1 pay for",
     "appserver/config/layer.py": "difflib, for a mistake only",
     "proxyconf/cli/proving.py": "verify: its clients and certificates, which no other command pays for",
+    "proxyconf/cli/importing.py": "crossplane, which no other command pays for",
+    "proxyconf/cli/applying.py": "verify: its clients and certificates, which no other command pays for",
+    "proxyconf/verbs/verify.py": "the Docker SDK, an extra, where a container image is named",
     "appserver/config/sources.py": "tomllib, where a file is read",
 }
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -41,7 +41,7 @@ from proxyconf.spec.read import load
 
 __all__ = [
     "DEADLINE", "PERMANENT", "PROVED", "REPOSITORY", "SITE", "TEMPORARY", "Installed", "Origin", "Stack", "Stacks", "certificate", "fields_of", "free_port", "installed", "listens",
-    "origin", "proves", "rendered", "stack", "until",
+    "origin", "proves", "rendered", "serving", "stack", "until", "with_rights",
 ]  # fmt: skip
 
 T = TypeVar("T", bound=Callable[..., None])
@@ -128,6 +128,7 @@ class Origin:
     """An application behind a proxy, and what it saw. Paths choose what it does; any other is echoed as JSON."""
 
     address: str
+    """Where it listens; empty: at several addresses, and each request says at which it came in."""
     instead: Callable[..., Any] | None = None
     """Another application in its place."""
     seen: list[dict[str, Any]] = field(default_factory=list)
@@ -191,7 +192,7 @@ class Origin:
         fields = [(name.decode(), value.decode()) for name, value in scope["headers"]]
         body = {
             "version": scope["http_version"], "client": scope["client"], "size": size, "fields": fields,
-            "path": scope["raw_path"].decode(), "query": scope["query_string"].decode(), "by": self.address,
+            "path": scope["raw_path"].decode(), "query": scope["query_string"].decode(), "by": self.address or "{}:{}".format(*scope["server"]),
         }  # fmt: skip
         headers = [(b"content-type", b"application/json")]
         if "header" in query:
@@ -201,19 +202,23 @@ class Origin:
         await send({"type": "http.response.body", "body": json.dumps(body).encode()})
 
 
+def _address(bind: str) -> tuple[str, int] | str:
+    host, _, port = bind.rpartition(":")
+    return bind.removeprefix("unix:") if bind.startswith("unix:") else (host, int(port))
+
+
 @contextmanager
-def origin(bind: str, instead: Callable[..., Any] | None = None) -> Iterator[Origin]:
-    """Serve an Origin, or another application, by hypercorn in a thread of its own."""
-    app, stop, loop = Origin(bind, instead), asyncio.Event(), asyncio.new_event_loop()
+def origin(bind: str, instead: Callable[..., Any] | None = None, *more: str) -> Iterator[Origin]:
+    """Serve an Origin, or another application, by hypercorn in a thread of its own; `more` are further addresses."""
+    app, stop, loop = Origin("" if more else bind, instead), asyncio.Event(), asyncio.new_event_loop()
     config = Config()
-    config.bind, config.errorlog, config.graceful_timeout = [bind], None, 0.2
+    config.bind, config.errorlog, config.graceful_timeout = [bind, *more], None, 0.2
     thread = threading.Thread(
         target=lambda: loop.run_until_complete(serve(app, config, shutdown_trigger=stop.wait)), daemon=True,
     )  # fmt: skip
     thread.start()
-    host, _, port = bind.rpartition(":")
-    address = bind.removeprefix("unix:") if bind.startswith("unix:") else (host, int(port))
-    until(lambda: listens(address), "hypercorn")
+    for one in (bind, *more):
+        until(partial(listens, _address(one)), "hypercorn")
     try:
         yield app
     finally:
@@ -323,7 +328,15 @@ def rendered(on: Installed, running: Stack, app: str, site: str) -> Bundle:
     file = load("site.yaml", site.encode(), {name: str(value) for name, value in values.items()})
     # Started as root, a proxy gives its workers to another user, who may not read what the test writes.
     target = replace(Target.of(on.proxy, file.spec), version=on.version, user="root" if os.geteuid() == 0 else "")
-    return render(proxy(on.proxy), file.deployment, target)
+    bundle = render(proxy(on.proxy), file.deployment, target)
+    if any(finding.path[-1:] == ("user",) for finding in bundle.findings):
+        return render(proxy(on.proxy), file.deployment, replace(target, user=""))
+    return bundle
+
+
+def with_rights() -> tuple[str, ...]:
+    """Return what lets workers of another user read what a test wrote: they keep the rights of root."""
+    return ("setpriv", "--securebits", "+no_setuid_fixup") if os.geteuid() == 0 else ()
 
 
 @contextmanager
@@ -334,6 +347,14 @@ def stack(on: Installed, folder: Path, app: str, site: str = SITE, *, wait: bool
         certificate(folder, "shop.test")
     bundle = rendered(on, running, app, site)
     assert not bundle.refused, [finding.message for finding in bundle.findings]
+    with serving(running, bundle, wait=wait):
+        yield running
+
+
+@contextmanager
+def serving(running: Stack, bundle: Bundle, *, wait: bool = True) -> Iterator[None]:
+    """Write what was rendered into the stack's folder and run its proxy; `wait` as above."""
+    on, folder = running.on, running.folder
     for name, text in bundle.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -341,7 +362,7 @@ def stack(on: Installed, folder: Path, app: str, site: str = SITE, *, wait: bool
     home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(folder))
     with (folder / "proxy.log").open("wb") as log:
         running.process = process = subprocess.Popen(
-            on.command(program.run, folder), cwd=folder, env={**os.environ, **home, **program.environment},
+            [*with_rights(), *on.command(program.run, folder)], cwd=folder, env={**os.environ, **home, **program.environment},
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     try:
@@ -349,7 +370,7 @@ def stack(on: Installed, folder: Path, app: str, site: str = SITE, *, wait: bool
         assert process.poll() is None, (folder / "proxy.log").read_text()
         if wait and program.listens_first:
             until(running.shows_its_certificate, f"{on.proxy}'s certificate")
-        yield running
+        yield
     finally:
         # The group: workers of a master that is killed would stay.
         if process.poll() is None:

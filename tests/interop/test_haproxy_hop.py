@@ -168,6 +168,20 @@ def test_a_client_does_not_choose_the_scheme(on: Installed, tmp_path: Path) -> N
     }
 
 
+@pytest.mark.parametrize("target", ["/a", "https://HOST/a", "http://HOST/a"])
+@proves("h2c_upstream", proxies=ONLY)
+def test_nor_does_one_of_http1(on: Installed, tmp_path: Path, target: str) -> None:
+    with recorder() as (address, seen), stack(on, tmp_path, address, SITE.replace(", redirect: https", "")) as shop:
+        request = f"GET {target} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n"
+        assert b" 200 " in raw_answer(shop, request).partition(b"\r\n")[0]
+        with socket.create_connection(("127.0.0.1", shop.http_port), timeout=DEADLINE) as client:
+            client.sendall(request.replace("HOST", f"shop.test:{shop.http_port}").encode())
+            while client.recv(65536):
+                pass
+    found = [(fields[":scheme"], fields[":path"]) for fields in seen]
+    assert found == [("https", "/a"), ("http", "/a")]
+
+
 # Who the client is.
 
 

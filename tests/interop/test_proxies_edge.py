@@ -10,7 +10,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from concurrent import futures
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -36,6 +35,7 @@ from tests.interop.hop import (
     stack,
     until,
 )  # fmt: skip
+from tests.interop.servers import grpc_server
 from tests.interop.test_proxies import HANDSHAKE
 
 
@@ -72,29 +72,6 @@ def test_trailers_arrive(on: Installed, stacks: Stacks) -> None:
     head, body, trailers = over_h2(stacks.get(on), "/trailers", ("te", "trailers"))
     assert (head[":status"], body) == ("200", b"body")
     assert trailers == {"x-checksum": "abc"}
-
-
-@contextmanager
-def grpc_server() -> Iterator[str]:
-    """Serve two gRPC methods: one that answers, one that fails before any message."""
-
-    def fail(request: bytes, context: grpc.ServicerContext) -> bytes:
-        context.abort(grpc.StatusCode.NOT_FOUND, "no such cart")
-        return b""
-
-    methods = {
-        "Echo": grpc.unary_unary_rpc_method_handler(lambda request, context: request),
-        "Fail": grpc.unary_unary_rpc_method_handler(fail),
-        "Count": grpc.unary_stream_rpc_method_handler(lambda request, context: iter([b"1", b"2", b"3"])),
-    }
-    server = grpc.server(futures.ThreadPoolExecutor(4))
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("shop.v1.Cart", methods),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.stop(0)
 
 
 @proves("grpc_upstream")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.interop.hop import PERMANENT, SITE, Installed, Origin, Stacks, fields_of, free_port, origin, proves, stack
+from tests.interop.servers import doorman
 from tests.interop.test_proxies import HANDSHAKE, echo
 
 
@@ -147,16 +147,6 @@ def test_a_name_and_a_password(on: Installed, stacks: Stacks, tmp_path: Path) ->
     assert refused.status_code == 401
     assert refused.headers["www-authenticate"].startswith("Basic realm=")
     assert [shop.ask(auth=("ann", word)).status_code for word in ("secret", "wrong")] == [200, 401]
-
-
-async def doorman(scope: Any, receive: Any, send: Any) -> None:
-    """Let in whoever has the cookie, and say who it is."""
-    if scope["type"] != "http":
-        return
-    known = dict(scope["headers"]).get(b"cookie") == b"in=1"
-    headers = [(b"x-user", b"ann")] if known else []
-    await send({"type": "http.response.start", "status": 200 if known else 401, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ import pytest
 from proxyconf.cli.main import main
 from proxyconf.programs.run import ProgramMissing, find_program
 from proxyconf.spec.read import SiteFile, load
-from proxyconf.verbs.verify import Run, chosen, verify_site
+from proxyconf.verbs.verify import Run, chosen, report_files, verify_site
 from proxyconf.verify.outcome import Report, Result, Verdict
 from proxyconf.verify.probes.probe import Probe
 from proxyconf.verify.runner import verify
@@ -76,8 +76,7 @@ def passed(report: Report) -> set[str]:
 OWED = {"hop-protocol", "spoofing", "client-address", "host", "path", "unknown-host", "smuggling-http1", "smuggling-http2"}
 
 
-# Envoy and HAProxy are rendered, their probes are not yet sorted into what they promise.
-PROBED = ("caddy", "nginx")
+PROBED = ("caddy", "nginx", "haproxy", "envoy")
 
 
 @pytest.mark.parametrize("on", [one for name in PROBED for one in installed(name)] or [None], ids=str)
@@ -93,7 +92,12 @@ def test_a_site_for_production_is_tried_on_this_machine(on: Installed | None, mo
     assert passed(report) >= OWED
     assert report.subject.title == f"{on.proxy} {on.version}"
     assert report.server == "probe origin"
-    assert told.steps[:2] == ["request_body 100MiB is 32MiB for this run", "timeouts request 1m is 1s for this run"]
+    name = f"{on.proxy}-{on.version}"
+    files = report_files([report])
+    assert {test["result"] for test in json.loads(files[f"{name}.json"])["tests"]} == {"Passed", "Skipped"}
+    assert len(ElementTree.fromstring(files["junit.xml"]).findall("testsuite/testcase")) == len(report.results)
+    assert all(result.probe.title in files["report.html"] for result in report.results if "'" not in result.probe.title)
+    assert told.steps[:2] == ["request_body 100MiB is 8MiB for this run", "timeouts request 1m is 3s for this run"]
 
 
 @pytest.mark.parametrize("server", ["appserver", "hypercorn"])
@@ -191,10 +195,10 @@ def test_a_claim_that_fails_is_exit_code_4(tmp_path: Path, capsys: pytest.Captur
 
 
 @contextmanager
-def running(text: str) -> Iterator[tuple[str, Path]]:
+def running(text: str, name: str = "caddy") -> Iterator[tuple[str, Path]]:
     """Keep a stack up in a process of its own; yields its URL and its CA."""
     with tempfile.TemporaryDirectory(prefix="pv-", ignore_cleanup_errors=True) as folder:
-        made = prepared(file_of(text), "caddy", Path(folder), Behind())
+        made = prepared(file_of(text), name, Path(folder), Behind())
         loop = asyncio.new_event_loop()
         try:
             loop.run_until_complete(made.stack.__aenter__())
@@ -202,6 +206,17 @@ def running(text: str) -> Iterator[tuple[str, Path]]:
         finally:
             loop.run_until_complete(made.stack.__aexit__(None, None, None))
             loop.close()
+
+
+@pytest.mark.parametrize("on", [one for name in PROBED for one in installed(name)[:1]] or [None], ids=str)
+def test_every_proxy_is_probed_from_outside(on: Installed | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    if on is None:
+        pytest.skip("no proxy is installed: python -m tools.proxies")
+    monkeypatch.setenv("PATH", f"{Path(on.program).parent}{os.pathsep}{os.environ['PATH']}")
+    site = BARE if on.can("h2c_upstream") else BARE.replace("h2c:", "http1:")
+    with running(site, on.proxy) as (url, ca):
+        assert main(["verify", "--url", url, "--ca", str(ca), "--connect-to", "127.0.0.1"]) == 0
+    assert "5 passed, 0 failed, 0 skipped." in capsys.readouterr().out
 
 
 def test_a_running_stack_is_probed_from_outside(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,9 +12,9 @@ from tests.interop.verify_targets import TARGETS, Target, tried
 BY_NAME = {target.name: target for target in TARGETS}
 # What a configuration does not promise; the reasons are the subject's.
 SKIPPED = {
-    "caddy": {"past-proxy", "proxy-header", "request-trailers", "websocket-http2", "stop-server"},
-    "nginx": {"past-proxy", "proxy-header", "request-trailers", "websocket-http2", "stop-server", "health-check"},
-    "haproxy": {"past-proxy", "proxy-header", "body-limit", "stop-server"},
+    "caddy": {"past-proxy", "hop-tls", "proxy-header", "request-trailers", "websocket-http2", "stop-server"},
+    "nginx": {"past-proxy", "hop-tls", "proxy-header", "request-trailers", "websocket-http2", "stop-server", "health-check"},
+    "haproxy": {"past-proxy", "hop-tls", "proxy-header", "body-limit", "body-limit-streamed", "stop-server"},
 }
 
 
@@ -33,7 +33,7 @@ SPOILED: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
     "caddy-messages": {
         (ERASING, ""): ("spoofing",),
         ("flush_interval -1", "response_buffers 1MiB"): ("events",),
-        ("max_size 1MiB", "max_size 2MiB"): ("body-limit",),
+        ("max_size 1MiB", "max_size 2MiB"): ("body-limit", "body-limit-streamed"),
         ("response_header_timeout 1s", "response_header_timeout 4s"): ("response-timeout",),
         ("rewrite * /new{uri}", "rewrite * /newer{uri}"): ("prefix",),
         ("@HTTPS@{uri} 308", "@HTTPS@/ 308"): ("redirect",),
@@ -47,7 +47,7 @@ SPOILED: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
         ("respond 421", "reverse_proxy h2c://127.0.0.1:@ONE@"): ("unknown-host",),
     },
     "caddy-edge": {
-        ("tls cert.pem key.pem", "tls cert.pem key.pem {\n\t\talpn http/1.1\n\t}"): ("edge-http2",),
+        ("tls cert.pem cert.pem.key", "tls cert.pem cert.pem.key {\n\t\talpn http/1.1\n\t}"): ("edge-http2",),
     },
     "caddy-grpc": {
         ("header Content-Type application/grpc*", "header Content-Type nothing"): ("grpc-error",),

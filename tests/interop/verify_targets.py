@@ -36,9 +36,11 @@ BIN = Path(sys.executable).parent
 HOST = "shop.test"
 LIMIT, TIMEOUT = 2**20, 1.0
 LOOKED_WITH = {Feature.ORIGIN, Feature.RAW_ORIGIN, Feature.HINTED, Feature.TCP_HOP, Feature.STACK}
-EDGE = {Feature.TLS, Feature.HTTP1, Feature.HTTP2, Feature.UNKNOWN_HOST, Feature.REDIRECT, Feature.FORWARDED}
+EDGE = {Feature.TLS, Feature.HTTP1, Feature.HTTP2, Feature.UNKNOWN_HOST, Feature.REDIRECT, Feature.FORWARDED,
+        Feature.CONTROL_CHARACTERS}  # fmt: skip
 PASSED_ON = {Feature.CLIENT_GONE, Feature.EARLY_HINTS, Feature.TRAILERS, Feature.STREAMED_REQUEST, Feature.STREAMED_RESPONSE, Feature.GRPC,
-             Feature.WEBSOCKET, Feature.PREFIX, Feature.BODY_LIMIT, Feature.RESPONSE_TIMEOUT}  # fmt: skip
+             Feature.WEBSOCKET, Feature.PREFIX, Feature.BODY_LIMIT, Feature.BODY_LIMIT_STREAMED, Feature.BROKEN_RESPONSES,
+             Feature.RESPONSE_TIMEOUT}  # fmt: skip
 ALL = frozenset(LOOKED_WITH | EDGE | PASSED_ON)
 
 
@@ -175,7 +177,7 @@ http://:@HTTP@ {
 }
 https://shop.test:@HTTPS@ {
 	bind 127.0.0.1
-	tls cert.pem key.pem
+	tls cert.pem cert.pem.key
 	request_header -X-Forwarded-*
 	request_header -Forwarded
 	request_header -X-Real-IP
@@ -207,7 +209,7 @@ https://shop.test:@HTTPS@ {
 }
 https://:@HTTPS@ {
 	bind 127.0.0.1
-	tls cert.pem key.pem
+	tls cert.pem cert.pem.key
 	respond 421
 }
 """
@@ -227,7 +229,7 @@ http {
   upstream app { server 127.0.0.1:@ONE@ max_fails=0; }
   upstream app_h1 { server 127.0.0.1:@ONE@ max_fails=0; }
   upstream app_grpc { server 127.0.0.1:@ONE@ max_fails=0; }
-  ssl_certificate @FOLDER@/cert.pem; ssl_certificate_key @FOLDER@/key.pem;
+  ssl_certificate @FOLDER@/cert.pem; ssl_certificate_key @FOLDER@/cert.pem.key;
   proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
   proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-Port ""; proxy_set_header X-Forwarded-Prefix "";
   proxy_set_header X-Forwarded-Server ""; proxy_set_header X-Forwarded-User ""; proxy_set_header X-Forwarded-Ssl "";
@@ -305,7 +307,7 @@ TARGETS = (
            ALL | {Feature.RELOAD, Feature.GRACEFUL_STOP},
            release="forky", reload=signal.SIGHUP, stop=signal.SIGQUIT),
     Target("haproxy", {"haproxy.cfg": HAPROXY}, ("haproxy", "-W", "-f", "@FOLDER@/haproxy.cfg"),
-           (ALL - {Feature.BODY_LIMIT}) | {Feature.MULTIPLEXING, Feature.HEALTH_CHECK, Feature.RELOAD, Feature.GRACEFUL_STOP,
+           (ALL - {Feature.BODY_LIMIT, Feature.BODY_LIMIT_STREAMED}) | {Feature.MULTIPLEXING, Feature.HEALTH_CHECK, Feature.RELOAD, Feature.GRACEFUL_STOP,
                   Feature.REQUEST_TRAILERS, Feature.WEBSOCKET_OVER_HTTP2},
            release="forky", reload=signal.SIGUSR2, stop=signal.SIGUSR1),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,7 +71,7 @@ def test_a_disk_that_is_full_costs_lines_that_are_counted(tmp_path: Path) -> Non
     log = tmp_path / "access"
     with Server(PROBE, "--log-access", log) as server:
         # To a process at its bound every disk is full.
-        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (20_000, 1_000_000))
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (10_000, 1_000_000))
         with Http1(server.connect()) as client:
             for _ in range(400):
                 assert client.ask("GET", "/hello").body == b"hello"
@@ -135,3 +136,42 @@ def test_a_reader_of_stderr_that_does_not_read_holds_no_request_up() -> None:
     assert re.search(rb"WARNING  (\d+) lines of this log were dropped: the reader or the disk is too slow", said)
     assert 100 < kept < 3_000
     assert said.splitlines()[-1].endswith(b"stopped")
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_log_that_was_rotated_away_is_opened_anew_by_sigusr1(tmp_path: Path, loop: str) -> None:
+    log, old = tmp_path / "access", tmp_path / "access.1"
+    with Server(PROBE, "--loop", loop, "--log-access", log) as server:
+        with Http1(server.connect()) as client:
+            assert client.ask("GET", "/hello").body == b"hello"
+            until(lambda: len(lines(log)) == 1, "the first line")
+            log.rename(old)
+            server.signal(signal.SIGUSR1)
+            until(log.exists, "a new file")
+            assert client.ask("GET", "/echo").status == 200
+            until(lambda: len(lines(log)) == 1, "the second line")
+        assert server.stop() == 0
+    assert [len(lines(old)), len(lines(log))] == [1, 1]
+
+
+def test_without_an_access_log_sigusr1_does_nothing() -> None:
+    with Server(PROBE) as server:
+        server.signal(signal.SIGUSR1)
+        with Http1(server.connect()) as client:
+            assert client.ask("GET", "/hello").body == b"hello"
+        assert server.stop() == 0
+
+
+def test_what_was_refused_is_logged_as_far_as_it_was_read(tmp_path: Path) -> None:
+    log = tmp_path / "access"
+    heads = ["GET /a?secret HTTP/2.0", "CONNECT a.test:443 HTTP/1.1", "GET /b HTTP/1.x", "G@T / HTTP/1.1"]
+    with Server(PROBE, "--log-access", log) as server:
+        for head in heads:
+            with Http1(server.connect()) as client:
+                client.send(f"{head}\r\nHost: a.test\r\n\r\n".encode())
+                assert client.answer().status >= 400
+        until(lambda: len(lines(log)) == len(heads), "a line for each")
+        assert server.stop() == 0
+    assert [line.split('"', 1)[1].rsplit(" ", 2)[0] for line in lines(log)] == [
+        'GET /a HTTP/2.0" 505', 'CONNECT a.test:443 HTTP/1.1" 501', 'GET /b HTTP/1.1" 400', '- - HTTP/1.1" 400',
+    ]  # fmt: skip

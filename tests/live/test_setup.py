@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,11 @@ def test_nothing_missing_is_nothing_said(nobody: str) -> None:
 def test_make_alone_lists_every_target() -> None:
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert all(f"make {target} " in listed for target in ("setup", "demo", "test", "h2spec", "bench", "clean"))
+
+
+def test_a_change_of_any_source_of_the_kernel_builds_it_anew() -> None:
+    looked_at = set(re.findall(r"-name '\*(\.\w+)'", (ROOT / "tools" / "setup.sh").read_text(encoding="utf-8")))
+    listing = subprocess.run(["git", "ls-files", "appserver"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    suffixes = {Path(name).suffix for name in listing.split()}
+    # Python modules that are compiled are listed by tools/compiled.py.
+    assert suffixes - {".py", ".pyi", ".typed"} <= looked_at

@@ -30,6 +30,7 @@ ALLOWED = {
     "http": "the phrases of HTTP/1.1's status lines",
     "queue": "a thread of its own writes the logs",
     "urllib": "paths are percent-decoded",
+    "zlib": "WebSocket messages are compressed",
     "__future__": "annotations",
 }
 FORBIDDEN = {"appserver.h2.pure", "appserver.config.file", "appserver.config.show", "importlib.metadata"}

@@ -132,6 +132,9 @@ async def tasks(call: Call) -> None:
 
 @at("/open")
 async def open_gate(call: Call) -> None:
+    """Once the whole request is there: who was let in may wait with its body."""
+    while (await call.receive()).get("more_body"):
+        pass
     gates[call.query["gate"]].set()
     await call.answer(b"opened")
 
@@ -264,9 +267,17 @@ async def stubborn(call: Call) -> None:
 
 @at("/thread")
 async def thread(call: Call) -> None:
-    """Block a thread."""
+    """Block a thread; with `wait=0` answer at once, and leave it to itself."""
+
+    def block() -> None:
+        time.sleep(call.number("ms") / 1000)
+        log("ended")
+
     log("thread")
-    await asyncio.to_thread(time.sleep, call.number("ms") / 1000)
+    running = asyncio.get_running_loop().run_in_executor(None, block)
+    if call.number("wait", 1):
+        await running
+    await call.answer(b"")
 
 
 # Wrong answers

@@ -16,6 +16,7 @@ import appserver
 from appserver import cli
 from appserver.config.options import Config
 from appserver.errors import ConfigError, StartupError
+from appserver.worker.stop import StopRequest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"pydantic", "cyclopts", "jinja2", "yaml", "rich", "ssl", "asyncio", "h2", "hpack", "uvloop", "logging"}
@@ -50,7 +51,7 @@ def python(*argv: str, env: dict[str, str] | None = None) -> subprocess.Complete
 def test_run_hands_the_configuration_to_the_worker_and_returns_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Config] = []
 
-    def run(config: Config) -> int:
+    def run(config: Config, stop: StopRequest) -> int:
         seen.append(config)
         return 7
 
@@ -59,6 +60,18 @@ def test_run_hands_the_configuration_to_the_worker_and_returns_its_code(monkeypa
     assert cli.main(["main:app", "--backlog", "5"]) == 7
     assert seen[0].server.app == "main:app"
     assert seen[0].server.backlog == 5
+
+
+def test_what_a_stop_has_left_of_its_bound_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_: Config, stop: StopRequest) -> int:
+        stop.request("SIGTERM")
+        return 0
+
+    worker(monkeypatch, run)
+    left: list[float] = []
+
+    assert cli.main(["main:app", "--timeout-graceful", "1h"], left.append) == 0
+    assert 3_500 < left[0] <= 3_600
 
 
 def test_a_user_s_mistake_is_a_line_for_each_and_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +88,7 @@ def test_a_user_s_mistake_is_a_line_for_each_and_exit_2(capsys: pytest.CaptureFi
 def test_a_setting_that_only_the_worker_finds_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run(config: Config) -> int:
+    def run(config: Config, stop: StopRequest) -> int:
         raise ConfigError(f"listening on {config.server.bind[0]}: Address already in use")
 
     worker(monkeypatch, run)
@@ -87,7 +100,7 @@ def test_a_setting_that_only_the_worker_finds_wrong(
 def test_an_application_that_fails_shows_its_own_traceback_and_exit_3(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run(config: Config) -> int:
+    def run(config: Config, stop: StopRequest) -> int:
         raise StartupError("importing 'main' failed: ValueError: no") from ValueError("no")
 
     worker(monkeypatch, run)
@@ -97,7 +110,7 @@ def test_an_application_that_fails_shows_its_own_traceback_and_exit_3(
 
 
 def test_an_interrupt_has_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def run(config: Config) -> int:
+    def run(config: Config, stop: StopRequest) -> int:
         raise KeyboardInterrupt
 
     worker(monkeypatch, run)

@@ -10,9 +10,13 @@ from appserver.apps.asgi.exchange import Exchange
 from appserver.apps.asgi.host import Host
 from appserver.apps.asgi.lifespan import Lifespan
 from appserver.apps.asgi.scope import ScopeBuilder
-from appserver.config.options import LifespanOptions
+from appserver.apps.asgi.websocket import WebSocket
+from appserver.config.options import LifespanOptions, WebSocketOptions
 from appserver.contract import Application, Receiver, Request, Stream
 from appserver.http.answer import AnswerContext
+from appserver.ws.deflate import DeflateSettings
+from appserver.ws.handshake import PROTOCOL
+from appserver.ws.session import SessionSettings
 
 __all__ = ["AsgiApplication"]
 
@@ -27,13 +31,18 @@ class AsgiApplication(Application):
 
     def __init__(
         self, app: Callable[..., Any], answers: AnswerContext, lifespan: LifespanOptions, root_path: str = "",
-        root_path_in_target: bool = False,
+        root_path_in_target: bool = False, websocket: WebSocketOptions | None = None,
     ) -> None:  # fmt: skip
-        self.host = Host(app, answers, ScopeBuilder(root_path, root_path_in_target))
+        scopes = ScopeBuilder(root_path, root_path_in_target)
+        self.host = Host(app, answers, scopes, session_settings(websocket or WebSocketOptions()))
         self._lifespan = Lifespan(app, lifespan)
 
     def begin(self, request: Request, stream: Stream) -> Receiver:
-        """Take a request; `Exchange.start` runs the application."""
+        """Take a request; `start` of what is returned runs the application."""
+        if request.protocol is not None and request.protocol == PROTOCOL:
+            session = WebSocket.__new__(WebSocket)
+            session.open(self.host, request, stream)
+            return session
         exchange = Exchange.__new__(Exchange)
         exchange.open(self.host, request, stream)
         return exchange
@@ -47,6 +56,13 @@ class AsgiApplication(Application):
     async def shutdown(self) -> None:
         """Run the application's lifespan shutdown; what goes wrong is logged."""
         await self._lifespan.shutdown()
+
+    def tick(self) -> None:
+        """Send pings, and end WebSockets whose client does not answer."""
+        if self.host.websockets:
+            now = self.host.loop.time()  # type: ignore[union-attr] # there are none before `startup`
+            for websocket in list(self.host.websockets):
+                websocket.tick(now)
 
     def busy(self) -> int:
         """Return how many requests still run application code; some outlive their responses."""
@@ -64,3 +80,12 @@ class AsgiApplication(Application):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+
+
+def session_settings(options: WebSocketOptions) -> SessionSettings:
+    """Return what the options say of each session."""
+    deflate = DeflateSettings(options.context_takeover, options.deflate_window_bits, options.deflate_level)
+    return SessionSettings(
+        options.max_message, options.ping_interval, options.ping_timeout, options.close_timeout,
+        deflate if options.permessage_deflate else None,
+    )  # fmt: skip

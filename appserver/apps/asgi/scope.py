@@ -65,6 +65,18 @@ class ScopeBuilder:
             scope["state"] = self.state.copy()
         return scope
 
+    def build_websocket(self, request: Request, subprotocols: list[str]) -> dict[str, Any]:
+        """Return the scope of one WebSocket."""
+        scope = self.build(request)
+        extensions = scope["extensions"]
+        scope["extensions"] = {name: extensions[name] for name in extensions if not name.startswith("http.")}
+        scope["extensions"]["websocket.http.response"] = {}
+        scope["type"] = "websocket"
+        scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
+        scope["subprotocols"] = subprotocols
+        del scope["method"]
+        return scope
+
     def _template(self, peer: Peer) -> dict[str, Any]:
         return {
             "type": "http",

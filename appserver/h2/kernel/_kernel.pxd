@@ -70,6 +70,7 @@ cdef class Outbox:                          # the output of one take()
     cdef int begin(self, Py_ssize_t max_bytes) except -1
     cdef list end(self)
     cdef int copy(self, const uint8_t *data, Py_ssize_t size) except -1
+    cdef void make_data(self) noexcept
     cdef int refer(self, bytes chunk, Py_ssize_t offset, Py_ssize_t size) except -1
     cdef int seal(self) except -1
 
@@ -105,7 +106,7 @@ cdef class Stream(ContractStream):
     cdef Py_ssize_t owed                    # body bytes received and not granted
     cdef long long discarded                # body bytes that came after the answer was complete
     cdef bint responded, ended              # the application's side: head given, end given
-    cdef bint head_held                     # not yet submitted: the next take() will
+    cdef bint head_held, end_held           # not yet submitted: the next take() will
     cdef bint incremental                   # takes turns with other long responses (RFC 9218)
     cdef bint deferred                      # nghttp2 waits for resume_data
     cdef bint end_sent                      # our END_STREAM is in the output
@@ -133,6 +134,8 @@ cdef class Stream(ContractStream):
     # Bytes out
     cdef int submit_head(self) except -1
     cdef int submit_fields(self, int status, list fields, bint interim, bint end) except -1
+    cdef int hold_end(self) except -1
+    cdef int submit_end(self) except -1
     cdef int submit_trailers(self) except -1
     cdef int make_incremental(self) except -1
     cdef int send_payload(self, Py_ssize_t size) except -1
@@ -169,6 +172,7 @@ cdef class Engine:
     cdef bint ping_due                      # once all that is queued has been sent
     cdef bytes settings                     # our first frame, until it is taken
     cdef Py_ssize_t max_streams             # open at once
+    cdef int32_t last_announced             # by the second GOAWAY of a drain: streams above it are not taken
     cdef long long connection_window
     cdef public long long max_discard
     cdef BaseException fault                # raised by a call up inside a callback, re-raised by receive() or take()

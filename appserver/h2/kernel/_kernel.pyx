@@ -69,6 +69,7 @@ cdef enum:
     # Payloads from this size on are handed to the transport without a copy.
     UNCOPIED = 4096
     SCRATCH = 65536
+    FRAME_HEADER = 9
     # Smaller writes that wait behind others are gathered.
     GATHERED = 1024
     # DATA frames of one read are delivered together, up to this size.
@@ -80,6 +81,7 @@ cdef enum:
     # Resets of one connection: this many, and this many more each second. Budgets of our own are yet to come.
     RESET_BURST = 10000
     RESET_RATE = 1000
+    HIGHEST_STREAM = 0x7FFFFFFF
     # Closed streams whose late frames can still be told apart; nghttp2 keeps as many as may be open.
     REMEMBERED_STREAMS = 128
 

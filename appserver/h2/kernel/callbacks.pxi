@@ -232,13 +232,12 @@ cdef ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE  # its streams are gone
     stream = <Stream> source.ptr
     size = stream.queued()
-    if size == 0 and not stream.ended:
+    if size == 0:  # an end that comes alone is `hold_end`'s
         stream.deferred = True
         return NGHTTP2_ERR_DEFERRED
     if size > <Py_ssize_t> length:
         size = length
-    if size:
-        flags[0] |= NGHTTP2_DATA_FLAG_NO_COPY
+    flags[0] |= NGHTTP2_DATA_FLAG_NO_COPY
     if stream.ended and size == stream.queued():
         flags[0] |= NGHTTP2_DATA_FLAG_EOF
         if stream.trailers is not None:

@@ -64,6 +64,11 @@ cdef class Outbox:
         self.used += size
         return 0
 
+    cdef void make_data(self) noexcept:
+        # The frame that was copied last is HEADERS without a field: END_STREAM, which DATA says as well.
+        self.scratch[self.used - 6] = NGHTTP2_DATA
+        self.scratch[self.used - 5] = NGHTTP2_FLAG_END_STREAM
+
     cdef int refer(self, bytes chunk, Py_ssize_t offset, Py_ssize_t size) except -1:
         # A part of a body: large ones are handed to the transport without a copy.
         if size < UNCOPIED:

@@ -41,6 +41,7 @@ cdef class Engine:
         self.held = []
         self.receiving = []
         self.max_streams = settings.max_concurrent_streams
+        self.last_announced = HIGHEST_STREAM
         self.connection_window = settings.connection_window
         option = make_options()
         failed = nghttp2_session_server_new2(&self.session, callbacks, <void *> self, option)
@@ -176,6 +177,8 @@ cdef class Engine:
             size = nghttp2_session_mem_send(self.session, &data)
             if size > 0:
                 self.outbox.copy(data, size)
+                if size == FRAME_HEADER and data[3] == NGHTTP2_HEADERS:
+                    self.outbox.make_data()
             elif size < 0 or self.outbox.remaining <= 0 or not (self.held or self.submit_ping()):
                 break
         buffers = self.outbox.end()
@@ -194,6 +197,8 @@ cdef class Engine:
         for stream in held:
             if stream.head_held:
                 stream.submit_head()
+            elif stream.end_held:
+                stream.submit_end()
         return 0
 
     cdef bint submit_ping(self) except -1:
@@ -211,6 +216,11 @@ cdef class Engine:
             stream.check_writable()
             stream = stream.after
         return 0
+
+    @property
+    def remembered(self):
+        # Bytes of fields that are kept for their repetition.
+        return self.fields.size
 
     # The end
 
@@ -246,16 +256,17 @@ cdef class Engine:
 
     def goaway(self):
         if self.session != NULL and not self.terminated:
-            nghttp2_submit_goaway(
-                self.session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(self.session), NO_ERROR,
-                NULL, 0,
-            )
+            self.last_announced = min(self.last_announced, nghttp2_session_get_last_proc_stream_id(self.session))
+            nghttp2_submit_goaway(self.session, NGHTTP2_FLAG_NONE, self.last_announced, NO_ERROR, NULL, 0)
             self.wake()
 
     def terminate(self, uint32_t code):
         if self.session != NULL and not self.terminated:
             self.terminated = True
-            nghttp2_session_terminate_session(self.session, code)
+            # RFC 9113 6.8: never higher than what was said before; nghttp2 knows only what it has sent.
+            nghttp2_session_terminate_session2(
+                self.session, min(self.last_announced, nghttp2_session_get_last_proc_stream_id(self.session)), code
+            )
             self.lose_streams()
             self.wake()
 

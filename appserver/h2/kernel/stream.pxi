@@ -68,7 +68,9 @@ cdef class Stream(ContractStream):
         self.ended = end
         if not self.incremental and (not end or self.queued() > ONE_FRAME):
             self.make_incremental()
-        if self.deferred:
+        if end and self.queued() == 0 and not self.head_held:
+            self.hold_end()
+        elif self.deferred:
             self.deferred = False
             nghttp2_session_resume_data(engine.session, self.id)
         engine.wake()
@@ -93,7 +95,7 @@ cdef class Stream(ContractStream):
         if not self.is_open():
             return
         self.was_reset = True
-        self.head_held = False
+        self.head_held = self.end_held = False
         self.receiver = None
         self.writable = True
         self.drop_queue()
@@ -256,7 +258,15 @@ cdef class Stream(ContractStream):
                 self.fields = self.fields + self.trailers
                 self.trailers = None
                 end = True
+            elif not end:
+                self.hold_end()
         return self.submit_fields(self.status, self.fields, False, end)
+
+    cdef int hold_end(self) except -1:
+        # An end behind all DATA needs no window (RFC 9113 6.9), and nghttp2 would ask for it only where there is one.
+        self.end_held = True
+        self.engine.held.append(self)
+        return 0
 
     cdef int submit_fields(self, int status, list fields, bint interim, bint end) except -1:
         cdef nghttp2_nv stack[STACK_NV]
@@ -290,6 +300,14 @@ cdef class Stream(ContractStream):
         finally:
             if nva != stack:
                 free(nva)
+        return 0
+
+    cdef int submit_end(self) except -1:
+        self.end_held = False
+        if self.trailers is not None:
+            return self.submit_trailers()
+        # HEADERS without fields, of which the outbox makes DATA.
+        nghttp2_submit_trailer(self.engine.session, self.id, NULL, 0)
         return 0
 
     cdef int submit_trailers(self) except -1:
@@ -375,7 +393,7 @@ cdef class Stream(ContractStream):
         self.engine = None
         self.receiver = None
         self.request = None
-        self.head_held = False
+        self.head_held = self.end_held = False
         self.writable = True
         if receiver is not None and not (self.ended and (self.remote_ended or not self.tunnel)):
             receiver.on_lost()

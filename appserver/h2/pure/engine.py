@@ -367,7 +367,8 @@ class Engine:
         """GOAWAY with `code` at once; open streams are lost."""
         if not self._dead:
             self._dead = True
-            self.session.send_goaway(self.session.highest_inbound_stream_id, code)
+            # RFC 9113 6.8: never higher than what was said before.
+            self.session.send_goaway(min(self._last, self._reader.highest), code)
             self._lose_all()
             self.wake()
 

@@ -22,6 +22,8 @@ MAX_FRAME = 16_384  # SETTINGS_MAX_FRAME_SIZE is never raised
 
 _HEADER = 9
 _PRIORITY, _RST_STREAM, _SETTINGS, _PUSH_PROMISE, _PING, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = range(2, 10)
+# As many as nghttp2 takes (CVE-2020-11080).
+_MAX_SETTINGS = 32
 _SIZES = {_PRIORITY: 5, _RST_STREAM: 4, _PING: 8, _WINDOW_UPDATE: 4}
 _ACK = 0x1
 
@@ -36,9 +38,12 @@ class Broken(Exception):
 
 
 class Reader:
-    """Splits one connection's bytes; a header block comes out as one HEADERS frame with all of it."""
+    """Splits one connection's bytes; a header block comes out as one HEADERS frame with all of it.
 
-    __slots__ = ("_block", "_data", "_greeted", "_parts", "_preface")
+    `highest` is the highest stream id of a client whose HEADERS were seen, whatever became of them.
+    """
+
+    __slots__ = ("_block", "_data", "_greeted", "_parts", "_preface", "highest")
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -46,6 +51,7 @@ class Reader:
         self._greeted = False
         self._block: HeadersFrame | None = None
         self._parts: list[bytes] = []
+        self.highest = 0
 
     def frames(self, data: bytes | bytearray) -> Iterator[Frame]:
         """Yield what `data` completes; raises Broken."""
@@ -89,6 +95,8 @@ class Reader:
         wrong = length != _SIZES.get(kind, length) or (kind == _GOAWAY and length < 8)
         if wrong or (kind == _SETTINGS and (length % 6 or (length and flags & _ACK))):
             raise Broken(ErrorCodes.FRAME_SIZE_ERROR, "a frame of a length its type does not have")
+        if kind == _SETTINGS and length > _MAX_SETTINGS * 6:
+            raise Broken(ErrorCodes.ENHANCE_YOUR_CALM, "too many entries in a SETTINGS frame")
 
     def _check_continuation(self, kind: int, stream: int) -> None:
         assert self._block is not None
@@ -100,6 +108,8 @@ class Reader:
     def _assemble(self, frame: Frame) -> Frame | None:
         if isinstance(frame, HeadersFrame):
             self._block = frame
+            if frame.stream_id & 1:
+                self.highest = max(self.highest, frame.stream_id)
             self._parts = [frame.data]
         elif isinstance(frame, ContinuationFrame):
             self._parts.append(frame.data)

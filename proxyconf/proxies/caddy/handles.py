@@ -45,6 +45,9 @@ def routes(deployment: Deployment, site: ResolvedSite, gate: Gate) -> Routes:
     for at, route in enumerate(site.routes):
         name = "route" if alone else f"route{at}"
         made.handles += _Route(deployment, site, route, gate, made, name).handles()
+    if not site.takes_everything:
+        # Else Caddy says 200 and nothing.
+        made.handles.append(Handle(respond=(Raw("404"),)))
     return made
 
 
@@ -68,6 +71,9 @@ class _Route:
             yield self._maintenance()
         if self._policies.cors is not None:
             yield self._preflight(self._policies.cors)
+        if isinstance(self._route.action, Forward) and not self._route.action.may_be_websocket:
+            asks = (*self._conditions, *websocket("websocket").conditions)
+            yield Handle(self._made.name(f"{self._name}_websocket", *asks), error=Raw("403"))
         yield self._answer()
 
     def _maintenance(self) -> Handle:
@@ -113,9 +119,9 @@ class _Route:
         )
         if compression is not None:
             encodings = tuple(raw(one) for one in compression.encodings if self._gate.can(f"compression_{one}"))
-            handle = replace(
-                handle, encode=encodings, encode_types=compression.types, encode_min=raw(compression.min_length.bytes)
-            )
+            # What follows a type, such as a charset, is part of the field.
+            types = tuple(f"{kind.removesuffix('*')}*" for kind in compression.types)
+            handle = replace(handle, encode=encodings, encode_types=types, encode_min=raw(compression.min_length.bytes))
         handle = self._with_auth(handle)
         match self._route.action:
             case Forward() as forward:
@@ -163,6 +169,10 @@ class _Route:
             base = forward.replace_prefix.removesuffix("/")
             rewrite = joined(base, Raw("{uri}")) if base else NOTHING
             handle = replace(handle, strip_prefix=stem, rewrite=rewrite)
+            if base and stem == self._route.match.path.value:
+                # Without its prefix this path is empty, and would become "/".
+                itself = self._made.name(f"{self._name}_itself", (Raw("path"), stem))
+                handle = replace(handle, itself=itself, itself_rewrite=base)
         else:
             prefix = ""
         return replace(handle, proxies=tuple(self._proxies(forward.upstream, forward, prefix)))

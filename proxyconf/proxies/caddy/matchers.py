@@ -45,4 +45,4 @@ def matcher(name: str, *found: Words) -> Matcher:
 
 def websocket(name: str) -> Matcher:
     """Return the matcher of an HTTP/1.1 upgrade to WebSocket."""
-    return matcher(name, (Raw("header Connection *Upgrade*"),), (Raw("header Upgrade websocket"),))
+    return matcher(name, (Raw("header_regexp Connection (?i)\\bupgrade\\b"),), (Raw("header_regexp Upgrade (?i)^websocket$"),))

@@ -71,6 +71,9 @@ class Handle:
     request_headers: tuple[Words, ...] = ()
     strip_prefix: str = ""
     rewrite: Raw = NOTHING
+    itself: Raw = NOTHING
+    """The matcher of the prefix alone, with nothing behind it."""
+    itself_rewrite: str = ""
     auth: ReverseProxy | None = None
     auth_uri: str = ""
     auth_copy: Words = ()

@@ -45,6 +45,9 @@ def _listener(deployment: Deployment, listener: ResolvedListener, gate: Gate) ->
     for route in routes:
         if route.policies.limits.request_headers.bytes > _LARGEST_HEAD:
             gate.refuse((*route.where("limits"), "request_headers"), "Envoy takes heads of at most 8MiB; write 8MiB or less")
+    if listener.tls is not None and listener.tls.client_auth.mode == "require" and listener.options.speaks("h3"):
+        message = "Envoy asks for no certificates of clients over HTTP/3; take h3 out of 'protocols', or client_auth"
+        gate.refuse((*listener.path, "tls", "client_auth"), message)
     hints = {route.policies.early_hints != "off" for route in routes}
     if len(hints) > 1 and gate.can("early_hints"):
         off = next(route for route in routes if route.policies.early_hints == "off")

@@ -26,6 +26,8 @@ class Envoy(Proxy[Plan]):
         check=("envoy", "--mode", "validate", "-l", "warning", *_FILE),
         # Access logs are written once a second; ten seconds are Envoy's own.
         run=("envoy", *_FILE, "-l", "warning", "--disable-hot-restart", "--file-flush-interval-msec", "1000"),
+        # SIGTERM ends it at once; who drains it asks the admin interface to, or lets hot restart do so.
+        stop="",
     )
 
     def judge(self, deployment: Deployment, gate: Gate) -> None:

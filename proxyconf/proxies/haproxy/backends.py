@@ -51,7 +51,9 @@ class Backends:
         if policy.is_down(route.policies):
             return Pair(self._add("down", backend))
         if isinstance(action, Forward):
-            rules = (*backend.rules, *_rewrite(action, route.match.path, self._tells(action)), *_pinned(action.upstream))
+            told = bool(self._deployment.trust.trusted_proxies)
+            rewritten = _rewrite(action, route.match.path, self._tells(action))
+            rules = (*backend.rules, *rewritten, *_pinned(action.upstream, told))
             return self._forward(site, route, action.upstream, replace(backend, rules=rules))
         if isinstance(action, RedirectTo):
             rules = (*backend.rules, *_redirect(action, route.match.path))
@@ -73,7 +75,7 @@ class Backends:
                 *(policy.passed_on(route, self._bufsize) if forwards else ()),
             ),
             responses=tuple(policy.responses(policies)) if forwards else (),
-            answers=tuple(policy.answers(site, policies)),
+            answers=tuple(policy.answers(site, policies, bool(self._deployment.trust.trusted_proxies))),
             extra=lines_of(extra),
         )
 
@@ -145,10 +147,15 @@ def _rewrite(action: Forward, path: PathMatch, tells: bool) -> Iterator[Words]:
         yield line("replace-path", f"^{pattern(old)}(/.*)?$", formatted(new, Raw(r"\1")))
 
 
-def _pinned(upstream: ResolvedUpstream) -> Iterator[Words]:
-    """Yield what keeps a client from choosing the `:scheme` that the app server sees."""
-    if upstream.options.is_http2:
+def _pinned(upstream: ResolvedUpstream, told: bool) -> Iterator[Words]:
+    """Yield what keeps a client from choosing the `:scheme` that the app server sees; `told`: a proxy in front may."""
+    if not upstream.options.is_http2:
+        return
+    if told:
         yield line("set-uri %[var(txn.proto)]://%[req.hdr(host)]%[pathq]")
+    else:
+        # Without a scheme of its own a request goes on as https.
+        yield line("set-uri %[ssl_fc,iif(https,http)]://%[req.hdr(host)]%[pathq] unless { ssl_fc } { url -m beg / https:// }")
 
 
 def _redirect(action: RedirectTo, path: PathMatch) -> Iterator[Words]:

@@ -11,11 +11,16 @@ from proxyconf.spec.trust import Trust
 from proxyconf.syntax.haproxy import formatted
 from proxyconf.syntax.words import Raw
 
-__all__ = ["believed_acls", "identity", "request_id", "said_to_the_app"]
+__all__ = ["believed_acls", "identity", "request_id", "said_to_the_app", "scheme"]
 
 _HOPS = 5
 """So many proxies in a row are looked through, from the right."""
 _FIELDS = {"cf-connecting-ip": "cf-connecting-ip", "x-real-ip": "x-real-ip"}
+
+
+def scheme(deployment: Deployment, listener: ResolvedListener) -> str:
+    """Return the scheme that a client used: the listener's, unless a proxy in front may say another."""
+    return "%[var(txn.proto)]" if deployment.trust.trusted_proxies else listener.scheme
 
 
 def believed_acls(deployment: Deployment) -> Iterator[Words]:
@@ -42,9 +47,9 @@ def identity(deployment: Deployment, listener: ResolvedListener) -> Iterator[Wor
     that one is a proxy's too, so nothing left of the first stranger is ever read.
     """
     trust = deployment.trust
-    yield line(f"set-var(txn.proto) str({listener.scheme})")
     if not trust.trusted_proxies:
         return
+    yield line(f"set-var(txn.proto) str({listener.scheme})")
     yield line("set-var(txn.from_proxy) bool(true) if from_proxy")
     if trust.client_address in _FIELDS:
         yield line(f"set-src req.hdr_ip({_FIELDS[trust.client_address]}) if from_proxy")
@@ -85,25 +90,26 @@ def said_to_the_app(deployment: Deployment, listener: ResolvedListener) -> Itera
         yield line(f"del-header {_FIELDS[trust.client_address]}")
     fields = trust.forwarded.fields
     if trust.forwarded.dialect == "rfc7239":
-        yield from _rfc7239(trust)
+        yield from _rfc7239(trust, scheme(deployment, listener))
         return
+    # The client's were all erased: what is added is the only one, and nothing has to be looked for again.
     if "for" in fields:
-        yield line("set-header X-Forwarded-For %[src]")
+        yield line("add-header X-Forwarded-For %[src]")
     if "proto" in fields:
-        yield line("set-header X-Forwarded-Proto %[var(txn.proto)]")
+        yield line(f"add-header X-Forwarded-Proto {scheme(deployment, listener)}")
     if "host" in fields:
-        yield line("set-header X-Forwarded-Host %[req.hdr(host)]")
+        yield line("add-header X-Forwarded-Host %[req.hdr(host)]")
         if trust.trusted_proxies:
             yield line("set-header X-Forwarded-Host %[var(txn.said_host)] if { var(txn.said_host) -m found }")
     if "port" in fields:
-        yield line(f"set-header X-Forwarded-Port {listener.public_port}")
+        yield line(f"add-header X-Forwarded-Port {listener.public_port}")
     if "real-ip" in fields:
-        yield line("set-header X-Real-IP %[src]")
+        yield line("add-header X-Real-IP %[src]")
 
 
-def _rfc7239(trust: Trust) -> Iterator[Words]:
+def _rfc7239(trust: Trust, proto: str) -> Iterator[Words]:
     """Yield the Forwarded field; an IPv6 address stands in brackets and quotes (RFC 7239, section 6)."""
-    words = {"proto": "proto=%[var(txn.proto)]", "host": 'host="%[var(txn.said_host)]"'}
+    words = {"proto": f"proto={proto}", "host": 'host="%[var(txn.said_host)]"'}
     rest = [words[name] for name in ("host", "proto") if name in trust.forwarded.fields]
     if "host" in trust.forwarded.fields:
         yield line("set-var(txn.said_host) req.hdr(host) unless { var(txn.said_host) -m found }")

@@ -8,7 +8,7 @@ from proxyconf.facts.gate import Gate
 from proxyconf.facts.table import Version
 from proxyconf.proxies.haproxy.backends import Backends
 from proxyconf.proxies.haproxy.binds import binds, profile, store
-from proxyconf.proxies.haproxy.clients import believed_acls, identity, request_id, said_to_the_app
+from proxyconf.proxies.haproxy.clients import believed_acls, identity, request_id, said_to_the_app, scheme
 from proxyconf.proxies.haproxy.observe import log_format, metrics, remembered
 from proxyconf.proxies.haproxy.plan import Frontend, Lines, Plan, Words
 from proxyconf.proxies.haproxy.routing import Routing
@@ -143,7 +143,7 @@ def _acls(deployment: Deployment, listener: ResolvedListener) -> Lines:
     found: Lines = tuple(believed_acls(deployment))
     if balancer is not None and balancer.accept != "off":
         found += acls("from_balancer", "src", balancer.trusted)
-    return (*found, line("websocket req.fhdr(upgrade) -i -m str websocket"))
+    return (*found, line("websocket var(txn.upgrade) -m str websocket"))
 
 
 def _connections(listener: ResolvedListener) -> Iterator[Words]:
@@ -154,7 +154,7 @@ def _connections(listener: ResolvedListener) -> Iterator[Words]:
 
 
 def _rules(deployment: Deployment, listener: ResolvedListener, routing: Routing, gate: Gate) -> Iterator[Words]:
-    yield line("set-var(txn.host) req.hdr(host),regsub(:[0-9]+$,,),lower")
+    yield line("set-var(txn.host) req.hdr(host),host_only")
     yield from remembered(deployment.spec.logging)
     if not routing.takes_any_host:
         yield line(f"deny deny_status 421 unless {routing.known_host()}")
@@ -166,17 +166,25 @@ def _rules(deployment: Deployment, listener: ResolvedListener, routing: Routing,
             return
     for site, alias in routing.aliases():
         port = _port(listener.public_port, listener.scheme)
-        yield line(f"redirect prefix %[var(txn.proto)]://{site.canonical}{port} code 308 if {alias}")
-    # Only a WebSocket may leave HTTP: "Upgrade: h2c" would open a tunnel past these rules.
-    yield line("deny deny_status 400 if { req.fhdr_cnt(upgrade) gt 1 }")
-    if gate.version >= _UPGRADE_REMOVED_SINCE or not any(upstream.options.is_http2 for upstream in deployment.upstreams):
-        yield line("del-header upgrade unless websocket")
-        yield line("del-header connection unless websocket")
-    else:
-        yield line("deny deny_status 400 if { req.hdr(upgrade) -m found } !websocket")
-    yield line("del-header http2-settings")
+        yield line(f"redirect prefix {scheme(deployment, listener)}://{site.canonical}{port} code 308 if {alias}")
+    yield from _upgrades(deployment, gate)
     yield from request_id(deployment.trust)
     yield from said_to_the_app(deployment, listener)
+
+
+def _upgrades(deployment: Deployment, gate: Gate) -> Iterator[Words]:
+    """Only a WebSocket may leave HTTP: "Upgrade: h2c" would open a tunnel past these rules.
+
+    The field is looked for once: each search through a request's fields costs as much as all other conditions here.
+    """
+    yield line("set-var(txn.upgrade) req.fhdr(upgrade),lower")
+    yield line("deny deny_status 400 if { var(txn.upgrade) -m found } { req.fhdr_cnt(upgrade) gt 1 }")
+    if gate.version >= _UPGRADE_REMOVED_SINCE or not any(upstream.options.is_http2 for upstream in deployment.upstreams):
+        yield line("del-header upgrade if { var(txn.upgrade) -m found } !websocket")
+        yield line("del-header connection unless websocket")
+    else:
+        yield line("deny deny_status 400 if { var(txn.upgrade) -m found } !websocket")
+    yield line("del-header http2-settings")
 
 
 def _redirect(deployment: Deployment, port: int) -> Words:

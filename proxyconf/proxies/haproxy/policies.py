@@ -112,7 +112,8 @@ def _limits(policies: Policies, bufsize: int) -> Iterator[Words]:
     if head.bytes < bufsize:
         yield line(f"return status 431 if {{ req.hdrs,length gt {head.bytes} }}")
     if not body.is_unlimited:
-        yield line(f"deny deny_status 413 if {{ req.body_size gt {body.bytes} }}")
+        # body_size alone lets one in ten pass whose length the head announces, 2.6.12 and 3.2.26 alike.
+        yield line(f"deny deny_status 413 if {{ req.body_size gt {body.bytes} }} or {{ req.hdr_val(content-length) gt {body.bytes} }}")
 
 
 def _preflight(cors: Cors) -> Iterator[Words]:
@@ -136,8 +137,11 @@ def responses(policies: Policies) -> Iterator[Words]:
                 yield line(f"return status {status} content-type", *page_of, Raw(f"if {{ status {status} }}"))
 
 
-def answers(site: ResolvedSite, policies: Policies) -> Iterator[Words]:
-    """Yield what is done with the fields of whatever is answered, HAProxy's own answers included."""
+def answers(site: ResolvedSite, policies: Policies, told: bool) -> Iterator[Words]:
+    """Yield what is done with the fields of whatever is answered, HAProxy's own answers included.
+
+    `told`: a proxy in front may say which scheme the client used.
+    """
     response = policies.headers.response
     for name in response.remove:
         yield line(f"del-header {name}")
@@ -147,13 +151,13 @@ def answers(site: ResolvedSite, policies: Policies) -> Iterator[Words]:
         yield line(f"set-header {name}", formatted(value), Raw(f"unless {{ res.hdr({name}) -m found }}"))
     if site.hsts is not None and any(listener.tls for listener in site.listeners):
         mixed = not all(listener.tls for listener in site.listeners)
-        yield line("set-header Strict-Transport-Security", formatted(_hsts(site.hsts)), *_only_if_tls(mixed))
+        yield line("set-header Strict-Transport-Security", formatted(_hsts(site.hsts)), *_only_if_tls(mixed, told))
     if policies.cors is not None:
         yield from _allow_origin(policies.cors)
 
 
-def _only_if_tls(mixed: bool) -> Words:
-    return (Raw("if { var(txn.proto) -m str https }"),) if mixed else ()
+def _only_if_tls(mixed: bool, told: bool) -> Words:
+    return (Raw("if { var(txn.proto) -m str https }" if told else "if { ssl_fc }"),) if mixed else ()
 
 
 def _hsts(hsts: Hsts) -> str:

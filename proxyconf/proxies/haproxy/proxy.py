@@ -22,9 +22,12 @@ class Haproxy(TemplatedProxy[Plan]):
     syntax = HAPROXY
     templates = {"haproxy.cfg": "haproxy.cfg.j2", "body-limit.lua": "body-limit.lua.j2"}  # noqa: RUF012 -- a constant
     program = Program(
+        stop="SIGUSR1",
         version=("haproxy", "-v"),
         check=("haproxy", "-c", "-f", "{folder}/haproxy.cfg"),
         run=("haproxy", "-W", "-db", "-f", "{folder}/haproxy.cfg"),
+        reload_signal="SIGUSR2",
+        settle_seconds=3.0,  # since 3.1 it is the new worker that binds, and tries to for 2 s
     )
 
     def judge(self, deployment: Deployment, gate: Gate) -> None:

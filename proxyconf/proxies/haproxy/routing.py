@@ -67,7 +67,7 @@ class Routing:
         """Return the condition that a request's length is announced, or that all of it is here."""
         if "length_known" not in self._names.values():
             self._names[(("length_known", ()),)] = "length_known"
-            self.acls += [line("length_known req.hdr(content-length) -m found"), line("length_known internal.htx.has_eom")]
+            self.acls += [line("length_known internal.htx.has_eom"), line("length_known req.hdr(content-length) -m found")]
         return "length_known"
 
     def _hosts(self, name: str, hostnames: Sequence[str]) -> str:

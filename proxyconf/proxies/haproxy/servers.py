@@ -98,13 +98,15 @@ def _address(address: ServerAddress) -> str:
     return f"unix@{address.path}" if address.is_unix else Raw(address)
 
 
-def _options(options: Upstream, ended_tls: Tls | None) -> Iterator[Raw]:
+def _options(options: Upstream, ended_tls: Tls | None) -> Iterator[str]:
     if options.is_http2:
         yield Raw("proto h2")
         if options.websocket == "over_http1":
             yield Raw("ws h1")
     if options.is_tls:
-        yield Raw("ssl verify required ca-file @system-ca alpn h2")
+        yield Raw("ssl verify required ca-file")
+        yield options.tls.ca if options.tls and options.tls.ca else Raw("@system-ca")
+        yield Raw("alpn h2")
     if options.proxy_protocol.send != "off":
         yield Raw("send-proxy" if options.proxy_protocol.send == "v1" else _second_version(ended_tls))
     if options.connections.max is not None:

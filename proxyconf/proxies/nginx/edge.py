@@ -15,6 +15,7 @@ from proxyconf.proxies.nginx.upstreams import Upstreams, seconds
 from proxyconf.proxies.nginx.variables import Variables
 from proxyconf.spec.deployment import Deployment, ResolvedListener, ResolvedSite, ServeFiles
 from proxyconf.spec.policies import Policies
+from proxyconf.syntax.nginx import pattern
 from proxyconf.syntax.words import Raw, raw
 
 __all__ = ["plan"]
@@ -81,9 +82,11 @@ class _Edge:
         # The receive window of a request body that is passed on as it comes: uploads are slow without it.
         yield (Raw("http2_body_preread_size 1m"),)
         yield (Raw("variables_hash_max_size 4096"),)
+        yield (Raw("variables_hash_bucket_size 256"),)
         yield (Raw("map_hash_bucket_size 256"),)
         yield (Raw("server_names_hash_bucket_size 128"),)
         yield (Raw("proxy_headers_hash_max_size 1024"),)
+        yield (Raw("proxy_headers_hash_bucket_size 256"),)
         networks = self._deployment.trusted_networks
         for network in networks:
             yield Raw("set_real_ip_from"), network
@@ -176,9 +179,9 @@ class _Edge:
         policies = self._policies(listener)
         timeouts = policies.timeouts
         yield Raw("client_header_timeout"), Raw("10s")
-        yield Raw("client_body_timeout"), seconds(timeouts.stream_idle) if not timeouts.stream_idle.is_off else Raw("1y")
-        yield Raw("send_timeout"), seconds(timeouts.stream_idle) if not timeouts.stream_idle.is_off else Raw("1y")
-        yield Raw("keepalive_timeout"), seconds(timeouts.client_idle) if not timeouts.client_idle.is_off else Raw("1y")
+        yield Raw("client_body_timeout"), seconds(timeouts.stream_idle) if not timeouts.stream_idle.is_off else Raw("365d")
+        yield Raw("send_timeout"), seconds(timeouts.stream_idle) if not timeouts.stream_idle.is_off else Raw("365d")
+        yield Raw("keepalive_timeout"), seconds(timeouts.client_idle) if not timeouts.client_idle.is_off else Raw("365d")
         yield Raw("large_client_header_buffers"), Raw("1"), raw(size(policies.limits.request_headers.bytes))
         balancer = listener.options.proxy_protocol
         if balancer is not None and balancer.accept != "off" and self._deployment.trust.client_address != "proxy-protocol":
@@ -204,11 +207,11 @@ class _Edge:
         target = f"https://{site.canonical}" if listener.redirect_port else f"{listener.scheme}://{site.canonical}"
         port = listener.redirect_port or listener.public_port
         where = f"{target}{_port(port, target.partition(':')[0])}$request_uri"
-        return self._server(listener, site, site.aliases, answer=(Raw("308"), Raw(where)))
+        return self._server(listener, site, tuple(map(_name, site.aliases)), answer=(Raw("308"), Raw(where)))
 
     def _site(self, listener: ResolvedListener, site: ResolvedSite, number: int) -> Server:
-        names: Words = site.hostnames or (Raw("_"),)
-        names = (site.canonical,) if site.canonical else names
+        names: Words = tuple(map(_name, site.hostnames)) or (Raw("_"),)
+        names = (_name(site.canonical),) if site.canonical else names
         extra = _lines(self._deployment.raw_of_site("nginx", site))
         redirects = listener.redirect_port is not None
         if redirects and not self._deployment.trusted_networks:
@@ -236,6 +239,11 @@ class _Edge:
         if webroot is not None:
             lines: list[Words] = [(Raw("root"), webroot), (Raw("default_type"), Raw("text/plain"))]
             yield Location((Raw("^~"), Raw("/.well-known/acme-challenge/")), lines=tuple(lines))
+
+
+def _name(name: str) -> str:
+    """Return a host name as `server_name` reads it; its own `*.` would take names of several labels more."""
+    return pattern(f"~^[^.]+{name[1:].replace('.', chr(92) + '.')}$") if name.startswith("*.") else name
 
 
 def _port(port: int, scheme: str) -> str:

@@ -10,6 +10,7 @@ from proxyconf.facts.gate import Gate
 from proxyconf.proxies.nginx.stream import DYNAMIC
 from proxyconf.spec.deployment import (
     Deployment,
+    Forward,
     ResolvedListener,
     ResolvedRoute,
     ResolvedSite,
@@ -22,6 +23,7 @@ __all__ = ["SECTIONS", "certificate_of", "judge"]
 
 SECTIONS = ("main", "events", "http")
 MAX_CONDITIONAL = 40
+_LONGEST_GRPC_NAME = 46  # a bucket of its hash has 64 bytes
 
 
 def judge(deployment: Deployment, gate: Gate) -> None:
@@ -121,8 +123,23 @@ def _site(site: ResolvedSite, gate: Gate) -> None:
             )
 
 
+def _long_names(route: ResolvedRoute, gate: Gate) -> None:
+    """grpc_pass has no directive for room for long names, and everything over HTTP/2 has a location with it."""
+    action = route.action
+    upstream = action.upstream if isinstance(action, Forward) else action.fallback if isinstance(action, ServeFiles) else None
+    if upstream is None or not (upstream.options.is_grpc or (upstream.options.is_http2 and gate.can("h2c_upstream"))):
+        return
+    headers = route.policies.headers
+    names = {"request": (*headers.request.set, *headers.request.remove), "response": (*headers.response.set, *headers.response.remove)}
+    for side, found in names.items():
+        if any(len(name) > _LONGEST_GRPC_NAME for name in found):
+            message = f"nginx has room for {_LONGEST_GRPC_NAME} letters in a field's name on an HTTP/2 hop; use a shorter one"
+            gate.refuse((*route.where("headers"), side), message)
+
+
 def _route(route: ResolvedRoute, gate: Gate) -> None:
     match, action = route.match, route.action
+    _long_names(route, gate)
     if not match.is_unconditional and match.path.type == "regex":
         gate.refuse(route.path, "for nginx a route is by regular expression or by method, field or parameter, not both")
     for name in match.query:

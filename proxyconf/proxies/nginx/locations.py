@@ -128,12 +128,19 @@ class Site:
             case ServeFiles() as files:
                 return self._files(base, route, files, name)
             case Internal() as files:
-                return replace(base, internal=True, files=Files("", self._folder(route, files.root), NOTHING, False))
+                return self._internal(base, route, files)
             case RedirectTo() as redirect:
                 answer: Words = (raw(redirect.status), self._redirect(route, redirect, name))
                 return self._answer(base, route, Location((), answer=answer), name)
             case Respond() as fixed:
                 return self._answer(base, route, _respond(fixed), name)
+
+    def _internal(self, base: Location, route: ResolvedRoute, files: Internal) -> Location:
+        if not base.head[0].startswith("@"):
+            return replace(base, internal=True, files=Files("", self._folder(route, files.root), NOTHING, False))
+        # Where nginx allows no alias.
+        cut: Words = (pattern(f"(?s)^{_escape(route.match.path.value.removesuffix('/'))}/?(.*)$"), Raw("/$1"))
+        return replace(base, internal=True, rewrite=cut, files=Files(files.root, "", NOTHING, False))
 
     def _folder(self, route: ResolvedRoute, root: str) -> str:
         """Return what an alias of a prefix is: nginx puts the rest behind it as it stands."""
@@ -210,8 +217,11 @@ class Site:
         stem = route.match.path.value.removesuffix("/") if route.match.path.type == "prefix" else ""
         prefix = ""
         if forward.replace_prefix is not None:
-            target = joined(f"{forward.replace_prefix.removesuffix('/')}/", Raw("$1"))
-            base = replace(base, rewrite=(pattern(f"(?s)^{_escape(stem)}/?(.*)$"), target))
+            new = forward.replace_prefix.removesuffix("/")
+            # "/x" may be all of the path, and then nothing follows the new prefix either.
+            whole = bool(new) and stem == route.match.path.value
+            target = joined(new if whole else f"{new}/", Raw("$1"))
+            base = replace(base, rewrite=(pattern(f"(?s)^{_escape(stem)}{'' if whole else '/?'}(.*)$"), target))
             prefix = stem if forward.tell_prefix or "prefix" in self._deployment.trust.forwarded.fields else ""
         base = self._with_auth(base, route, name)
         if forward.websocket:
@@ -228,6 +238,8 @@ class Site:
             guards.append(Guard(Raw('$content_type ~ "^application/grpc(\\\\+|;|$)"'), raw(_GRPC), Raw(f"@{name}_grpc")))
             inner = replace(base, head=(Raw(f"@{name}_grpc"),), guards=())
             self._add(replace(inner, proxy=self._told(self._hop.proxy(route, upstream, "grpc", prefix=prefix), base)))
+        if not forward.may_be_websocket:
+            guards.append(Guard(Raw("$http_upgrade ~* ^websocket$"), Raw("403"), NOTHING))
         proxy = self._hop.proxy(route, upstream, kind, prefix=prefix)
         return replace(base, guards=tuple(guards), proxy=self._told(proxy, base))
 
@@ -257,7 +269,7 @@ class Site:
             kind = self._upstreams.kind(upstream)
             proxy = self._hop.proxy(replace(route, policies=DEFAULTS), upstream, kind)
             fields = (*proxy.fields, (Raw("Content-Length"), Raw('""')), (Raw("X-Original-URI"), Raw("$request_uri")))
-            lines = (*proxy.lines, (Raw("proxy_pass_request_body"), Raw("off")))
+            lines = (*proxy.lines, (Raw("proxy_pass_request_body"), Raw("off"))) if proxy.prefix == "proxy" else proxy.lines
             head = (Raw("="), Raw(f"/.lasthop/auth/{self._name}_route{at}"))
             rewrite: Words = (Raw("^"), auth.forward.path)
             yield Location(head, internal=True, rewrite=rewrite, proxy=replace(proxy, fields=fields, lines=lines))

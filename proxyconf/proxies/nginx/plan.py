@@ -33,6 +33,7 @@ class Upstream:
     sticky: Words
     keepalive: Raw
     keepalive_timeout: Raw
+    zone: Raw
 
 
 @dataclass(frozen=True, slots=True)

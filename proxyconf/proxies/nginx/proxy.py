@@ -29,6 +29,8 @@ class Nginx(TemplatedProxy[Plan]):
         check=("nginx", "-t", *_HERE),
         run=("nginx", *_HERE[:3], "daemon off; pid {folder}/nginx.pid;"),
         reload=("nginx", "-s", "reload", *_HERE),
+        reload_signal="SIGHUP",
+        pid_file="{folder}/nginx.pid",
         stop="SIGQUIT",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,6 +14,7 @@ from proxyconf.spec.addresses import ServerAddress
 from proxyconf.spec.deployment import ResolvedRoute, ResolvedUpstream
 from proxyconf.spec.policies import Policies
 from proxyconf.spec.units import Duration
+from proxyconf.spec.upstreams import Upstream as Options
 from proxyconf.syntax.nginx import literal
 from proxyconf.syntax.words import Raw, raw
 
@@ -57,8 +59,15 @@ class Upstreams:
             sticky = (Raw(f"cookie {options.sticky.cookie.name} path=/ httponly{secure}"),)
         return Upstream(
             Raw(name), balance, tuple(self._server(upstream, at) for at in range(len(options.servers))), sticky,
-            Raw("32"), seconds(options.connections.idle_timeout),
+            Raw("32"), seconds(options.connections.idle_timeout), self._zone(name, options),
         )  # fmt: skip
+
+    def _zone(self, name: str, options: Options) -> Raw:
+        """Return the memory in which workers count together; without it each has turns and bounds of its own."""
+        bounded = options.connections.max is not None and self.gate.can("max_connections")
+        if len(options.servers) == 1 and not bounded:
+            return NOTHING
+        return Raw(f"{name} {64 * (1 + len(options.servers) // 32)}k")
 
     def _server(self, upstream: ResolvedUpstream, at: int) -> Words:
         options = upstream.options
@@ -71,7 +80,7 @@ class Upstreams:
         outlier = options.outlier_detection
         # Without it one reset stream takes a server out for ten seconds, for everybody.
         words.append(
-            Raw(f"max_fails={outlier.consecutive_5xx} fail_timeout={seconds(outlier.ejection_time)}")
+            Raw(f"max_fails={outlier.consecutive_5xx} fail_timeout={math.ceil(outlier.ejection_time.seconds)}s")
             if outlier is not None else Raw("max_fails=0")
         )  # fmt: skip
         return tuple(words)

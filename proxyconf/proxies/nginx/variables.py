@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import count
 
 from proxyconf.proxies.nginx.plan import Map, Words
 from proxyconf.spec.deployment import Deployment
@@ -96,9 +97,13 @@ class Variables:
     def default_header(self, header: str, value: str) -> Raw:
         """Return a variable that holds a value if the app sent no such field, else nothing."""
         words = f"{header}_{value}".lower()
-        name = f"$default_{re.sub('[^a-z0-9]', '_', words)[:60]}"
-        upstream = f"$upstream_http_{header.lower().replace('-', '_')}"
-        return self._add("map", (Raw(upstream),), name, [(Raw("default"), Raw('""')), (Raw('""'), value)])
+        stem = f"$default_{re.sub('[^a-z0-9]', '_', words)[:60]}"
+        source: Words = (Raw(f"$upstream_http_{header.lower().replace('-', '_')}"),)
+        entries: list[Words] = [(Raw("default"), Raw('""')), (Raw('""'), value)]
+        # Long values may begin alike.
+        of_others = {made.variable for made in self.maps if (made.source, made.entries) != (source, tuple(entries))}
+        name = next(one for at in count(1) if (one := f"{stem}_{at}" if at > 1 else stem) not in of_others)
+        return self._add("map", source, name, entries)
 
     def origin(self, name: str, cors: Cors) -> Raw:
         """Return a variable that holds the request's origin if it is one of these, else nothing."""

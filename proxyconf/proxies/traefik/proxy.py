@@ -27,6 +27,8 @@ class Traefik(Proxy[Plan]):
         run=("traefik", "--configFile={folder}/traefik.yaml"),
         # Traefik watches dynamic.yaml; traefik.yaml is read at start only, and no signal changes that.
         reload=(),
+        watches=("dynamic.yaml",),
+        settle_seconds=3.0,
         listens_first=True,
     )
 

@@ -24,11 +24,15 @@ class Http1Client:
         self._h11 = h11.Connection(h11.CLIENT)
 
     async def request(
-        self, method: str, target: str, fields: Iterable[tuple[str, str]] = (), body: bytes | None = None
+        self, method: str, target: str, fields: Iterable[tuple[str, str]] = (), body: bytes | None = None, early: float = 0.0,
     ) -> Response:
-        """Send a request and read its response, which may come before the body was sent."""
+        """Send a request and read its response, which may come before the body was sent.
+
+        The body waits `early` seconds for an answer to the head alone: who closes after one while a body arrives
+        may lose it on the way (RFC 9112 section 9.6).
+        """
         await self.send_head(method, target, fields, len(body) if body is not None else None)
-        sending = asyncio.create_task(self._send_body(body or b""))
+        sending = asyncio.create_task(self._send_body(body or b"", early))
         try:
             return await self.response()
         finally:
@@ -46,7 +50,9 @@ class Http1Client:
             headers.append(("content-length", str(length)))
         await self._send(h11.Request(method=method, target=target, headers=headers))
 
-    async def _send_body(self, body: bytes) -> None:
+    async def _send_body(self, body: bytes, early: float) -> None:
+        if early:
+            await asyncio.sleep(early)
         for start in range(0, len(body), READ):
             await self.send(body[start : start + READ])
         await self.end()

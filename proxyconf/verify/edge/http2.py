@@ -95,7 +95,9 @@ class Http2Client:
     async def flush(self) -> None:
         """Send what h2 has to send."""
         data = self.h2.data_to_send()
-        # A peer that closed is noticed by the reader, which knows what came before.
+        if self.link.writer.is_closing():
+            await asyncio.sleep(0)  # the reader has its turn: it notices the end, and knows what came before
+            return
         with contextlib.suppress(ConnectionError):
             self.link.writer.write(data)
             await self.link.writer.drain()
@@ -171,7 +173,9 @@ class Http2Stream:
     @property
     def is_over(self) -> bool:
         """Whether nothing more can come."""
-        return self._over or bool(self._client.ended) or self.id > self._client.goaway.last_stream
+        goaway = self._client.goaway
+        # With an error code the connection is over (RFC 9113 section 5.4.1), though some close it a second later.
+        return self._over or bool(self._client.ended or goaway.code) or self.id > goaway.last_stream
 
     async def send(self, data: bytes, *, end: bool = False) -> None:
         """Send a part of the body as the windows allow; stops early where the stream is over."""
@@ -220,7 +224,8 @@ class Http2Stream:
         pieces = [piece async for piece in self.pieces()]
         response.body += b"".join(pieces)
         if not response.whole and response.reset is None:
-            response.error = self._client.ended or "refused by GOAWAY"
+            code = self._client.goaway.code
+            response.error = self._client.ended or (f"GOAWAY {code}" if code else "refused by GOAWAY")
         return response
 
     def _room(self) -> int:

@@ -68,6 +68,10 @@ class Control:
         """Tell a listener how to answer health checks."""
         await self._ask(op="health", listener=listener, failing=failing)
 
+    async def show_untrusted(self, untrusted: bool) -> None:
+        """Tell TLS listeners which certificate to show from now on."""
+        await self._ask(op="certificate", untrusted=untrusted)
+
     async def open_connections(self) -> dict[str, int]:
         """Return how many connections each listener has open."""
         counts: Mapping[str, int] = await self._ask(op="connections")
@@ -123,6 +127,8 @@ def _answer(
             journal.gates[gate].release(count)
         case {"op": "health", "listener": str(listener), "failing": bool(failing)}:
             (journal.failing.add if failing else journal.failing.discard)(listener)
+        case {"op": "certificate", "untrusted": bool(untrusted)}:
+            journal.untrusted = untrusted
         case {"op": "connections"}:
             return dict(connections())
         case {"op": "server"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import h2.config
@@ -99,6 +100,12 @@ class Http2Connection:
         exchange.task.add_done_callback(lambda _: self._streams.pop(exchange.id))
 
     async def _serve_stream(self, exchange: Http2Exchange) -> None:
+        try:
+            await self._answer(exchange)
+        finally:
+            exchange.drop()
+
+    async def _answer(self, exchange: Http2Exchange) -> None:
         if exchange.seen.extended == "websocket":
             await exchange.respond(200, (), end=False, trailers=False)
             await websocket.echo(exchange.seen, exchange.body(), exchange.write)
@@ -137,6 +144,14 @@ class Http2Exchange:
             self._connection.h2.acknowledge_received_data(event.flow_controlled_length or 0, self.id)
             await self._connection.flush()
             yield event.data or b""
+
+    def drop(self) -> None:
+        """Give back the connection's window for what nobody takes any more."""
+        while not self.arrived.empty():
+            event = self.arrived.get_nowait()
+            if event is not None:
+                with contextlib.suppress(h2.exceptions.ProtocolError):  # the connection is over
+                    self._connection.h2.acknowledge_received_data(event.flow_controlled_length or 0, self.id)
 
     async def inform(self, status: int, fields: Fields) -> None:
         """Send a 1xx response."""

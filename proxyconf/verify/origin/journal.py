@@ -43,6 +43,7 @@ class Journal:
         self.seen: list[Seen] = []
         self.gates: defaultdict[str, Gate] = defaultdict(Gate)
         self.failing: set[str] = set()
+        self.untrusted = False  # TLS listeners show a certificate that nobody trusts
         self.open_connections: defaultdict[str, int] = defaultdict(int)
         self._connections = itertools.count(1)
 
@@ -76,8 +77,9 @@ class Journal:
         return Answer() if seen.id else Answer(pieces=("fine\n",))
 
     def reset(self) -> None:
-        """Open every gate and be healthy again: what one probe left behind is no matter of the next."""
+        """Open every gate, be healthy and trusted again: what one probe left behind is no matter of the next."""
         self.failing.clear()
+        self.untrusted = False
         for gate in self.gates.values():
             gate.release(len(gate.waiting))
         self.gates.clear()

@@ -17,7 +17,7 @@ from proxyconf.verify.seen import Seen
 __all__ = ["FEATURES", "listen"]
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-FEATURES = frozenset({"early_hints", "trailers", "request_trailers", "websocket", "websocket_over_http2", "raw"})
+FEATURES = frozenset({"early_hints", "trailers", "request_trailers", "websocket", "websocket_over_http2", "raw", "tls"})
 
 
 async def listen(bind: Address, journal: Journal, tls: ssl.SSLContext | None = None) -> asyncio.Server:

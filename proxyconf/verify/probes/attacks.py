@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["HTTP1", "HTTP2", "Http1Attack", "Http2Attack"]
+__all__ = ["CONTROL_CHARACTERS", "HTTP1", "HTTP2", "Http1Attack", "Http2Attack"]
 
 CHUNKED = b"transfer-encoding: chunked"
 
@@ -76,8 +76,7 @@ HTTP1 = (
     _te("space before the colon", b"transfer-encoding : chunked", must=True),
     _te("TE with an underscore", b"transfer_encoding: chunked"),
     _te("bare LF in a line", b"x: y\ntransfer-encoding: chunked"),
-    _te("bare CR in a value", b"x: y\rtransfer-encoding: chunked", must=True),
-    _te("NUL in a value", b"x: y\0z", must=True),
+    _te("bare CR in a value", b"x: y\rtransfer-encoding: chunked"),
     Http1Attack("TE in HTTP/1.0", lambda second: [_length(_after_last_chunk(second)), CHUNKED], _after_last_chunk,
                 version=b"HTTP/1.0"),
     _cl("CL: +N", b"content-length: +N"),
@@ -95,6 +94,8 @@ HTTP1 = (
                 lambda second: [_length(second), b"connection: upgrade", b"upgrade: websocket"], _as_is),
 
 )  # fmt: skip
+# What RFC 9110 section 5.5 permits to refuse or to replace by a space; either way it must not travel on.
+CONTROL_CHARACTERS = (_te("NUL in a value", b"x: y\0z"), _te("CR in a value", b"x: y\rz"), _te("CR at the end", b"x: y\r\r"))
 
 
 def _value(text: str) -> Callable[[str], list[tuple[str, str]]]:

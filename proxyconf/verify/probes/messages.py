@@ -15,7 +15,7 @@ from proxyconf.verify.subject import Feature
 __all__ = ["PROBES"]
 
 LINK = "</style.css>; rel=preload; as=style"
-LARGE = 20_000_000
+LARGE = 8_000_000
 EVENTS = tuple(f"id: {number}\ndata: event {number}\n\n" for number in range(5))
 EVENT_SECONDS = 3.0
 # A browser takes a 103 for a navigation only, and proxies may ask for that.
@@ -209,5 +209,6 @@ PROBES = (
           H2 | {Feature.STREAMED_REQUEST}, request_is_streamed),
     Probe("client-leaves", "a client that leaves", "the origin learns that nobody waits any more",
           H2 | {Feature.CLIENT_GONE}, client_leaves),
-    Probe("broken-off", "a response that is broken off", "the client does not take it for the whole", ORIGIN, broken_off),
+    Probe("broken-off", "a response that is broken off", "the client does not take it for the whole",
+          ORIGIN | {Feature.BROKEN_RESPONSES}, broken_off),
 )  # fmt: skip

@@ -14,7 +14,8 @@ from proxyconf.verify.subject import Feature
 
 __all__ = ["PROBES"]
 
-PARALLEL, CLIENTS = 100, 10
+PARALLEL = 100
+ATTEMPTS = 40  # a proxy may hold several connections from before
 
 
 async def edge_http2(context: Context) -> Observation:
@@ -48,19 +49,38 @@ async def hop_protocol(context: Context) -> Observation:
     return observed.expect(set(hop.values()) == {context.subject.hop}, f"{context.subject.hop} was promised")
 
 
+async def hop_tls(context: Context) -> Observation:
+    """Let the origin show a certificate that nobody vouches for; then its own again."""
+    protocol = context.protocols[-1]
+    tls = (await context.ask(protocol)).seen().tls or {}
+    observed = Observation(f"{tls.get('version', 'cleartext')}, ALPN {tls.get('alpn')}", {"tls": tls})
+    observed.expect(tls.get("version") in ("TLSv1.2", "TLSv1.3"), "the origin was not asked over TLS")
+    await context.origin.show_untrusted(True)
+    # Each answer ends its connection, so that the next one needs a new handshake.
+    closing, statuses = Answer(close=True), list[int]()
+    while len(statuses) < ATTEMPTS and (not statuses or statuses[-1] == 200):
+        statuses.append((await context.ask(protocol, closing)).status)
+    await context.origin.show_untrusted(False)
+    again = await context.until(lambda: context.ask(protocol), lambda response: response.status == 200, 20)
+    observed.text += f"; untrusted: {statuses[-1]}, then again: {again.outcome}"
+    observed.expect(statuses[-1] in (502, 503), "an untrusted certificate was accepted")
+    return observed.expect(again.status == 200, "the origin's own certificate is refused")
+
+
 async def parallel(context: Context) -> Observation:
     """Hold many requests of several clients in the origin at once and count their connections."""
     gate = context.new_id("parallel")
+    count = PARALLEL // context.subject.client_streams
     async with contextlib.AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(connect_http2(context.edge)) for _ in range(CLIENTS)]
+        clients = [await stack.enter_async_context(connect_http2(context.edge)) for _ in range(count)]
         sent = asking(gate, Answer(hold=gate))
-        tasks = [asyncio.create_task(clients[i % CLIENTS].request("GET", context.at("/"), sent)) for i in range(PARALLEL)]
+        tasks = [asyncio.create_task(clients[i % count].request("GET", context.at("/"), sent)) for i in range(PARALLEL)]
         waiting = await context.until(lambda: context.origin.waiting(gate), lambda now: len(now) >= PARALLEL, 10)
         connections = len(set(waiting) - {0}) or sum((await context.origin.open_connections()).values())
         await context.origin.release(gate, PARALLEL)
         responses = await asyncio.gather(*tasks)
     served = sum(response.status == 200 for response in responses)
-    text = f"{len(waiting)} at once from {CLIENTS} clients, on {connections} connection(s); {served} answered"
+    text = f"{len(waiting)} at once from {count} clients, on {connections} connection(s); {served} answered"
     observed = Observation(text, {"at_once": len(waiting), "connections": connections, "answered": served})
     observed.expect(len(waiting) == PARALLEL, f"{PARALLEL} requests were never at the origin at once")
     observed.expect(served == PARALLEL, "not all were answered with 200")
@@ -78,7 +98,9 @@ PROBES = (
     Probe("hop-protocol", "the hop's protocol, as the origin sees it",
           "the origin is asked in the protocol the site names, whatever the client speaks",
           frozenset({Feature.ORIGIN}), hop_protocol),
+    Probe("hop-tls", "TLS on the hop", "the origin is asked over TLS, and not at all where nobody vouches for its certificate",
+          frozenset({Feature.ORIGIN, Feature.TLS_ORIGIN, Feature.HOP_TLS}), hop_tls, 60),
     Probe("hop-parallel", f"{PARALLEL} requests in parallel on few connections",
-          f"{PARALLEL} requests of {CLIENTS} clients reach the origin at once; few connections where the hop multiplexes",
+          f"{PARALLEL} requests of a few clients reach the origin at once; few connections where the hop multiplexes",
           frozenset({Feature.ORIGIN, Feature.HTTP2}), parallel),
 )  # fmt: skip

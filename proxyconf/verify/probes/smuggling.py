@@ -6,6 +6,7 @@ has replaced the address; one that did not see it has been passed by.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 
@@ -13,7 +14,7 @@ from proxyconf.verify.edge.http1 import Raw, send_raw
 from proxyconf.verify.edge.http2 import connect_http2
 from proxyconf.verify.edge.link import EdgeError
 from proxyconf.verify.edge.response import Response
-from proxyconf.verify.probes.attacks import HTTP1, HTTP2, Http1Attack, Http2Attack
+from proxyconf.verify.probes.attacks import CONTROL_CHARACTERS, HTTP1, HTTP2, Http1Attack, Http2Attack
 from proxyconf.verify.probes.client import FORGED
 from proxyconf.verify.probes.probe import Context, Observation, Probe, asking
 from proxyconf.verify.seen import Seen
@@ -102,14 +103,18 @@ def _summary(facts: dict[str, str], wrong: list[str]) -> str:
 
 
 async def downgrades(context: Context) -> Observation:
-    """Send every HTTP/2 attack."""
-    observed, facts = Observation(""), {}
-    for attack in HTTP2:
+    """Send every HTTP/2 attack, at once: some edges close a second after a fault."""
+    observed = Observation("")
+
+    async def tried(attack: Http2Attack) -> str:
         first, second = context.new_id("first"), context.new_id("second")
         response = await _send_http2(context, attack, first, second)
-        facts[attack.name] = response.outcome
         answers = [response.status] if response.status else []
         observed.wrong += [f"{attack.name}: {wrong}" for wrong in await _passed_by(context, first, second, answers)]
+        return response.outcome
+
+    outcomes = await asyncio.gather(*map(tried, HTTP2))
+    facts = {attack.name: outcome for attack, outcome in zip(HTTP2, outcomes, strict=True)}
     if "h1" in context.protocols:
         observed.wrong += await _poisoned(context)
     observed.facts, observed.text = facts, _summary(facts, observed.wrong)
@@ -150,6 +155,18 @@ async def upgrade_h2c(context: Context) -> Observation:
     return observed
 
 
+async def control_characters(context: Context) -> Observation:
+    """Send NUL and CR within fields; the origin must see neither."""
+    observed, facts = Observation(""), {}
+    for attack in CONTROL_CHARACTERS:
+        first, second = context.new_id("control"), context.new_id("second")
+        raw = await _send_http1(context, attack, first, second)
+        facts[attack.name] = raw.outcome
+        observed.wrong += [f"{attack.name}: {wrong}" for wrong in await _passed_by(context, first, second, raw.statuses)]
+    observed.facts, observed.text = facts, ", ".join(f"{name}: {outcome}" for name, outcome in facts.items())
+    return observed
+
+
 async def refused_framing(context: Context) -> Observation:
     """Send what RFC 9112 says must be refused; nothing behind the edge is needed to judge the answer."""
     observed, facts, read_on = Observation(""), {}, []
@@ -171,12 +188,11 @@ async def refused_framing(context: Context) -> Observation:
 
 async def refused_messages(context: Context) -> Observation:
     """Send what RFC 9113 calls malformed; it must never be answered as a request."""
-    observed, facts = Observation(""), {}
-    for attack in HTTP2:
-        if attack.must:
-            response = await _send_http2(context, attack, "outside", "outside")
-            facts[attack.name] = response.outcome
-            observed.expect(not 0 < response.status < 400, f"{attack.name}: answered {response.outcome}")
+    observed, attacks = Observation(""), [attack for attack in HTTP2 if attack.must]
+    responses = await asyncio.gather(*(_send_http2(context, attack, "outside", "outside") for attack in attacks))
+    facts = {attack.name: response.outcome for attack, response in zip(attacks, responses, strict=True)}
+    for name, response in zip(facts, responses, strict=True):
+        observed.expect(not 0 < response.status < 400, f"{name}: answered {response.outcome}")
     observed.facts, observed.text = facts, f"{len(facts)} messages that must be refused"
     return observed
 
@@ -188,6 +204,8 @@ PROBES = (
           NEEDS | {Feature.HTTP1}, http1_conflicts, 120),
     Probe("smuggling-http2", "HTTP/2 requests that would mean something else in HTTP/1.1",
           "they are refused or made harmless", NEEDS | {Feature.HTTP2}, downgrades, 60),
+    Probe("control-characters", "NUL and CR in fields", "refused, or replaced by a space",
+          NEEDS | {Feature.HTTP1, Feature.CONTROL_CHARACTERS}, control_characters),
     Probe("upgrade-h2c", "Upgrade: h2c", "the edge does not switch, and the origin does not see the offer",
           frozenset({Feature.HTTP1}), upgrade_h2c),
     Probe("framing", "HTTP/1.1 framing that must be refused", "each request is answered by 4xx or ends the connection",

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import BackgroundTasks, Depends, FastAPI, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi import BackgroundTasks, Depends, FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse, StreamingResponse
 
 seen = {"background": 0, "endless": 0, "started": 0}
 
@@ -97,3 +97,16 @@ async def told() -> dict[str, int]:
 @app.get("/fail")
 async def fail() -> None:
     raise ValueError("as asked")
+
+
+@app.websocket("/chat")
+async def chat(websocket: WebSocket) -> None:
+    if "token" not in websocket.query_params:
+        await websocket.send_denial_response(JSONResponse({"error": "no token"}, 401))
+        return
+    await websocket.accept(subprotocol=websocket.scope["subprotocols"][0])
+    try:
+        while True:
+            await websocket.send_json(await websocket.receive_json())
+    except WebSocketDisconnect as left:
+        seen["left"] = left.code

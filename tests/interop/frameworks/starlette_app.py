@@ -13,7 +13,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 seen = {"background": 0, "endless": 0, "started": 0}
 
@@ -75,6 +76,18 @@ async def fail(request: Request) -> Response:
     raise ValueError("as asked")
 
 
+async def chat(websocket: WebSocket) -> None:
+    if "token" not in websocket.query_params:
+        await websocket.send_denial_response(JSONResponse({"error": "no token"}, 401))
+        return
+    await websocket.accept(subprotocol=websocket.scope["subprotocols"][0])
+    try:
+        while True:
+            await websocket.send_json(await websocket.receive_json())
+    except WebSocketDisconnect as left:
+        seen["left"] = left.code
+
+
 class Marked(BaseHTTPMiddleware):
     """The kind of middleware that runs the application in a task of its own."""
 
@@ -100,6 +113,7 @@ app = Starlette(
         Route("/background", background),
         Route("/told", told),
         Route("/fail", fail),
+        WebSocketRoute("/chat", chat),
     ],
     middleware=[Middleware(Marked)],
     lifespan=lifespan,

@@ -43,7 +43,7 @@ def test_the_limit_gets_only_what_a_file_can_answer() -> None:
 def test_the_road_comes_first_and_everything_else_is_marked() -> None:
     assert [scenario.id for scenario in SCENARIOS[:3]] == ["road-h2-literal", "road-h2-indexed", "road-h1"]
     assert [scenario.varied for scenario in SCENARIOS] == [True] * 3 + [False] * (len(SCENARIOS) - 3)
-    assert all(scenario.heading.endswith("(heads repeat)") for scenario in SCENARIOS[3:])
+    assert all(scenario.heading.endswith("(heads repeat)") != scenario.websocket for scenario in SCENARIOS[3:])
 
 
 def test_forwarding_is_switched_on_for_the_road_only() -> None:

@@ -11,7 +11,7 @@ from appserver.config.flags import ACTIONS, known_flags
 
 
 def test_sections_come_in_the_order_of_config() -> None:
-    assert list(SECTIONS) == ["server", "h2", "h1", "limit", "timeout", "forwarded", "log", "lifespan"]
+    assert list(SECTIONS) == ["server", "h2", "h1", "limit", "timeout", "websocket", "forwarded", "log", "lifespan"]
 
 
 @pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)

@@ -15,7 +15,7 @@ from appserver.config.catalog import OPTIONS
 from appserver.config.file import from_toml_text
 from appserver.config.flags import ACTIONS
 from appserver.config.layer import Layer
-from appserver.config.options import Config, LimitOptions, ServerOptions, TimeoutOptions
+from appserver.config.options import MAX_BYTES, Config, LimitOptions, ServerOptions, TimeoutOptions
 from appserver.config.show import effective, help_text, sample, toml_value
 from appserver.config.sources import load
 
@@ -36,7 +36,7 @@ def test_what_is_printed_loads_to_the_same_configuration(tmp_path: Path) -> None
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=20)
 
 
-@given(TEXT, st.lists(TEXT, max_size=3), st.floats(0.1, 31_536_000), st.integers(0, 1 << 60))
+@given(TEXT, st.lists(TEXT, max_size=3), st.floats(0.1, 31_536_000), st.integers(0, MAX_BYTES))
 def test_any_configuration_prints_as_toml_that_reads_back(
     text: str, binds: list[str], seconds: float, size: int
 ) -> None:

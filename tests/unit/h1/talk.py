@@ -15,7 +15,7 @@ from appserver.config.options import Http1Options, TimeoutOptions
 from appserver.contract import Application, Fields, Receiver, Request, Stream
 from appserver.h1.connection import Connection
 from appserver.http.answer import AnswerContext
-from appserver.http.message import Limits
+from appserver.http.limits import Limits
 
 LIMITS = Limits(8_190, 100, 16_384, 65_536, 100_000)
 DATE = re.compile(rb"date: [^\r]*\r\n")
@@ -266,6 +266,7 @@ class Talk:
         handler: Handler = when_complete,
         limits: Limits = LIMITS,
         scheme: str = "http",
+        websocket: bool = False,
         **options: Any,
     ) -> None:
         self.transport = MemoryTransport()
@@ -282,6 +283,7 @@ class Talk:
             Http1Options(max_requests=options.pop("max_requests", 0)),
             TimeoutOptions(**options),
             self.registry,
+            websocket,
         )
         self.transport.connection = self.connection
 

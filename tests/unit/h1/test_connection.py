@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appserver.http.message import Limits
+from appserver.http.limits import Limits
 from tests.unit.h1.talk import GET, OK, OK_CLOSE, Call, Talk, at_once, get, never, post, when_complete
 
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from appserver.http.message import Limits
+from appserver.http.limits import Limits
 from tests.unit.h1.talk import CHUNKED, GET, OK, OK_CLOSE, Talk, at_once, get, never, post
 
 SHORT_DISCARD = Limits(8_190, 100, 16_384, 65_536, 0, 65_536)

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.h1.corpus import load
-from tests.unit.h1.talk import Call, Talk, when_complete
+from tests.unit.h1.talk import CHUNKED, Call, Talk, when_complete
 
 CASES = [case.data for case in load("refused.txt") + load("smuggled.txt") + load("served.txt") if len(case.data) < 2_000]
 WORDS = [
@@ -54,6 +54,7 @@ def test_garbage_is_taken_the_same_in_any_pieces(data: bytes, cuts: list[int], h
 
 @settings(max_examples=200, deadline=None)
 @given(mutated() | TEXT, st.lists(st.sampled_from("aritgwhv"), max_size=30))
+@example(data=CHUNKED + b"0\r\n\r\n", steps=["v", "v", "v", "h", "h"])
 def test_any_order_of_calls_from_both_sides(data: bytes, steps: list[str]) -> None:
     """Application, client, clock and worker act in any order on one connection."""
     talk = Talk(lambda call: None)

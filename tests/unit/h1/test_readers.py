@@ -17,7 +17,7 @@ from appserver.accepted import Peer
 from appserver.h1.body import BodyReader
 from appserver.h1.chunks import ChunkReader
 from appserver.h1.head import HeadReader
-from appserver.http.message import Limits
+from appserver.http.limits import Limits
 from tests.unit.h1.corpus import load
 
 LIMITS = Limits(8_190, 100, 16_384, 65_536, 100_000)
@@ -322,3 +322,77 @@ def test_a_head_of_many_names() -> None:
         assert reader.request is not None
         assert reader.request.fields[1:] == [(b"x-%d" % number, b"%d" % number) for number in range(start, start + 90)]
         reader.next()
+
+
+# What is cut is not looked at twice: in bytes that are sent again another byte is not seen by the scan
+
+
+def test_a_request_line_that_is_cut_is_scanned_once() -> None:
+    head = HeadReader(LIMITS, PEER)
+    assert head.read(b"GET /aaaa", 0) == 0
+    assert head.read(b"GET / \x00aa", 0) == 0
+    assert not head.status
+    assert head.read(b"GET /aaaa HTTP/1.1\r\nHost: a\r\n\r\n", 0) == 31
+    assert head.request is not None
+    assert head.request.target == b"/aaaa"
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "rest"),
+    [
+        (b"abcd", b"a d", b"ef: 1\r\n"),
+        (b"abcd: ", b"a\x00cd:x", b"1\r\n"),
+        (b"abcd: 1234", b"abcd: 1\x004", b"5\r\n"),
+        (b"abcd: 1234\r", b"abcd: 1\r34\r", b"\n"),
+    ],
+    ids=["name", "blanks", "value", "end"],
+)
+def test_a_field_line_that_is_cut_is_scanned_once(first: bytes, again: bytes, rest: bytes) -> None:
+    line = b"GET / HTTP/1.1\r\n"
+    head = HeadReader(LIMITS, PEER)
+    assert head.read(line + first, 0) == len(line)
+    assert head.read(again, 0) == 0
+    assert not head.status
+    # As it was sent it is taken whole.
+    end = first + rest + b"Host: a\r\n\r\n"
+    assert head.read(end, 0) == len(end)
+    assert head.request is not None
+    name, _, value = (first + rest).strip().partition(b":")
+    assert head.request.fields == [(b"host", b"a"), (name, value.strip())]
+
+
+def test_a_line_that_is_cut_leaves_no_mark_on_the_next() -> None:
+    head = HeadReader(LIMITS, PEER)
+    for target in (b"/a-long-one", b"/", b"/b"):
+        data = b"GET %s HTTP/1.1\r\nX-Long-Name: a long value\r\nY: 1\r\nHost: a\r\n\r\n" % target
+        kept = b""
+        for byte in data:
+            kept += bytes([byte])
+            kept = kept[head.read(kept, 0) :]
+        assert head.request is not None
+        assert head.request.target == target
+        assert head.request.fields == [(b"host", b"a"), (b"x-long-name", b"a long value"), (b"y", b"1")]
+        head.next()
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "method", "target", "version"),
+    [
+        (b"GET /a?b HTTP/2.0", 505, "GET", b"/a?b", "2.0"),
+        (b"GET /a HTTP/1.2", 505, "GET", b"/a", "1.2"),
+        (b"CONNECT a.test:443 HTTP/1.1", 501, "CONNECT", b"", "1.1"),
+        (b"GET /a FTP/1.1", 400, "GET", b"/a", "1.1"),
+        (b"GET /a", 400, "GET", b"/a", "1.1"),
+        (b"GET /a\x01b HTTP/1.1", 400, "GET", b"/a", "1.1"),
+        (b"GET /" + b"a" * 9_000, 414, "GET", b"/" + b"a" * 8_187, "1.1"),
+        (b"G@T / HTTP/1.1", 400, "", b"", "1.1"),
+    ],
+    ids=lambda value: value[:20].decode() if isinstance(value, bytes) else str(value),
+)
+def test_what_was_read_of_a_refused_line_is_known(line: bytes, status: int, method: str, target: bytes, version: str) -> None:
+    head = HeadReader(LIMITS, PEER)
+    head.read(line + b"\r\nHost: a\r\n\r\n", 0)
+    known = head.refused()
+    assert head.status == status
+    assert (known.method, known.target, known.version) == (method, target, version)
+    assert known.authority == (b"a.test:443" if method == "CONNECT" else b"")

@@ -13,7 +13,7 @@ from appserver.accepted import Peer
 from appserver.config.options import Http1Options, TimeoutOptions
 from appserver.h1.connection import Connection
 from appserver.http.answer import AnswerContext
-from appserver.http.message import Limits
+from appserver.http.limits import Limits
 from tests.unit.h1.talk import App, Call, Handler, when_complete
 
 uvloop = pytest.importorskip("uvloop")

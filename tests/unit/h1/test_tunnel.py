@@ -189,3 +189,33 @@ def test_only_a_request_for_an_upgrade_without_a_body_can_become_one(request_: b
         switch(talk.calls[0])
     talk.calls[0].answer()
     assert b"HTTP/1.1 200 OK\r\n" in talk.heard
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "protocol"),
+    [
+        (b"websocket", b"websocket"), (b"WebSocket", b"websocket"), (b"h2c, websocket", b"websocket"), (b"h2c", None),
+        (b"websockets", None), (b"websocket/13", None),
+    ],
+)  # fmt: skip
+def test_a_request_for_a_websocket_is_told_as_one(upgrade: bytes, protocol: bytes | None) -> None:
+    asked = UPGRADE.replace(b"websocket", upgrade)
+    assert Talk(never, websocket=True).say(asked).calls[0].request.protocol == protocol
+    assert Talk(never).say(asked).calls[0].request.protocol is None
+
+
+def test_behind_a_refused_upgrade_nothing_is_a_request() -> None:
+    # A client may have sent frames already; what they hold must not be taken for HTTP.
+    talk = Talk(never, websocket=True).say(UPGRADE + b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+    talk.calls[0].answer(403)
+    talk.turn()
+    assert b"connection: close\r\n" in talk.heard
+    assert talk.transport.ended
+    assert len(talk.calls) == 1
+
+
+def test_an_upgrade_with_a_body_is_refused_before_anybody_sees_it() -> None:
+    asked = UPGRADE.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\nhello")
+    talk = Talk(never, websocket=True).say(asked)
+    assert talk.responses() == [(400, b"400 Bad Request\n")]
+    assert talk.calls == []

@@ -15,7 +15,7 @@ from appserver.h2 import load_engine
 from appserver.h2.connection import NOTICE_SECONDS, Connection
 from appserver.h2.engine import Settings
 from appserver.http.answer import AnswerContext
-from appserver.http.message import Limits
+from appserver.http.limits import Limits
 from tests.support.asgi import DISCONNECT, body, start
 from tests.support.clock import ClockLoop
 from tests.support.frames import (

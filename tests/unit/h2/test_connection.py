@@ -14,7 +14,7 @@ from appserver.contract import Application, Receiver, Request, Reset, Stream
 from appserver.events import Event
 from appserver.h2.engine import Settings
 from appserver.http.answer import AnswerContext
-from appserver.http.message import Limits
+from appserver.http.limits import Limits
 from tests.support.asgi import make_request
 from tests.support.clock import ClockLoop
 from tests.support.events import EventLog

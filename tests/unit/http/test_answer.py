@@ -94,6 +94,14 @@ def test_a_refusal_of_head_has_no_body() -> None:
     assert watcher.done == [(400, 0)]
 
 
+def test_the_server_gives_only_answers_that_are_in_the_tree_of_errors() -> None:
+    stream = RecordingStream()
+    with pytest.raises(KeyError):
+        AnswerContext(has_date=False).answer(stream, make_request(), 418)
+
+    assert stream.said == []
+
+
 def test_an_answer_without_the_observer() -> None:
     watcher, stream = Watcher(), RecordingStream()
     answers = AnswerContext(has_date=False, observer=watcher)

@@ -10,7 +10,8 @@ from appserver.accepted import Peer
 from appserver.contract import Fields, Request
 from appserver.http.field import judge
 from appserver.http.forwarding import FORWARDING_FIELDS, SELECTED, ForwardingPolicy
-from appserver.http.message import Head, Limits
+from appserver.http.limits import Limits
+from appserver.http.message import Head
 from appserver.net.peer import TrustList
 
 ALL = tuple(SELECTED)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from appserver.accepted import Peer, Trust
 from appserver.contract import Address, Fields, Request
 from appserver.http.field import judge
-from appserver.http.message import Head, Limits
+from appserver.http.limits import Limits
+from appserver.http.message import Head
 from appserver.http.names import KINDS
 from appserver.http.verdicts import DROP_CONNECTION, OK, RESET
 from tests.engines.messages import CASES, Case

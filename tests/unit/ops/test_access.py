@@ -68,6 +68,13 @@ def test_connect_has_its_authority(tmp_path: Path) -> None:
     assert b'"CONNECT example.com:443 HTTP/2"' in logged(tmp_path / "log", tunnel)
 
 
+def test_no_other_method_has_its_authority(tmp_path: Path) -> None:
+    refused = request("GET", b"")
+    refused.authority = b"example.com"
+
+    assert b'"GET - HTTP/2"' in logged(tmp_path / "log", refused, status=400)
+
+
 def test_nothing_is_too_long(tmp_path: Path) -> None:
     line = logged(tmp_path / "log", request("X" * 10_000, b"/" * 100_000, ("f" * 10_000, 1)))
 

@@ -99,3 +99,14 @@ def test_in_another_thread_signals_are_left_alone() -> None:
 
     assert asked == ["asked"]
     assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_what_is_left_of_the_bound() -> None:
+    stop = StopRequest()
+    assert stop.left(10.0) == 0
+
+    stop.request("SIGTERM")
+    assert 9 < stop.left(10.0) <= 10
+    assert stop.left(0.0) == 0
+    stop.request("SIGTERM")
+    assert stop.left(10.0) == 0

@@ -130,7 +130,13 @@ def test_any_mapping_is_a_message(converse: Converse) -> None:
 # Heads
 
 
-@pytest.mark.parametrize("status", [0, 99, 100, 103, 199, 1000, -1, "200", b"200", 200.0, None, True, "200 OK\r\nX: y"])
+@pytest.mark.parametrize(
+    "status",
+    [
+        0, 99, 100, 103, 199, 1000, -1, 2**31, 2**63, -(2**64), pytest.param(10**5000, id="5000 digits"),
+        "200", b"200", 200.0, None, True, "200 OK\r\nX: y",
+    ],
+)  # fmt: skip
 def test_a_status_that_is_none(converse: Converse, status: object) -> None:
     talk = converse()
     with pytest.raises(InvalidMessage, match="a final response status is 200 to 999"):

@@ -111,3 +111,61 @@ def test_an_application_behind_a_server_that_believes_nobody_is_told_itself() ->
     assert "SECURE_PROXY_SSL_HEADER" in said
     assert "ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=0, x_prefix=0)" in said
     assert "no SECURE_PROXY_SSL_HEADER" in "\n".join(advice(deployment(), (CADDY,)))
+
+
+def _unit_of(server: str, address: str) -> tuple[list[str], list[str]]:
+    text = f'appserver: {{app: "shop.asgi:app"{server}}}\nsites: [{{hostnames: [shop.example], upstream: "http://{address}"}}]\n'
+    made = paired(load("s.yaml", text.encode(), {}).deployment, (CADDY,))
+    return made.files["shop-asgi.service"].splitlines(), [finding.message for finding in made.findings]
+
+
+def test_the_unit_starts_where_its_files_are() -> None:
+    lines, said = _unit_of("", "127.0.0.1:8000")
+    assert {"WorkingDirectory=/srv/shop", "Environment=PATH=/srv/shop/.venv/bin:/usr/local/bin:/usr/bin:/bin"} <= set(lines)
+    assert any("write directory: /PATH under appserver" in message for message in said)
+    lines, said = _unit_of(', directory: "/opt/a b"', "127.0.0.1:8000")
+    assert {"WorkingDirectory=/opt/a b", 'Environment="PATH=/opt/a b/.venv/bin:/usr/local/bin:/usr/bin:/bin"'} <= set(lines)
+    assert said == []
+
+
+def test_the_proxy_may_open_the_socket() -> None:
+    lines, said = _unit_of(", directory: /a, group: www-data", "unix:/run/shop/app.sock")
+    assert {"Group=www-data", "UMask=0007", "RuntimeDirectory=shop", "RuntimeDirectoryMode=0750", "PrivateTmp=yes"} <= set(lines)
+    assert said == []
+    _, said = _unit_of(", directory: /a", "unix:/run/shop/app.sock")
+    assert [message for message in said if "write group: under appserver" in message]
+
+
+@pytest.mark.parametrize(
+    ("path", "has", "lacks"),
+    [("/tmp/app.sock", "UMask=0007", "PrivateTmp=yes"), ("/var/lib/shop/app.sock", "ReadWritePaths=/var/lib/shop", "RuntimeDirectory=shop")],
+)
+def test_a_socket_elsewhere(path: str, has: str, lacks: str) -> None:
+    lines, _ = _unit_of("", f"unix:{path}")
+    assert has in lines
+    assert lacks not in lines
+
+
+def test_a_socket_where_only_root_may_put_one() -> None:
+    _, said = _unit_of("", "unix:/run/app.sock")
+    assert any("such as /run/app/app.sock" in message for message in said)
+
+
+@pytest.mark.parametrize(
+    ("server", "reloads"),
+    [("appserver", False), ("hypercorn", False), ("uvicorn", False), ("uvicorn, workers: 2", True), ("gunicorn", True), ("granian", True),
+     ("h2corn", False), ("h2corn, workers: 4", True)],
+)  # fmt: skip
+def test_a_reload_that_would_end_the_server_is_not_offered(server: str, reloads: bool) -> None:
+    lines, _ = _unit_of(f", server: {server}", "127.0.0.1:8000")
+    assert ("ExecReload=/bin/kill -HUP $MAINPID" in lines) is reloads
+
+
+def test_workers_that_nobody_starts_are_told() -> None:
+    _, said = _unit_of(", workers: 4", "127.0.0.1:8000")
+    assert any("'workers: 4'" in message for message in said)
+
+
+def test_any_name_is_any_name_to_the_application() -> None:
+    text = 'appserver: {app: "a:app"}\nsites: [{hostnames: any, upstream: "http://127.0.0.1:1"}, {hostnames: [b.example], upstream: "http://127.0.0.1:1"}]\n'
+    assert "  ALLOWED_HOSTS = ['*']" in advice(load("s", text.encode(), {}).deployment, (CADDY,))

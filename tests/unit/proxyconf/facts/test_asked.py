@@ -34,6 +34,7 @@ ASKS: dict[str, tuple[str, str]] = {
     "client_address_field": ("more", "trust: {trusted_proxies: [private], client_address: x-real-ip}"),
     "any_host": ("more", "- {hostnames: any, upstream: app}"),
     "h2c_upstream": ("upstream", ""), "h2_upstream": ("more", '- {hostnames: [b.example.org], upstream: "h2://127.0.0.1:9000"}'),
+    "upstream_ca": ("upstream", ', protocol: h2, tls: {ca: /ca.pem}'),
     "http1_upstream": ("more", '- {hostnames: [b.example.org], upstream: "http1://127.0.0.1:9000"}'),
     "grpc_upstream": ("more", '- {hostnames: [b.example.org], upstream: "grpc://127.0.0.1:9000"}'),
     "unix_upstream": ("more", '- {hostnames: [b.example.org], upstream: "h2c://unix:/run/a.sock"}'),
@@ -85,8 +86,9 @@ ASKS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 # What nobody asks for: it is so, or not; and what the target asks for itself.
 UNASKED = {
+    "gateway_timeout", "request_body_limit_streamed",
     "h2c_multiplexed", "underscore_fields_dropped", "response_trailers", "client_gone", "streaming", "admin_unix", "raw", "request_trailers",
-    "websocket_from_h2", "tcp_tells_tls",
+    "websocket_from_h2", "control_characters_refused", "broken_responses", "http2_concurrency", "full_duplex", "tcp_tells_tls",
 }  # fmt: skip
 
 
@@ -101,6 +103,8 @@ def asking(feature: str) -> Deployment:
         sent = feature.removeprefix("tcp_proxy_protocol_")
         passed = f"passed: {{{{protocol: h2c, servers: ['127.0.0.1:9000'], proxy_protocol: {{{{send: {sent}}}}}}}}}"
         site = site.replace("upstreams: {{", f"upstreams: {{{{{passed}, ")
+    if "protocol:" in text and where == "upstream":
+        site = site.replace("protocol: h2c, ", "")
     return load("s.yaml", site.format(**parts).encode(), {}).deployment
 
 

@@ -36,6 +36,12 @@ def test_the_keys_of_every_path_are_known(path: tuple[str | int, ...], keys: set
     assert keys <= set(known_keys(path))
 
 
+@pytest.mark.parametrize("answer", ["", ", static: {by: appserver}", ", static: {root: /srv, fallback: upstream}"])
+def test_a_route_that_nothing_answers(answer: str) -> None:
+    with pytest.raises(SiteError, match=r"s:1:43: PC207 nothing answers this route; add upstream: NAME"):
+        load("s", f"sites: [{{hostnames: [x.example], routes: [{{path: /a{answer}}}]}}]".encode(), {})
+
+
 def test_a_path_that_leads_nowhere_has_no_keys() -> None:
     assert known_keys(("sites", 0, "hostnames", 0)) == known_keys(("nothing", "here")) == ()
 
@@ -66,6 +72,7 @@ def rendered(file: SiteFile) -> tuple[str, ...]:
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_no_mutation_of_a_site_is_a_traceback(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(GOOD)))
     end = data.draw(st.integers(start, min(start + 12, len(GOOD))))
@@ -93,6 +100,6 @@ KEYS = [
         st.sampled_from(KEYS), VALUES | st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4), max_size=6
     )
 )
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_no_data_is_a_traceback(data: dict[str, object]) -> None:
     outcome(json.dumps(data, ensure_ascii=False))

@@ -15,7 +15,7 @@ from proxyconf.spec.read import load
 from proxyconf.spec.units import Duration, Size
 from proxyconf.verify.certificates import Certificates
 from proxyconf.verify.promises import NothingToAsk, subject
-from proxyconf.verify.relocate import BODY_LIMIT, Relocation
+from proxyconf.verify.relocate import BODY_LIMIT, RESPONSE_HEAD, Relocation
 from proxyconf.verify.subject import Feature, Prefix, Subject
 
 CERTIFICATES = Certificates(Path("/x/ca.pem"), Path("/x/cert.pem"), Path("/x/key.pem"))
@@ -82,8 +82,8 @@ def test_long_bounds_come_down_and_short_ones_stay() -> None:
     shop, other = deployment.sites
     assert {route.policies.limits.request_body for route in shop.routes} == {Size(512 * 1024)}
     assert other.policies.limits.request_body == BODY_LIMIT
-    assert {route.policies.timeouts.response_head for site in deployment.sites for route in site.routes} == {Duration(1_000)}
-    assert sorted(relocation.scaled) == ["request_body 100MiB is 32MiB for this run", "timeouts request 1m is 1s for this run"]
+    assert {route.policies.timeouts.response_head for site in deployment.sites for route in site.routes} == {RESPONSE_HEAD}
+    assert sorted(relocation.scaled) == ["request_body 100MiB is 8MiB for this run", "timeouts request 1m is 3s for this run"]
 
 
 def test_what_is_off_stays_off() -> None:
@@ -157,3 +157,23 @@ def test_routes_keep_what_they_do() -> None:
     deployment, _ = moved(PRODUCTION)
     actions = [route.action for route in deployment.sites[0].routes]
     assert [action.upstream.options.protocol for action in actions if isinstance(action, Forward)] == ["http1", "h2c", "h2c"]
+
+
+def test_a_tls_upstream_has_a_name_and_the_runs_ca() -> None:
+    site = """
+upstreams: {app: {protocol: h2, servers: ["app.internal:8443"], tls: {ca: /etc/ca.pem}}, plain: {servers: ["b:1"]}}
+sites:
+- hostnames: [a.test]
+  upstream: app
+  routes: [{path: /u/, upstream: 'h2://other.internal:8443'}, {path: /p/, upstream: plain}]
+"""
+    deployment, _ = moved(site)
+    found = {upstream.name: upstream.options for upstream in deployment.upstreams}
+    secured = [options for options in found.values() if options.is_tls]
+    assert len(secured) == 2
+    assert {str(options.servers[0].address).partition(":")[0] for options in secured} == {"localhost"}
+    assert [options.tls and options.tls.ca for options in secured] == ["/x/ca.pem"] * 2
+    assert str(found["plain"].servers[0].address).startswith("127.0.0.1:")
+    assert found["plain"].tls is None
+    used = [route.action.upstream.options for route in deployment.sites[0].routes if isinstance(route.action, Forward)]
+    assert [options.tls is not None for options in used] == [True, False, True]

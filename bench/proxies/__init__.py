@@ -1,0 +1,1 @@
+"""What a rendered configuration costs a proxy, beside a minimal one that was written by hand."""

@@ -1,0 +1,5 @@
+"""Apache httpd: a site as httpd.conf."""
+
+from proxyconf.proxies.apache.proxy import PROXY
+
+__all__ = ["PROXY"]
