@@ -18,7 +18,7 @@ from proxyconf.verify.program import ProgramError
 from proxyconf.verify.stack import LocalStack
 from proxyconf.verify.subject import Feature, Subject
 
-__all__ = ["OF_THE_SERVER", "Progress", "attempt", "verify"]
+__all__ = ["OF_THE_SERVER", "Progress", "attempt", "until_served", "verify"]
 
 # What the server behind the proxy must be able to do, by the name it calls it.
 OF_THE_SERVER = (
@@ -48,7 +48,7 @@ async def verify(
     """Try `probes` on a subject; raises `ProgramError` if the stack cannot be brought up again."""
     began, results = datetime.now(UTC), list[Result]()
     if stack is not None:
-        await _until_served(Context(subject, stack.control))
+        await until_served(Context(subject, stack.control))
     server, subject = await _with_server(subject, stack)
     for probe in sorted(probes, key=lambda probe: probe.disturbs):
         missing = subject.lacks(probe.needs)
@@ -62,7 +62,7 @@ async def verify(
     return Report(subject, server, began, tuple(results))
 
 
-async def _until_served(context: Context) -> None:
+async def until_served(context: Context) -> None:
     """Ask until the site answers: some proxies accept connections before they have read their sites."""
     end = time.monotonic() + SERVED_SECONDS
     while time.monotonic() < end:

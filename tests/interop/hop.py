@@ -101,11 +101,18 @@ def proves(*capabilities: str, proxies: tuple[str, ...] = ()) -> Callable[[T], T
     return mark
 
 
+_RETURNED: set[int] = set()
+
+
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of 127.0.0.1 that nobody listens on now, and that was not returned before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in _RETURNED:
+            _RETURNED.add(port)
+            return port
 
 
 def until(ready: Callable[[], bool], what: str) -> None:

@@ -19,7 +19,7 @@ from proxyconf.spec.read import load
 from proxyconf.verbs.verify import chosen
 from proxyconf.verify.outcome import Report, Verdict
 from proxyconf.verify.probes.probe import Context
-from proxyconf.verify.runner import verify
+from proxyconf.verify.runner import until_served, verify
 from proxyconf.verify.servers import Behind
 from proxyconf.verify.site import prepared
 from proxyconf.verify.subject import Feature
@@ -100,6 +100,7 @@ def test_no_body_that_is_too_long_passes(on: Installed) -> None:
         made = prepared(load("site.yaml", site.encode(), {}), on.proxy, folder, Behind())
         async with made.stack as stack:
             context, statuses = Context(made.subject, stack.control, stack), list[int]()
+            await until_served(context)
             for _ in range(40):
                 length = [("content-length", str(2**20 + 1))]
                 statuses.append((await context.ask("h2", method="POST", fields=length, body=bytes(2**20 + 1))).status)

@@ -13,7 +13,7 @@ from proxyconf.spec.units import Duration
 from proxyconf.spec.upstreams import HealthCheck, Server
 from proxyconf.syntax.words import Raw, raw
 
-__all__ = ["FOREVER", "Balancers", "Kind", "seconds", "silence"]
+__all__ = ["FOREVER", "Balancers", "Kind", "seconds", "silence", "whole"]
 
 Kind = Literal["http1", "grpc", "websocket"]
 FOREVER = Duration(365 * 86_400_000)
@@ -57,11 +57,11 @@ class Balancers:
         url = f"unix:{address.path}|{scheme}://localhost" if address.is_unix else f"{scheme}://{address}"
         silent = policies.timeouts.tunnel if kind == "websocket" else silence(policies)
         ejected = options.outlier_detection
-        words = [Raw(f"timeout={seconds(FOREVER if silent.is_off else silent)}")]
+        words = [Raw(f"timeout={whole(FOREVER if silent.is_off else silent)}")]
         if not policies.timeouts.connect.is_off:
             words.insert(0, Raw(f"connectiontimeout={seconds(policies.timeouts.connect)}"))
-        words.append(Raw(f"ttl={_whole(options.connections.idle_timeout)}"))
-        words.append(Raw(f"retry={_whole(ejected.ejection_time) if ejected else 0}"))
+        words.append(Raw(f"ttl={whole(options.connections.idle_timeout)}"))
+        words.append(Raw(f"retry={whole(ejected.ejection_time) if ejected else 0}"))
         if policies.buffering.response == "off":
             words.append(Raw("flushpackets=on"))
         if kind == "websocket":
@@ -112,9 +112,9 @@ def seconds(duration: Duration) -> Raw:
     return Raw(f"{duration.milliseconds}ms") if rest else raw(whole)
 
 
-def _whole(duration: Duration) -> int:
-    """Return a duration in whole seconds, at least one."""
-    return max(1, round(duration.seconds))
+def whole(duration: Duration) -> int:
+    """Return a duration in whole seconds, at least one: of `300ms` some directives read 300."""
+    return max(1, -(-duration.milliseconds // 1000))
 
 
 def silence(policies: Policies) -> Duration:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from proxyconf.facts.gate import Gate
-from proxyconf.proxies.apache.balancers import FOREVER, Balancers, seconds
+from proxyconf.proxies.apache.balancers import FOREVER, Balancers, seconds, whole
 from proxyconf.proxies.apache.clients import believed, erased, identity, strangers, told, twins
 from proxyconf.proxies.apache.common import hoisted
 from proxyconf.proxies.apache.limitations import certificate_of
@@ -156,7 +156,7 @@ class _Edge:
         policies = self._policies(listener)
         # A WebSocket is cut after the longer of this and its balancer's own.
         silent = [_longest([one.timeouts.stream_idle for one in policies]), *(one.timeouts.tunnel for one in policies)]
-        yield line("Timeout", seconds(min((one for one in silent if not one.is_off), default=FOREVER)))
+        yield line("Timeout", raw(whole(min((one for one in silent if not one.is_off), default=FOREVER))))
         yield line("KeepAliveTimeout", seconds(_longest([one.timeouts.client_idle for one in policies])))
         yield line("MaxKeepAliveRequests 0")
         # Paths are compared decoded, and passed on as they were sent. Hosts do not inherit it.

@@ -118,6 +118,10 @@ def _route(route: ResolvedRoute, gate: Gate) -> None:
             f"Apache has one bound for the wait for a response and for silence within it: here {timeouts.stream_idle},"
             f" in '{asked[0]}' {timeouts.response_head}; write one of them",
         )
+    for key in sorted(said & {"request", "backend_request", "stream_idle", "tunnel"}):
+        value = getattr(timeouts, key)
+        if value is not None and value.milliseconds % 1000:
+            gate.note((*route.where("timeouts"), key), "Apache counts this in whole seconds; the next longer one is written")
     for side in ("request", "response"):
         for name, value in getattr(policies.headers, side).set.items():
             _value((*route.where("headers"), side, "set", name), value, gate)
