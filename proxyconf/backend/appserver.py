@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
 from appserver.config import sources
 from appserver.config.options import Config
 from appserver.errors import ConfigError
-from proxyconf.backend.facts import Facts
+from proxyconf.backend.facts import Facts, PassedBind
 from proxyconf.document.findings import Finding, Rule
 from proxyconf.output.bundle import Bundle
+from proxyconf.spec.listeners import Certificate
 
 __all__ = ["FILE", "problems", "render"]
 
 FILE = "appserver.toml"
 
-Values = dict[str, dict[str, Any]]
+Values = dict[str, Any]
+"""Options by section; `listener` is a list of tables."""
 
 
 def render(found: Facts) -> Bundle:
@@ -53,10 +56,9 @@ def _values(found: Facts) -> Values:
     where = {"app_dir": server.app_dir} if server.app_dir is not None else {}
     mounted = {"root_path": found.prefix} if found.prefix else {}
     silence = found.silence_seconds or 86_400.0
+    binds = {"bind": [str(bind) for bind in found.served], "http1": found.http1} if found.served else {}
     return {
-        "server": {
-            "app": server.app, **where, "bind": [str(bind) for bind in found.binds], "http1": found.http1, **mounted,
-        },
+        "server": {"app": server.app, **where, **binds, **mounted},
         "h2": {"max_concurrent_streams": found.streams},
         "limit": {
             "field_size": max(defaults.limit.field_size, found.head_bytes),
@@ -72,13 +74,26 @@ def _values(found: Facts) -> Values:
             "graceful": found.drain_seconds,
         },
         "forwarded": {"trust": list(found.trust)},
+        **({"listener": [_listener(one, server.certificates) for one in found.passed]} if found.passed else {}),
+    }  # fmt: skip
+
+
+def _listener(passed: PassedBind, certificates: Sequence[Certificate]) -> dict[str, Any]:
+    """Return a listener that clients' bytes are passed on to: whatever they say of themselves is not believed."""
+    header = {"proxy_protocol": passed.proxy_protocol, "proxy_protocol_from": list(passed.proxies)}
+    tls = {"certfile": [pair.cert for pair in certificates], "keyfile": [pair.key for pair in certificates]}
+    return {
+        "bind": str(passed.address), "http_protocols": list(passed.protocols), "trust": [],
+        **(header if passed.proxy_protocol != "off" else {}), **(tls if passed.tls else {}),
     }  # fmt: skip
 
 
 def _toml(values: Values) -> str:
     """Print sections of plain values; a JSON string without non-ASCII escapes is a TOML string."""
+    tables = [(f"[{name}]", options) for name, options in values.items() if isinstance(options, dict)]
+    tables += [(f"[[{name}]]", one) for name, options in values.items() if isinstance(options, list) for one in options]
     parts = []
-    for name, options in values.items():
+    for head, options in tables:
         lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in options.items()]
-        parts.append("\n".join([f"[{name}]", *lines]))
+        parts.append("\n".join([head, *lines]))
     return "\n\n".join(parts) + "\n"

@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxyconf.document.findings import Finding, Rule
 from proxyconf.facts.table import table
 from proxyconf.facts.target import Target
 from proxyconf.spec.addresses import ServerAddress
 from proxyconf.spec.appserver import AppServer
-from proxyconf.spec.deployment import Deployment, Forward, ResolvedRoute, ResolvedUpstream, ServeFiles
+from proxyconf.spec.deployment import (
+    Deployment,
+    Forward,
+    ResolvedRoute,
+    ResolvedTcpListener,
+    ResolvedUpstream,
+    ServeFiles,
+)
+from proxyconf.spec.policies import DEFAULTS
 
-__all__ = ["Facts", "facts"]
+__all__ = ["Facts", "PassedBind", "facts"]
 
 _LOOPBACK = ("127.0.0.1", "::1")
 # What proxies add to a request head (X-Forwarded-*, Via), and what Go lets pass above a limit: 4 KiB.
 _SLACK = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class PassedBind:
+    """An address where the server meets clients themselves: a listener of `mode: tcp` passes their bytes on to it."""
+
+    address: ServerAddress
+    proxy_protocol: str
+    """The header that names the client: `off`, `v1` or `v2`."""
+    proxies: tuple[str, ...]
+    """Who may connect."""
+    protocols: tuple[str, ...]
+    """What comes, as ALPN spells it."""
+    tls: bool
+    """Whether the server ends TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +48,7 @@ class Facts:
 
     server: AppServer
     binds: tuple[ServerAddress, ...]
+    """All of them."""
     http1: bool
     """Whether HTTP/1.1 comes."""
     h2c: bool
@@ -48,6 +72,14 @@ class Facts:
     """`off`, `v1` or `v2`."""
     hosts: tuple[str, ...]
     """The names that requests come for; `*`: any."""
+    passed: tuple[PassedBind, ...] = ()
+    """Those of the binds that clients' bytes are passed on to."""
+
+    @property
+    def served(self) -> tuple[ServerAddress, ...]:
+        """Those of the binds that a proxy sends requests to."""
+        passed = {one.address for one in self.passed}
+        return tuple(bind for bind in self.binds if bind not in passed)
 
 
 def facts(deployment: Deployment, targets: Sequence[Target]) -> tuple[Facts | None, tuple[Finding, ...]]:
@@ -59,14 +91,72 @@ def facts(deployment: Deployment, targets: Sequence[Target]) -> tuple[Facts | No
     binds, finding = _binds(deployment, server)
     if finding:
         return None, (finding,)
-    upstreams = _behind(deployment, server)
-    trust, finding = _trust(server, binds, upstreams)
+    wrong = tuple(_both_ways(deployment, binds))
+    if wrong:
+        return None, wrong
+    passed, finding = _passed(deployment, server, binds)
     if finding:
         return None, (finding,)
-    trust += [network for network in _in_front(deployment, targets) if network not in trust]
+    upstreams = _behind(deployment, server)
+    served = [bind for bind in binds if bind not in {one.address for one in passed}]
+    trust, finding = _trust(server, served, upstreams) if upstreams else ([], None)
+    if finding:
+        return None, (finding,)
+    trust += [network for network in _in_front(deployment, targets) if upstreams and network not in trust]
     found = _facts(deployment, server, binds, trust, upstreams, targets)
+    found = replace(found, passed=tuple(passed), silence_seconds=_longest([found.silence_seconds, *_tunnels(deployment)]))
     wrong = tuple(_contradictions(found, upstreams))
     return (None if wrong else found), wrong
+
+
+def _tunnels(deployment: Deployment) -> list[float]:
+    return [listener.options.timeouts.tunnel.seconds for listener in deployment.tcp_listeners]
+
+
+def _longest(seconds: Sequence[float]) -> float:
+    return 0.0 if 0.0 in seconds else max(seconds)
+
+
+def _reached_by_bytes(deployment: Deployment, bind: ServerAddress) -> list[ResolvedTcpListener]:
+    return [one for one in deployment.tcp_listeners if any(_same(bind, address) for address in _addresses([one.upstream]))]
+
+
+def _both_ways(deployment: Deployment, binds: Sequence[ServerAddress]) -> Iterator[Finding]:
+    """Yield addresses where the server could not tell what it may believe."""
+    for bind in binds:
+        passing = _reached_by_bytes(deployment, bind)
+        by_sites = any(_same(bind, address) for address in _addresses(deployment.upstreams))
+        if passing and by_sites:
+            message = (
+                f"sites reach {bind}, too: what a proxy says there of the client, the clients of '{passing[0].name}' could say"
+                " themselves; give the listener an upstream at another address, the app server listens at both"
+            )
+            yield Finding(Rule.PAIR, (*passing[0].path, "upstream"), message)
+        if len({one.sends for one in passing}) > 1:
+            names = " and ".join(f"'{one.name}' ({one.sends})" for one in passing)
+            message = f"{names} pass bytes on to {bind}, which expects one kind of PROXY header; make them equal"
+            yield Finding(Rule.PAIR, (*passing[-1].path, "upstream"), message)
+        ended = {one.tls is None for one in passing}
+        if len(ended) > 1 and deployment.spec.appserver is not None and deployment.spec.appserver.certificates:
+            message = f"TLS that ends in the proxy and TLS that ends in the app server meet at {bind}; give one of them another address"
+            yield Finding(Rule.PAIR, (*passing[-1].path, "upstream"), message)
+
+
+def _passed(
+    deployment: Deployment, server: AppServer, binds: Sequence[ServerAddress]
+) -> tuple[list[PassedBind], Finding | None]:
+    """Return the addresses that clients' bytes are passed on to."""
+    made: list[PassedBind] = []
+    for bind in binds:
+        passing = _reached_by_bytes(deployment, bind)
+        if passing:
+            proxies, finding = _trust(server, [bind], [one.upstream for one in passing])
+            if finding:
+                return [], finding
+            protocols = dict.fromkeys(name for one in passing for name in one.protocols)
+            tls = bool(server.certificates) and passing[0].tls is None
+            made.append(PassedBind(bind, passing[0].sends, tuple(proxies), tuple(protocols), tls))
+    return made, None
 
 
 def _facts(
@@ -74,10 +164,13 @@ def _facts(
     upstreams: list[ResolvedUpstream], targets: Sequence[Target],
 ) -> Facts:  # fmt: skip
     routes = [route for site in deployment.sites for route in site.routes if _upstream(route) in upstreams]
-    bodies = [route.policies.limits.request_body.bytes for route in routes]
-    silences = [route.policies.timeouts.stream_idle.seconds for route in routes]
+    # Where bytes are passed on nobody bounds a request before the server does: by what a site would have.
+    policies = [route.policies for route in routes] or [DEFAULTS]
+    bodies = [one.limits.request_body.bytes for one in policies]
+    silences = [one.timeouts.stream_idle.seconds for one in policies] if routes else _tunnels(deployment)
     prefixes = {_told_prefix(route) for route in routes}
     sends = {upstream.options.proxy_protocol.send for upstream in upstreams}
+    upstreams = upstreams or [one.upstream for one in deployment.tcp_listeners]
     return Facts(
         server=server,
         binds=tuple(binds),
@@ -85,10 +178,10 @@ def _facts(
         h2c=any(upstream.options.is_http2 for upstream in upstreams),
         trust=tuple(trust),
         streams=max(upstream.options.connections.max_concurrent_streams for upstream in upstreams),
-        head_bytes=max(route.policies.limits.request_headers.bytes for route in routes) + _SLACK,
+        head_bytes=max(one.limits.request_headers.bytes for one in policies) + _SLACK,
         body_bytes=0 if 0 in bodies else max(bodies),
         idle_seconds=max(upstream.options.connections.idle_timeout.seconds for upstream in upstreams),
-        silence_seconds=0.0 if 0.0 in silences else max(silences),
+        silence_seconds=_longest(silences),
         drain_seconds=server.drain.seconds,
         stop_seconds=server.stop_grace.seconds if server.stop_grace else server.drain.seconds + 10,
         prefix=prefixes.pop() if len(prefixes) == 1 else "",
@@ -141,11 +234,11 @@ def _behind(deployment: Deployment, server: AppServer) -> list[ResolvedUpstream]
 
 def _binds(deployment: Deployment, server: AppServer) -> tuple[list[ServerAddress], Finding | None]:
     """Return where the app server listens."""
-    reached = _addresses(deployment.upstreams)
+    reached = _addresses(deployment.all_upstreams)
     for index, bind in enumerate(server.bind):
         if not any(_same(bind, address) for address in reached):
             known = ", ".join(map(str, reached))
-            message = f"no site's upstream reaches {bind}; the proxy connects to: {known}"
+            message = f"no upstream reaches {bind}; the proxy connects to: {known}"
             return [], Finding(Rule.BIND, ("appserver", "bind", index), message)
     if server.bind:
         return list(server.bind), None

@@ -10,10 +10,10 @@ from proxyconf.backend import unit as systemd
 from proxyconf.backend.facts import Facts, facts
 from proxyconf.backend.presets import PRESETS, Preset, mismatches
 from proxyconf.document.findings import Finding, Rule
-from proxyconf.facts.table import table
+from proxyconf.facts.table import proxies_that_can, table
 from proxyconf.facts.target import Target
 from proxyconf.output.bundle import Bundle
-from proxyconf.spec.deployment import Deployment
+from proxyconf.spec.deployment import Deployment, ResolvedTcpListener
 
 __all__ = ["advice", "paired", "render"]
 
@@ -60,9 +60,28 @@ def _remarks(deployment: Deployment, targets: Sequence[Target]) -> Iterator[Find
         message = f"appserver serves with one process; 'workers: {server.workers}' takes as many of it, each with an address of its own"
         yield Finding(Rule.REMARK, ("appserver", "workers"), message)
     for one in targets:
-        if not table(one.proxy).can("early_hints", one.version, one.modules):
+        if deployment.listeners and not table(one.proxy).can("early_hints", one.version, one.modules):
             message = f"{one.proxy} {one.version} carries no 103 Early Hints; the application must not send them"
             yield Finding(Rule.REMARK, ("appserver",), message)
+        for listener in deployment.tcp_listeners:
+            if listener.sends != "off" and listener.tls is not None and _is_silent_about_tls(listener, one):
+                message = (
+                    f"{one.proxy} {one.version} does not say by the PROXY header that clients have TLS, so the scheme is http for"
+                    " the application; end TLS in the app server (no tls here, appserver: {certificates: [...]}), or use send: v2 with"
+                    f" {' or '.join(proxies_that_can('tcp_tells_tls'))}"
+                )
+                yield Finding(Rule.REMARK, (*listener.path, "tls"), message)
+    for listener in deployment.tcp_listeners:
+        if listener.sends == "off":
+            message = "without a PROXY header the proxy is the client for the application; write proxy_protocol: {send: v2} in the upstream"
+            yield Finding(Rule.REMARK, (*listener.path, "upstream"), message)
+
+
+def _is_silent_about_tls(listener: ResolvedTcpListener, target: Target) -> bool:
+    known = table(target.proxy)
+    if not known.can("tcp_listener", target.version, target.modules):
+        return False
+    return listener.sends != "v2" or not known.can("tcp_tells_tls", target.version, target.modules)
 
 
 def advice(deployment: Deployment, targets: Sequence[Target]) -> list[str]:

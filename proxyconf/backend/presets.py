@@ -30,6 +30,8 @@ class Preset:
     command: Callable[[Facts], list[str]]
     reloads: Literal["always", "workers", "never"] = "never"
     """Whether SIGHUP makes it load the application again: `never`: it ends the process; `workers`: only with more than one."""
+    own_listeners: bool = False
+    """Whether each address has settings of its own, and a PROXY header makes an end of what else is believed."""
 
 
 def mismatches(preset: Preset, found: Facts) -> Iterator[Finding]:
@@ -37,7 +39,19 @@ def mismatches(preset: Preset, found: Facts) -> Iterator[Finding]:
     if found.h2c and not preset.h2c:
         message = f"{preset.name} speaks no HTTP/2 in cleartext; write protocol: http1 in the upstream, or another server"
         yield Finding(Rule.PAIR, ("appserver", "server"), message)
-    if found.proxy_protocol != "off" and found.proxy_protocol not in preset.proxy_protocol:
+    if found.passed and not preset.own_listeners:
+        message = (
+            f"behind a listener with mode: tcp {preset.name} has to be configured by hand: what it believes by the PROXY header"
+            " and what by forwarded fields; or write server: appserver"
+        )
+        yield Finding(Rule.PAIR, ("appserver", "server"), message)
+    elif found.proxy_protocol != "off" and preset.own_listeners:
+        message = (
+            f"behind a PROXY header {preset.name} believes no forwarded field, the scheme among them; for sites write send: off"
+            " (forwarded fields name the client), or pass bytes on by a listener with mode: tcp"
+        )
+        yield Finding(Rule.PAIR, ("appserver", "server"), message)
+    elif found.proxy_protocol != "off" and found.proxy_protocol not in preset.proxy_protocol:
         message = f"{preset.name} takes no PROXY header of {found.proxy_protocol}; write send: off, or another server"
         yield Finding(Rule.PAIR, ("appserver", "server"), message)
     if len(found.binds) > 1 and not preset.many_binds:
@@ -118,7 +132,7 @@ _BOTH, _NOTHING = frozenset({"for", "proto"}), frozenset[str]()
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
-        Preset("appserver", True, True, True, (), _BOTH, _appserver),
+        Preset("appserver", True, True, True, ("v1", "v2"), _BOTH, _appserver, own_listeners=True),
         Preset("hypercorn", True, True, True, (), _NOTHING, _hypercorn),
         Preset("uvicorn", False, False, False, (), _BOTH, _uvicorn, "workers"),
         Preset("gunicorn", False, False, True, ("v1", "v2"), frozenset({"proto"}), _gunicorn, "always"),

@@ -6,6 +6,7 @@ Whether a proxy has it is a matter of its table; what only one proxy is particul
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from proxyconf.document.findings import Finding, Path, Rule, nearest, shown
 from proxyconf.facts.gate import Gate
@@ -16,6 +17,7 @@ from proxyconf.spec.deployment import (
     ResolvedListener,
     ResolvedRoute,
     ResolvedSite,
+    ResolvedTcpListener,
     ResolvedUpstream,
     ServeFiles,
 )  # fmt: skip
@@ -55,7 +57,10 @@ def needs(deployment: Deployment) -> Iterator[Need]:
     """Yield every feature that a site asks for and where."""
     for listener in deployment.listeners:
         yield from _listener(listener)
-    yield from _trust(deployment)
+    for passing in deployment.tcp_listeners:
+        yield from _tcp_listener(passing)
+    if deployment.listeners:
+        yield from _trust(deployment)
     for upstream in deployment.upstreams:
         yield from _upstream(upstream)
     for site in deployment.sites:
@@ -86,6 +91,25 @@ def _listener(listener: ResolvedListener) -> Iterator[Need]:
         yield "proxy_protocol_in", (*path, "proxy_protocol")
 
 
+def _tcp_listener(listener: ResolvedTcpListener) -> Iterator[Need]:
+    path, upstream = listener.path, listener.upstream
+    yield "tcp_listener", (*path, "mode")
+    if listener.tls is not None:
+        yield f"tls_{listener.tls.source}", (*path, "tls")
+        if listener.tls.profile != "intermediate":
+            yield "tls_profiles", (*path, "tls", "profile")
+        if listener.tls.client_auth.mode != "none":
+            yield "client_certificates", (*path, "tls", "client_auth")
+    if listener.balancers:
+        yield "proxy_protocol_in", (*path, "proxy_protocol")
+    tunnel = listener.options.timeouts.tunnel
+    if "tunnel" in listener.options.timeouts.model_fields_set and not tunnel.is_off:
+        yield "tcp_timeout_tunnel", (*path, "timeouts", "tunnel")
+    if listener.sends != "off":
+        yield f"tcp_proxy_protocol_{listener.sends}", _at(upstream, "proxy_protocol", "send")
+    yield from _servers(upstream)
+
+
 def _trust(deployment: Deployment) -> Iterator[Need]:
     trust = deployment.trust
     yield "forwarded_set", ("trust",)
@@ -109,19 +133,33 @@ _PROTOCOLS = {
 }  # fmt: skip
 
 
+def _at(upstream: ResolvedUpstream, *steps: str | int) -> Path:
+    """Return the path of a key, or of the URL that the upstream was written as."""
+    return (*upstream.path, *steps) if upstream.path[:1] == ("upstreams",) else upstream.path
+
+
 def _upstream(upstream: ResolvedUpstream) -> Iterator[Need]:
-    path, options = upstream.path, upstream.options
-    written = path[:1] == ("upstreams",)
-
-    def at(*steps: str | int) -> Path:
-        """Return the path of a key, or of the URL that the upstream was written as."""
-        return (*path, *steps) if written else path
-
+    options, at = upstream.options, partial(_at, upstream)
     yield _PROTOCOLS[options.protocol], at("protocol")
     if options.protocol == "grpcs":
         yield "h2_upstream", at("protocol")
     if options.tls is not None and options.tls.ca is not None:
         yield "upstream_ca", at("tls", "ca")
+    yield from _servers(upstream)
+    if options.proxy_protocol.send != "off":
+        yield f"proxy_protocol_out_{options.proxy_protocol.send}", at("proxy_protocol", "send")
+    if options.websocket == "over_h2":
+        yield "websocket_over_h2", at("websocket")
+    if options.websocket == "over_http1" and options.is_http2:
+        yield "websocket_split", at("websocket")
+    asked = {"sticky_cookie": options.sticky, "outlier_detection": options.outlier_detection, "retries": options.retries}
+    keys = {"sticky_cookie": "sticky"}
+    yield from ((name, at(keys.get(name, name))) for name, value in asked.items() if value is not None)
+
+
+def _servers(upstream: ResolvedUpstream) -> Iterator[Need]:
+    """Yield what is asked of servers whether requests go to them or bytes."""
+    options, at = upstream.options, partial(_at, upstream)
     for index, server in enumerate(options.servers):
         if server.address.is_unix:
             yield "unix_upstream", at("servers", index)
@@ -129,20 +167,10 @@ def _upstream(upstream: ResolvedUpstream) -> Iterator[Need]:
             yield "weights", at("servers", index, "weight")
     if options.load_balancing.policy != "round_robin":
         yield f"lb_{options.load_balancing.policy}", at("load_balancing")
-    if options.proxy_protocol.send != "off":
-        yield f"proxy_protocol_out_{options.proxy_protocol.send}", at("proxy_protocol", "send")
-    if options.websocket == "over_h2":
-        yield "websocket_over_h2", at("websocket")
-    if options.websocket == "over_http1" and options.is_http2:
-        yield "websocket_split", at("websocket")
     if options.health_check is not None:
         yield ("health_check_tcp" if options.health_check.tcp else "health_check_http"), at("health_check")
-    asked = {
-        "resolve": options.resolve, "sticky_cookie": options.sticky, "outlier_detection": options.outlier_detection,
-        "retries": options.retries,
-    }  # fmt: skip
-    keys = {"sticky_cookie": "sticky"}
-    yield from ((name, at(keys.get(name, name))) for name, value in asked.items() if value is not None)
+    if options.resolve is not None:
+        yield "resolve", at("resolve")
     if options.connections.max is not None:
         yield "max_connections", at("connections", "max")
 

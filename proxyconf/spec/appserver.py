@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from proxyconf.spec.fields import App, FilePath, Many, Model, Peer, Reach, Text, Time, UserName, Workers, many
+from proxyconf.spec.listeners import Certificate
 from proxyconf.spec.units import Duration
 
 __all__ = ["AppServer"]
@@ -25,6 +26,8 @@ class AppServer(Model):
     """Where it listens, one address or a list. Default: what the upstreams name, if that is this machine."""
     trust: Annotated[Many[Peer], many(Peer)] = ()
     """Where the proxy connects from. Default: known if the upstream is a unix socket or loopback."""
+    certificates: Many[Certificate] = ()
+    """Its own certificates: it ends TLS where a listener with `mode: tcp` does not."""
     drain: Time = Duration(30_000)
     """How long requests in flight may take at a stop, in the proxy and in the app server."""
     stop_grace: Time | None = None

@@ -20,8 +20,8 @@ from proxyconf.spec.units import Duration
 from proxyconf.spec.upstreams import Upstream, upstream_url
 
 __all__ = [
-    "Action", "Deployment", "Forward", "ResolvedListener", "ResolvedRoute", "ResolvedSite", "ResolvedUpstream", "ServeFiles",
-    "resolved",
+    "Action", "Deployment", "Forward", "ResolvedListener", "ResolvedRoute", "ResolvedSite", "ResolvedTcpListener",
+    "ResolvedUpstream", "ServeFiles", "resolved",
 ]  # fmt: skip
 
 
@@ -63,6 +63,43 @@ class ResolvedListener:
     def scheme(self) -> str:
         """What a client writes."""
         return "https" if self.tls else "http"
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedTcpListener:
+    """A listener that passes the bytes of a connection on to one upstream."""
+
+    name: str
+    addresses: tuple[ListenAddress, ...]
+    """Each once."""
+    options: Listener
+    upstream: ResolvedUpstream
+    path: Path
+
+    @property
+    def tls(self) -> Tls | None:
+        """TLS that ends here; None: whatever the client sends is passed on."""
+        return self.options.tls
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """What comes by it, as ALPN spells it, the preferred first."""
+        words = {"h2": "h2", "http1": "http/1.1"}
+        if "protocols" in self.options.model_fields_set:
+            return tuple(words[name] for name in self.options.protocols if name in words)
+        spoken = self.upstream.options
+        return ("h2",) if spoken.is_grpc else ("h2", "http/1.1") if spoken.is_http2 else ("http/1.1",)
+
+    @property
+    def sends(self) -> str:
+        """Which PROXY header names the client: `off`, `v1` or `v2`."""
+        return self.upstream.options.proxy_protocol.send
+
+    @property
+    def balancers(self) -> tuple[str, ...]:
+        """Who in front has to send a PROXY header; empty: nobody may."""
+        front = self.options.proxy_protocol
+        return () if front is None or front.accept == "off" else front.trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +187,7 @@ class Deployment:
 
     spec: Spec
     listeners: tuple[ResolvedListener, ...]
+    """Those of `mode: http`."""
     sites: tuple[ResolvedSite, ...]
     upstreams: tuple[ResolvedUpstream, ...]
     """Those that some route uses, each once."""
@@ -157,6 +195,19 @@ class Deployment:
     trusted_networks: tuple[str, ...]
     """Proxies in front, names of sets written out."""
     drain: Duration
+    tcp_listeners: tuple[ResolvedTcpListener, ...] = ()
+    """Those of `mode: tcp`."""
+
+    @property
+    def all_listeners(self) -> tuple[ResolvedListener | ResolvedTcpListener, ...]:
+        """Those of both modes."""
+        return (*self.listeners, *self.tcp_listeners)
+
+    @property
+    def all_upstreams(self) -> tuple[ResolvedUpstream, ...]:
+        """Those that routes use and those that bytes are passed on to, each once."""
+        found = {one.name: one for one in (*self.upstreams, *(listener.upstream for listener in self.tcp_listeners))}
+        return tuple(found.values())
 
     def on(self, listener: ResolvedListener) -> tuple[ResolvedSite, ...]:
         """Return the sites of a listener."""
@@ -175,12 +226,14 @@ class Deployment:
 
 def resolved(spec: Spec) -> Deployment:
     """Return what a site file comes to."""
-    listeners = tuple(_listener(spec, name, listener) for name, listener in spec.listeners.items())
+    listeners = tuple(_listener(spec, name, one) for name, one in spec.listeners.items() if one.mode == "http")
     upstreams = _Upstreams(spec)
     sites = tuple(_site(spec, ("sites", at), site, listeners, upstreams) for at, site in enumerate(spec.sites))
+    used = tuple(upstreams.used.values())
+    tcp = tuple(_tcp_listener(name, one, upstreams) for name, one in spec.listeners.items() if one.mode == "tcp")
     return Deployment(
-        spec, listeners, sites, tuple(upstreams.used.values()), spec.trust, expanded(spec.trust.trusted_proxies),
-        spec.appserver.drain if spec.appserver else Duration(30_000),
+        spec, listeners, sites, used, spec.trust, expanded(spec.trust.trusted_proxies),
+        spec.appserver.drain if spec.appserver else Duration(30_000), tcp,
     )  # fmt: skip
 
 
@@ -189,10 +242,17 @@ def _public_port(listener: Listener) -> int:
 
 
 def _listener(spec: Spec, name: str, listener: Listener) -> ResolvedListener:
-    secured = [_public_port(other) for other in spec.listeners.values() if other.tls]
+    secured = [_public_port(other) for other in spec.listeners.values() if other.tls and other.mode == "http"]
     redirect = secured[0] if listener.redirect and secured else None
     addresses = tuple(dict.fromkeys(listener.address))
     return ResolvedListener(name, addresses, listener, _public_port(listener), redirect, ("listeners", name))
+
+
+def _tcp_listener(name: str, listener: Listener, upstreams: _Upstreams) -> ResolvedTcpListener:
+    assert listener.upstream is not None, "checked when the file was read"
+    path: Path = ("listeners", name)
+    upstream = upstreams.get(listener.upstream, (*path, "upstream"))
+    return ResolvedTcpListener(name, tuple(dict.fromkeys(listener.address)), listener, upstream, path)
 
 
 class _Upstreams:

@@ -7,9 +7,23 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic import model_validator as validates
 
-from proxyconf.spec.fields import Addresses, Exclusive, FilePath, Hostname, Many, Model, Network, PortNumber, Text, many
+from proxyconf.spec.fields import (
+    Addresses,
+    Exclusive,
+    FilePath,
+    Hostname,
+    Many,
+    Model,
+    Network,
+    PortNumber,
+    Text,
+    TimeOrOff,
+    many,
+)
+from proxyconf.spec.policies import UpstreamName
+from proxyconf.spec.units import Duration
 
-__all__ = ["Acme", "Certificate", "ClientAuth", "Listener", "ProxyProtocolIn", "Tls", "named_listeners"]
+__all__ = ["Acme", "Certificate", "ClientAuth", "Listener", "ProxyProtocolIn", "TcpTimeouts", "Tls", "named_listeners"]
 
 
 class Certificate(Model):
@@ -86,15 +100,30 @@ class ProxyProtocolIn(Model):
     """Which balancers may send one (`from`)."""
 
 
+class TcpTimeouts(Model):
+    """How long things may take on a listener that passes bytes on; each may be `off`."""
+
+    connect: TimeOrOff = Duration(5_000)
+    """To connect to a server."""
+    tunnel: TimeOrOff = Duration(3_600_000)
+    """Longest silence on a connection."""
+
+
 class Listener(Model):
     """Where clients connect; cleartext without `tls`."""
 
     address: Addresses
     """Where it listens, one address or a list. Default for `http`: `:80`, for `https`: `:443`."""
+    mode: Literal["http", "tcp"] = "http"
+    """`http` serves sites. `tcp` passes bytes on to one upstream, and names the client by a PROXY header if that one says so."""
+    upstream: UpstreamName | None = None
+    """Where the bytes of `mode: tcp` go: the name of an upstream, or short `h2c://HOST:PORT`."""
+    timeouts: TcpTimeouts = TcpTimeouts()
+    """How long things may take in `mode: tcp`; for sites they are written in the site."""
     public_port: PortNumber | None = None
     """The port that clients see, behind a port mapping. Default: the address's."""
     protocols: Many[Literal["h3", "h2", "http1"]] = ("h2", "http1")
-    """What is offered by ALPN (h3 by Alt-Svc); in cleartext only `http1` is spoken."""
+    """What is offered by ALPN (h3 by Alt-Svc); in cleartext only `http1` is spoken. In `mode: tcp` the upstream's decides."""
     redirect: Literal["https"] | None = None
     """`https` sends every client to the TLS listener; without it the sites are served here too."""
     acme_webroot: FilePath | None = None
@@ -102,7 +131,7 @@ class Listener(Model):
     proxy_protocol: ProxyProtocolIn | None = None
     """The PROXY header of a load balancer in front."""
     tls: Tls | None = None
-    """TLS. A listener named `https` has it by default."""
+    """TLS. A listener named `https` has it by default, but not in `mode: tcp`."""
 
     @validates(mode="after")
     def _fits(self) -> Listener:
@@ -110,6 +139,8 @@ class Listener(Model):
             raise Exclusive("a listener with TLS redirects nobody to https; remove one of 'redirect' and 'tls'")
         if not self.protocols:
             raise Exclusive("no protocol; write protocols: [h2, http1] or remove the key")
+        if self.mode == "tcp" and self.upstream is None:
+            raise Exclusive("'mode: tcp' passes bytes on to one upstream; add upstream: NAME")
         if "h3" in self.protocols and not self.tls:
             raise Exclusive("h3 is always encrypted; add tls or take it out of 'protocols'")
         return self
@@ -126,5 +157,6 @@ def named_listeners(value: Any) -> Any:
     found = dict(value)
     for name, standard in (("http", {"address": ":80"}), ("https", {"address": ":443", "tls": {}})):
         if isinstance(found.get(name), dict):
-            found[name] = {**standard, **found[name]}
+            passes = found[name].get("mode") == "tcp"
+            found[name] = {**{key: value for key, value in standard.items() if key != "tls" or not passes}, **found[name]}
     return found

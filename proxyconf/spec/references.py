@@ -10,6 +10,7 @@ from proxyconf.spec.select import ANY, select
 __all__ = ["references"]
 
 _UPSTREAM_NAMES: tuple[tuple[object, ...], ...] = (
+    ("listeners", ANY, "upstream"),
     ("sites", ANY, "upstream"),
     ("sites", ANY, "auth", "forward", "upstream"),
     ("sites", ANY, "routes", ANY, "upstream"),

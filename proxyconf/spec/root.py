@@ -43,8 +43,8 @@ class Spec(Model):
     """Who may speak for the client."""
     upstreams: dict[Identifier, Upstream] = {}
     """Upstreams by name."""
-    sites: Annotated[Many[Site], Field(min_length=1)]
-    """What is served; a host name that stands nowhere is answered 421."""
+    sites: Many[Site] = ()
+    """What is served; a host name that stands nowhere is answered 421. Without them each listener has `mode: tcp`."""
     logging: Annotated[Logging | None, short(off, Logging, str)] = None
     """The access log. Default: the proxy's own."""
     metrics: Metrics | None = None

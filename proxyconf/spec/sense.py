@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from proxyconf.document.findings import Finding, Path, Rule
 from proxyconf.spec.addresses import ListenAddress, ServerAddress
 from proxyconf.spec.deployment import Deployment, ResolvedRoute, ResolvedSite
+from proxyconf.spec.tcp import tcp_sense
 
 __all__ = ["sense"]
 
@@ -16,6 +17,7 @@ _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", 
 
 def sense(deployment: Deployment) -> Iterator[Finding]:
     """Yield what contradicts itself, circles, is never reached, or is there for nothing."""
+    yield from tcp_sense(deployment)
     yield from _addresses(deployment)
     yield from _certificates(deployment)
     yield from _loops(deployment)
@@ -29,7 +31,7 @@ def sense(deployment: Deployment) -> Iterator[Finding]:
 
 def _addresses(deployment: Deployment) -> Iterator[Finding]:
     taken: dict[ListenAddress, str] = {}
-    for listener in deployment.listeners:
+    for listener in deployment.all_listeners:
         for address in listener.addresses:
             if address in taken:
                 message = f"{taken[address]} and {listener.name} share the address {address}; give them different ports"
@@ -61,8 +63,8 @@ def _is_private(name: str) -> bool:
 
 
 def _loops(deployment: Deployment) -> Iterator[Finding]:
-    listening = [address for listener in deployment.listeners for address in listener.addresses]
-    for upstream in deployment.upstreams:
+    listening = [address for listener in deployment.all_listeners for address in listener.addresses]
+    for upstream in deployment.all_upstreams:
         for at, server in enumerate(upstream.options.servers):
             if any(_reaches(server.address, address) for address in listening):
                 written = upstream.path[:1] == ("upstreams",)
@@ -121,16 +123,17 @@ def _trust(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _unused(deployment: Deployment) -> Iterator[Finding]:
-    used = {upstream.name for upstream in deployment.upstreams}
+    used = {upstream.name for upstream in deployment.all_upstreams}
     for name, upstream in deployment.spec.upstreams.items():
         if name not in used:
-            yield Finding(Rule.UNUSED, ("upstreams", name), f"no site uses the upstream '{name}'", key=True)
+            yield Finding(Rule.UNUSED, ("upstreams", name), f"nothing uses the upstream '{name}'", key=True)
         yield from _twice(("upstreams", name, "servers"), [server.address for server in upstream.servers], "server")
-    for listener in deployment.listeners:
+    for listener in deployment.all_listeners:
         if listener.tls:
             pairs = [pair.cert for pair in listener.tls.certificates]
             yield from _twice((*listener.path, "tls", "certificates"), pairs, "certificate")
-        if not deployment.on(listener) and not listener.redirect_port:
+    for listener in deployment.listeners:
+        if deployment.sites and not deployment.on(listener) and not listener.redirect_port:
             yield Finding(Rule.UNUSED, listener.path, f"no site is on the listener '{listener.name}'", key=True)
 
 
@@ -143,7 +146,7 @@ def _twice(path: Path, values: Sequence[object], what: str) -> Iterator[Finding]
 def _guesses(deployment: Deployment) -> Iterator[Finding]:
     if deployment.spec.appserver is not None:
         return
-    for upstream in deployment.upstreams:
+    for upstream in deployment.all_upstreams:
         if "protocol" not in upstream.options.model_fields_set and upstream.path[:1] == ("upstreams",):
             message = (
                 "'protocol' is left out and h2c is assumed; a server that speaks HTTP/1.1 only would be 502 for"

@@ -208,16 +208,6 @@ class Upstream(Model):
             raise Exclusive(f"tls is for an encrypted hop; write protocol: h2 (or grpcs), or no tls with {self.protocol}")
         return self
 
-    @validates(mode="after")
-    def _shared_connections(self) -> Upstream:
-        sends = self.proxy_protocol
-        if sends.send != "off" and self.is_http2 and sends.i_accept is None:
-            raise Exclusive(
-                "a PROXY header names one client and HTTP/2 shares a connection between many; use forwarded fields"
-                " (the default), protocol: http1, or write i_accept: per-client-connections under proxy_protocol"
-            )
-        return self
-
 
 SCHEMES: dict[str, Protocol] = {
     "h2c": "h2c", "h2": "h2", "http1": "http1", "http": "http1", "grpc": "grpc", "grpcs": "grpcs",

@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+<<<<<<< HEAD
 from hypothesis import HealthCheck, Phase, given, settings
+=======
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import SearchStrategy
+>>>>>>> l4-int
 
 from proxyconf.document.findings import Level, SiteError
 from proxyconf.facts.target import Target
@@ -20,7 +25,7 @@ from proxyconf.proxies.contract import render
 from proxyconf.proxies.registry import proxy
 from proxyconf.spec.read import load
 from tests.interop.hop import Installed, certificate, free_port, proves
-from tests.support.sites import TEXTS, sites, without
+from tests.support.sites import TEXTS, passing, sites, without
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +67,25 @@ def possible(data: dict[str, Any], on: Installed, folder: Path) -> Bundle | None
 
 @proves("tls_files")
 def test_the_checker_accepts_any_site(on: Installed, folder: Path) -> None:
+    accepts(on, folder, sites(f"{folder}/cert.pem", f"{folder}/key.pem"))
+
+
+@proves("tcp_listener")
+def test_the_checker_accepts_any_listener_that_passes_bytes_on(on: Installed, folder: Path) -> None:
+    accepts(on, folder, passing(f"{folder}/cert.pem", f"{folder}/cert.pem.key"))
+
+
+def accepts(on: Installed, folder: Path, made_up: SearchStrategy[dict[str, Any]]) -> None:
     has_checker = bool(proxy(on.proxy).program.check)
 
+<<<<<<< HEAD
     @given(sites(f"{folder}/cert.pem", f"{folder}/key.pem"))
     # To shrink by starting real programs takes minutes.
     @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate])
+=======
+    @given(made_up)
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+>>>>>>> l4-int
     def accepted(data: dict[str, Any]) -> None:
         made = possible(data, on, folder)
         if made is None:

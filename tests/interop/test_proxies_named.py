@@ -8,8 +8,8 @@ from proxyconf.facts.table import tables
 from tests.interop.hop import PROVED
 
 MODULES = (
-    "test_proxies", "test_proxies_edge", "test_proxies_policies", "test_proxies_probes", "test_proxies_routes", "test_proxies_upstreams",
-    "test_proxies_websocket",
+    "test_proxies", "test_proxies_edge", "test_proxies_policies", "test_proxies_probes", "test_proxies_routes", "test_proxies_tcp",
+    "test_proxies_upstreams", "test_proxies_websocket",
 )  # fmt: skip
 
 

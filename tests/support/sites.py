@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["TEXTS", "sites", "without"]
+__all__ = ["TEXTS", "passing", "sites", "without"]
 
 NAMES = [f"{word}.example.org" for word in ("shop", "www", "api", "static", "a.b")] + ["*.wild.example.org"]
 PATHS = ["/", "/a", "/a/", "/a/b/", "/static/", "/x%20y/", "/z.txt", "/~u/", "/p(q)/", "/$v/", "/q'r"]
@@ -167,6 +167,35 @@ def sites(draw: st.DrawFn, certificate: str = "/etc/ssl/c.pem", key: str = "/etc
     if draw(BOOL):
         made["sites"].append({"hostnames": "any", "upstream": "app"})
     return made
+
+
+@st.composite
+def passing(draw: st.DrawFn, certificate: str = "/etc/ssl/c.pem", key: str = "/etc/ssl/k.pem") -> dict[str, Any]:
+    """Return the data of a site file of listeners that pass bytes on, with sites beside them or none."""
+    made = draw(sites(certificate, key)) if draw(BOOL) else {"listeners": {}, "upstreams": {}}
+    upstream = {
+        "protocol": draw(st.sampled_from(["h2c", "http1", "grpc"])),
+        "servers": draw(st.sampled_from([["127.0.0.1:9000"], ["unix:/run/a b.sock"], [{"address": "127.0.0.1:9000", "weight": 3}, "127.0.0.1:9001"]])),
+        **draw(some(
+            load_balancing=st.sampled_from(["round_robin", "least_conn", "random", {"hash": {"key": "client_ip"}}]),
+            proxy_protocol=st.sampled_from([{"send": "v1"}, {"send": "v2"}, {"send": "off"}]), connections=some(max=st.just(9)),
+            health_check=st.just({"tcp": True, "interval": "7s"}), resolve=st.just("10s"),
+        )),
+    }  # fmt: skip
+    tls = st.fixed_dictionaries(
+        {"certificates": st.just([{"cert": certificate, "key": key}])},
+        optional={"profile": st.sampled_from(["modern", "intermediate", "old"])},
+    )
+    for port in range(7000, 7000 + draw(st.integers(1, 2))):
+        made["listeners"][f"edge{port}"] = {
+            "address": draw(st.sampled_from([f":{port}", [f"127.0.0.1:{port}", f"[::1]:{port}"]])), "mode": "tcp", "upstream": "bytes",
+            **draw(some(
+                tls=tls, timeouts=some(connect=DURATION, tunnel=DURATION),
+                proxy_protocol=st.fixed_dictionaries({"accept": st.sampled_from(["v1", "v2", "off"]), "from": st.just(["10.0.0.0/8", "2001:db8::7"])}),
+            )),
+        }  # fmt: skip
+    targets = [{"proxy": "nginx", "modules": ["stream_dynamic"]}]
+    return {"policy": {"unsupported": "degrade"}, **made, "targets": targets, "upstreams": {**made["upstreams"], "bytes": upstream}}
 
 
 def without(data: Any, paths: Iterable[tuple[str | int, ...]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 from proxyconf.facts.gate import Gate
 from proxyconf.proxies.envoy.tree import Tree, duration, extension, typed
 from proxyconf.spec.addresses import ServerAddress
-from proxyconf.spec.deployment import Deployment, Forward, ResolvedUpstream, ServeFiles
+from proxyconf.spec.deployment import Deployment, Forward, ResolvedTcpListener, ResolvedUpstream, ServeFiles
 from proxyconf.spec.units import Duration
 from proxyconf.spec.upstreams import Upstream
 
@@ -53,12 +54,24 @@ class Clusters:
             self.made[name] = self._cluster(name, upstream, kind, connect)
         return self._names[key]
 
+    def tcp(self, listener: ResolvedTcpListener) -> str:
+        """Return the cluster for the bytes of a listener. No name of a site file has a colon."""
+        name, upstream = f"tcp:{listener.name}", listener.upstream
+        connect = listener.options.timeouts.connect
+        cluster = self._servers(name, upstream, connect)
+        if listener.sends != "off":
+            tells_tls = listener.tls is not None and listener.sends == "v2"
+            cluster["transport_socket"] = _proxy_protocol(listener.sends.upper(), tells_tls=tells_tls)
+        cluster.update(self._health(upstream, "http1"))
+        self.made[name] = cluster
+        return name
+
     def add_admin(self, path: str) -> str:
         """Add the admin interface itself, for the figures."""
         self.made[ADMIN] = {"name": ADMIN, "type": "STATIC", "load_assignment": _assignment(ADMIN, [{"pipe": {"path": path}}])}
         return ADMIN
 
-    def _cluster(self, name: str, upstream: ResolvedUpstream, kind: Kind, connect: Duration) -> Tree:
+    def _servers(self, name: str, upstream: ResolvedUpstream, connect: Duration) -> Tree:
         options = upstream.options
         endpoints = [_endpoint(address(server.address), server.weight) for server in options.servers]
         named = any(not (server.address.is_unix or server.address.is_ip) for server in options.servers)
@@ -71,6 +84,10 @@ class Clusters:
         }
         cluster["per_connection_buffer_limit_bytes"] = 32_768
         cluster["circuit_breakers"] = self._bounds(upstream)
+        return cluster
+
+    def _cluster(self, name: str, upstream: ResolvedUpstream, kind: Kind, connect: Duration) -> Tree:
+        cluster, options = self._servers(name, upstream, connect), upstream.options
         cluster["typed_extension_protocol_options"] = {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _protocol(upstream, kind)
         }
@@ -157,8 +174,13 @@ def _protocol(upstream: ResolvedUpstream, kind: Kind) -> Tree:
     )
 
 
-def _proxy_protocol(version: str) -> Tree:
+# PP2_TYPE_SSL: the client speaks TLS (1), and showed no certificate that was verified (a number other than 0).
+_CLIENT_HAS_TLS = {"type": 0x20, "value": base64.b64encode(b"\x01" + (1).to_bytes(4, "big")).decode()}
+
+
+def _proxy_protocol(version: str, *, tells_tls: bool = False) -> Tree:
     sockets = "extensions.transport_sockets"
     plain = {"name": "envoy.transport_sockets.raw_buffer", "typed_config": typed(f"{sockets}.raw_buffer.v3.RawBuffer")}
-    wrapped = typed(f"{sockets}.proxy_protocol.v3.ProxyProtocolUpstreamTransport", config={"version": version}, transport_socket=plain)
+    config: Tree = {"version": version, **({"added_tlvs": [_CLIENT_HAS_TLS]} if tells_tls else {})}
+    wrapped = typed(f"{sockets}.proxy_protocol.v3.ProxyProtocolUpstreamTransport", config=config, transport_socket=plain)
     return {"name": "envoy.transport_sockets.upstream_proxy_protocol", "typed_config": wrapped}

@@ -10,9 +10,9 @@ from proxyconf.proxies.envoy.filters import Filters
 from proxyconf.proxies.envoy.manager import Codec, Parts, manager
 from proxyconf.proxies.envoy.replies import local_replies
 from proxyconf.proxies.envoy.routes import NO_SUCH_FILE, SiteRoutes, anything, unknown
-from proxyconf.proxies.envoy.tree import Tree, cidrs, extension, header, http_filter, typed
+from proxyconf.proxies.envoy.tree import Tree, cidrs, duration, extension, header, http_filter, typed
 from proxyconf.spec.addresses import ListenAddress
-from proxyconf.spec.deployment import Deployment, ResolvedListener
+from proxyconf.spec.deployment import Deployment, ResolvedListener, ResolvedTcpListener
 from proxyconf.spec.listeners import Tls
 from proxyconf.syntax.yamlcpp import Shared
 
@@ -39,7 +39,7 @@ class Listeners:
 
     def __init__(self, deployment: Deployment, gate: Gate, clusters: Clusters, filters: Filters) -> None:
         """Make the virtual host of every site, once for all listeners; what routes ask of the filters is known then."""
-        self._deployment, self._gate, self._filters = deployment, gate, filters
+        self._deployment, self._gate, self._clusters, self._filters = deployment, gate, clusters, filters
         self._sites = [SiteRoutes(deployment, number, gate, clusters, filters) for number in range(len(deployment.sites))]
         self._hosts = [Shared(site.host()) for site in self._sites]
         self._replies = Shared(local_replies(deployment))
@@ -48,20 +48,29 @@ class Listeners:
     def made(self) -> Iterator[Tree]:
         """Yield them."""
         for listener in self._deployment.listeners:
-            yield self._listener(listener, _addresses(listener.addresses))
+            yield self._listener(listener)
             if listener.options.speaks("h3") and self._gate.can("http3_edge"):
                 yield self._quic(listener)
 
-    def _listener(self, listener: ResolvedListener, addresses: list[Tree]) -> Tree:
-        balancer = listener.options.proxy_protocol
-        made: Tree = {"name": listener.name, "address": {"socket_address": addresses[0]}}
-        if addresses[1:]:
-            made["additional_addresses"] = [{"address": {"socket_address": one}} for one in addresses[1:]]
-        made["per_connection_buffer_limit_bytes"] = _BUFFER
-        if balancer is not None and balancer.accept != "off":
-            others = "V1" if balancer.accept == "v2" else "V2"
-            kind = "filters.listener.proxy_protocol.v3.ProxyProtocol"
-            made["listener_filters"] = [extension("envoy.filters.listener.proxy_protocol", kind, disallowed_versions=[others])]
+        for passing in self._deployment.tcp_listeners:
+            yield self._tcp(passing)
+
+    def _tcp(self, listener: ResolvedTcpListener) -> Tree:
+        """Return a listener that passes bytes on; peers that are none of the balancers find no chain and are closed."""
+        made = _listening(listener)
+        chain: Tree = {"filter_chain_match": {"direct_source_prefix_ranges": cidrs(listener.balancers)}} if listener.balancers else {}
+        if listener.tls is not None:
+            chain["transport_socket"] = _tls_socket(listener.tls, list(listener.protocols))
+            chain["transport_socket_connect_timeout"] = "10s"
+        silence = duration(listener.options.timeouts.tunnel)
+        passes = extension(
+            "envoy.filters.network.tcp_proxy", "filters.network.tcp_proxy.v3.TcpProxy",
+            stat_prefix=listener.name, cluster=self._clusters.tcp(listener), idle_timeout=silence,
+        )  # fmt: skip
+        return {**made, "filter_chains": [{**chain, "filters": [passes]}]}
+
+    def _listener(self, listener: ResolvedListener) -> Tree:
+        made = _listening(listener)
         codec: Codec = "AUTO" if listener.options.speaks("h2") else "HTTP1"
         made["filter_chains"] = list(self._chains(listener, codec))
         return made
@@ -96,7 +105,8 @@ class Listeners:
         made: Tree = {"filter_chain_match": match} if match else {}
         made["name"] = "trusted" if trusted else "clients"
         if listener.tls is not None:
-            made["transport_socket"] = _tls_socket(listener, listener.tls, quic=codec == "HTTP3")
+            offered = [word for word, name in (("h2", "h2"), ("http/1.1", "http1")) if name in listener.options.protocols]
+            made["transport_socket"] = _tls_socket(listener.tls, offered, quic=codec == "HTTP3")
             made["transport_socket_connect_timeout"] = "10s"
         routes = self._route_config(listener, trusted=trusted)
         parts = Parts(routes, self._filters.chain(), self._replies)
@@ -137,6 +147,20 @@ class Listeners:
         return {**host, "routes": [{"match": {"prefix": path}, **NO_SUCH_FILE, **said}, *host["routes"]]}
 
 
+def _listening(listener: ResolvedListener | ResolvedTcpListener) -> Tree:
+    """Return where a listener listens, and what it reads before TLS."""
+    addresses, balancer = _addresses(listener.addresses), listener.options.proxy_protocol
+    made: Tree = {"name": listener.name, "address": {"socket_address": addresses[0]}}
+    if addresses[1:]:
+        made["additional_addresses"] = [{"address": {"socket_address": one}} for one in addresses[1:]]
+    made["per_connection_buffer_limit_bytes"] = _BUFFER
+    if balancer is not None and balancer.accept != "off":
+        others = "V1" if balancer.accept == "v2" else "V2"
+        kind = "filters.listener.proxy_protocol.v3.ProxyProtocol"
+        made["listener_filters"] = [extension("envoy.filters.listener.proxy_protocol", kind, disallowed_versions=[others])]
+    return made
+
+
 def _redirecting(listener: ResolvedListener, host: Tree, *, trusted: bool) -> Tree:
     """Return a site's virtual host where cleartext is sent to TLS."""
     redirect: Tree = {"https_redirect": True, "response_code": "PERMANENT_REDIRECT"}
@@ -161,13 +185,13 @@ def _addresses(addresses: tuple[ListenAddress, ...]) -> list[Tree]:
     ]  # fmt: skip
 
 
-def _tls_socket(listener: ResolvedListener, tls: Tls, *, quic: bool) -> Tree:
+def _tls_socket(tls: Tls, offered: list[str], *, quic: bool = False) -> Tree:
     oldest, ciphers = _PROFILES["modern" if quic else tls.profile]
     common: Tree = {"tls_params": {"tls_minimum_protocol_version": oldest, "tls_maximum_protocol_version": "TLSv1_3"}}
     if ciphers:
         common["tls_params"]["cipher_suites"] = list(ciphers)
     if not quic:
-        common["alpn_protocols"] = [word for word, name in (("h2", "h2"), ("http/1.1", "http1")) if name in listener.options.protocols]
+        common["alpn_protocols"] = offered
     common["tls_certificates"] = [
         {"certificate_chain": {"filename": pair.cert}, "private_key": {"filename": pair.key}} for pair in tls.certificates
     ]

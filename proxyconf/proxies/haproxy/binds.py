@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from proxyconf.facts.gate import Gate
 from proxyconf.facts.table import Version
@@ -13,7 +13,7 @@ from proxyconf.spec.deployment import Deployment, ResolvedListener
 from proxyconf.spec.listeners import Certificate, Tls
 from proxyconf.syntax.words import Raw
 
-__all__ = ["STORE_SINCE", "binds", "in_one_file", "places", "profile", "store"]
+__all__ = ["STORE_SINCE", "binds", "bound", "in_one_file", "places", "profile", "store"]
 
 STORE_SINCE = Version.parse("3.0.0")
 """The first version that takes a key from a file of any name."""
@@ -39,7 +39,7 @@ def profile(deployment: Deployment) -> Iterator[Words]:
 
 
 def _first(deployment: Deployment) -> Tls | None:
-    return next((listener.tls for listener in deployment.listeners if listener.tls), None)
+    return next((listener.tls for listener in deployment.all_listeners if listener.tls), None)
 
 
 def in_one_file(pair: Certificate) -> bool:
@@ -49,7 +49,7 @@ def in_one_file(pair: Certificate) -> bool:
 
 def _pairs(deployment: Deployment) -> dict[tuple[str, str], str]:
     """Return the certificates whose key has to be named, and our names for them."""
-    pairs = [pair for listener in deployment.listeners if listener.tls for pair in listener.tls.certificates]
+    pairs = [pair for listener in deployment.all_listeners if listener.tls for pair in listener.tls.certificates]
     apart = dict.fromkeys((pair.cert, pair.key) for pair in pairs if not in_one_file(pair))
     return {pair: f"certificate{at}" for at, pair in enumerate(apart, 1)}
 
@@ -63,14 +63,21 @@ def store(deployment: Deployment) -> Lines:
 
 def binds(deployment: Deployment, listener: ResolvedListener, gate: Gate) -> Iterator[Words]:
     """Yield a listener's lines, one for each address; a second one for HTTP/3."""
-    for where in (where for address in listener.addresses for where in places(address)):
-        if listener.tls is None:
+    for address in listener.addresses:
+        for at, words in zip(places(address), bound(deployment, address, listener.tls, _alpn(listener)), strict=True):
+            yield words
+            if listener.tls is not None and listener.options.speaks("h3") and gate.can("http3_edge"):
+                kind = "quic6" if "[" in at else "quic4"
+                yield line(f"{kind}@{at} ssl", *_tls(deployment, listener.tls), Raw("alpn h3"))
+
+
+def bound(deployment: Deployment, address: ListenAddress, tls: Tls | None, alpn: Sequence[str]) -> Iterator[Words]:
+    """Yield the lines of one address; `alpn` are the protocols that are offered over TLS."""
+    for where in places(address):
+        if tls is None:
             yield line(where)
-            continue
-        tls = tuple(_tls(deployment, listener.tls))
-        yield line(f"{where} ssl", *tls, Raw(f"alpn {_alpn(listener)}"))
-        if listener.options.speaks("h3") and gate.can("http3_edge"):
-            yield line(f"{'quic6' if '[' in where else 'quic4'}@{where} ssl", *tls, Raw("alpn h3"))
+        else:
+            yield line(f"{where} ssl", *_tls(deployment, tls), Raw(f"alpn {','.join(alpn)}"))
 
 
 def places(address: ListenAddress) -> tuple[str, ...]:
@@ -78,9 +85,9 @@ def places(address: ListenAddress) -> tuple[str, ...]:
     return (f":{address.port}", f"[::]:{address.port} v6only") if not address.host else (str(address),)
 
 
-def _alpn(listener: ResolvedListener) -> str:
+def _alpn(listener: ResolvedListener) -> list[str]:
     names = {"h2": "h2", "http1": "http/1.1"}
-    return ",".join(name for protocol, name in names.items() if protocol in listener.options.protocols)
+    return [name for protocol, name in names.items() if protocol in listener.options.protocols]
 
 
 def _tls(deployment: Deployment, tls: Tls) -> Iterator[str]:

@@ -12,6 +12,7 @@ from proxyconf.proxies.haproxy.clients import believed_acls, identity, request_i
 from proxyconf.proxies.haproxy.observe import log_format, metrics, remembered
 from proxyconf.proxies.haproxy.plan import Frontend, Lines, Plan, Words
 from proxyconf.proxies.haproxy.routing import Routing
+from proxyconf.proxies.haproxy.tcp import tcp_backends, tcp_frontends
 from proxyconf.proxies.haproxy.words import LONGEST, acls, line, lines_of, time
 from proxyconf.spec.deployment import Deployment, ResolvedListener
 from proxyconf.spec.units import Duration
@@ -31,10 +32,11 @@ _UPGRADE_REMOVED_SINCE = Version.parse("3.2.0")
 
 def plan(deployment: Deployment, gate: Gate) -> Plan:
     """Return what haproxy.cfg is to say."""
-    longest_head = max(route.policies.limits.request_headers.bytes for site in deployment.sites for route in site.routes)
-    head = max(longest_head, _SMALLEST_HEAD)
+    heads = [route.policies.limits.request_headers.bytes for site in deployment.sites for route in site.routes]
+    head = max([*heads, _SMALLEST_HEAD])
     backends = Backends(deployment, head, gate)
     frontends = [_frontend(deployment, listener, backends, gate) for listener in _tls_first(deployment)]
+    frontends += tcp_frontends(deployment, gate)
     if deployment.spec.metrics is not None and gate.can("metrics"):
         frontends.append(metrics(deployment.spec.metrics.listen))
     return Plan(
@@ -43,7 +45,7 @@ def plan(deployment: Deployment, gate: Gate) -> Plan:
         resolvers=tuple(_resolvers(deployment)),
         defaults=tuple(_defaults(deployment)),
         frontends=tuple(frontends),
-        backends=tuple(backends.made),
+        backends=(*backends.made, *tcp_backends(deployment)),
         counts_bodies=backends.counts_bodies,
     )
 
@@ -96,7 +98,7 @@ def _defaults(deployment: Deployment) -> Iterator[Words]:
 
 
 def _resolvers(deployment: Deployment) -> Iterator[Words]:
-    asked = [one.options.resolve for one in deployment.upstreams if one.options.resolve is not None]
+    asked = [one.options.resolve for one in deployment.all_upstreams if one.options.resolve is not None]
     if asked:
         yield line("parse-resolv-conf")
         yield line("accepted_payload_size 8192")

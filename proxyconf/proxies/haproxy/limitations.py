@@ -9,7 +9,7 @@ from proxyconf.facts.gate import Gate
 from proxyconf.facts.table import Version
 from proxyconf.proxies.haproxy.binds import STORE_SINCE, in_one_file
 from proxyconf.proxies.haproxy.policies import MIN_LENGTH_SINCE
-from proxyconf.spec.deployment import Deployment, ResolvedListener, ResolvedRoute, ResolvedUpstream
+from proxyconf.spec.deployment import Deployment, ResolvedListener, ResolvedRoute, ResolvedTcpListener, ResolvedUpstream
 from proxyconf.spec.routes import Respond
 from proxyconf.spec.units import Size
 
@@ -29,6 +29,8 @@ def judge(deployment: Deployment, gate: Gate) -> None:
     _sockets(deployment, gate)
     for listener in deployment.listeners:
         _listener(listener, gate)
+    for passing in deployment.tcp_listeners:
+        _certificates(passing, gate)
     for upstream in deployment.upstreams:
         _upstream(upstream, gate)
     for site in deployment.sites:
@@ -45,7 +47,7 @@ def _sections(deployment: Deployment, gate: Gate) -> None:
 
 def _sockets(deployment: Deployment, gate: Gate) -> None:
     places: list[tuple[Path, str]] = [((*gate.target.path, "admin"), gate.target.admin)]
-    for upstream in deployment.upstreams:
+    for upstream in deployment.all_upstreams:
         places += [
             (_at(upstream, "servers", at), str(server.address)) for at, server in enumerate(upstream.options.servers)
         ]
@@ -70,6 +72,12 @@ def _listener(listener: ResolvedListener, gate: Gate) -> None:
         return
     if listener.options.protocols == ("h3",):
         gate.refuse((*listener.path, "protocols"), "browsers find HTTP/3 through another protocol; add h2 or http1")
+    _certificates(listener, gate)
+
+
+def _certificates(listener: ResolvedListener | ResolvedTcpListener, gate: Gate) -> None:
+    if listener.tls is None:
+        return
     if len(listener.tls.certificates) > _MOST_CERTIFICATES:
         gate.refuse(
             (*listener.path, "tls", "certificates"),

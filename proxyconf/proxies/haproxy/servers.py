@@ -9,11 +9,12 @@ from proxyconf.proxies.haproxy.plan import Lines, Words
 from proxyconf.proxies.haproxy.words import line, time
 from proxyconf.spec.addresses import ServerAddress
 from proxyconf.spec.deployment import ResolvedUpstream
+from proxyconf.spec.listeners import Tls
 from proxyconf.spec.policies import Timeouts
 from proxyconf.spec.upstreams import Upstream
 from proxyconf.syntax.words import Raw
 
-__all__ = ["balance", "checks", "refused_is_seen", "servers", "timeouts"]
+__all__ = ["balance", "balance_of", "checks", "refused_is_seen", "servers", "timeouts"]
 
 _BALANCE = {"round_robin": "roundrobin", "least_conn": "leastconn", "random": "random"}
 _HASHES = {"client_ip": "hash src", "path": "hash path", "host": "hash req.hdr(host)"}
@@ -23,13 +24,7 @@ _PURGES = 8
 
 def balance(options: Upstream, gate: Gate) -> Iterator[Words]:
     """Yield how requests are spread, and what is tried again."""
-    policy = options.load_balancing
-    if len(options.servers) > 1:
-        if policy.policy == "hash":
-            yield line(f"balance {_HASHES[policy.hash.key if policy.hash else 'client_ip']}")
-            yield line("hash-type consistent")
-        else:
-            yield line(f"balance {_BALANCE[policy.policy]}")
+    yield from balance_of(options)
     if options.sticky is not None:
         cookie = options.sticky.cookie
         yield line(f"cookie {cookie.name} insert indirect nocache httponly{' secure' if cookie.secure else ''}")
@@ -40,6 +35,17 @@ def balance(options: Upstream, gate: Gate) -> Iterator[Words]:
     if len(options.servers) > 1:
         yield line("option redispatch 1")
     yield line("retry-on conn-failure" if refused_is_seen(options, gate) else "retry-on conn-failure empty-response")
+
+
+def balance_of(options: Upstream) -> Iterator[Words]:
+    """Yield which server a client gets."""
+    policy = options.load_balancing
+    if len(options.servers) > 1:
+        if policy.policy == "hash":
+            yield line(f"balance {_HASHES[policy.hash.key if policy.hash else 'client_ip']}")
+            yield line("hash-type consistent")
+        else:
+            yield line(f"balance {_BALANCE[policy.policy]}")
 
 
 def refused_is_seen(options: Upstream, gate: Gate) -> bool:
@@ -67,10 +73,13 @@ def checks(upstream: ResolvedUpstream, host: str) -> Iterator[Words]:
         yield line(f"http-check expect status {','.join(map(str, check.expected_statuses))}")
 
 
-def servers(upstream: ResolvedUpstream, tracked: str) -> Lines:
-    """Return the `server` lines; `tracked` is the backend that already asks these servers how they are, if there is one."""
+def servers(upstream: ResolvedUpstream, tracked: str, *, ended_tls: Tls | None = None) -> Lines:
+    """Return the `server` lines; `tracked` is the backend that already asks these servers how they are, if there is one.
+
+    `ended_tls`: the TLS of clients that ends here, which a PROXY header of version 2 then tells of.
+    """
     options = upstream.options
-    words = tuple(_options(options))
+    words = tuple(_options(options, ended_tls))
     made: list[Words] = []
     for at, server in enumerate(options.servers, 1):
         own: list[str] = []
@@ -89,7 +98,7 @@ def _address(address: ServerAddress) -> str:
     return f"unix@{address.path}" if address.is_unix else Raw(address)
 
 
-def _options(options: Upstream) -> Iterator[str]:
+def _options(options: Upstream, ended_tls: Tls | None) -> Iterator[str]:
     if options.is_http2:
         yield Raw("proto h2")
         if options.websocket == "over_http1":
@@ -99,7 +108,7 @@ def _options(options: Upstream) -> Iterator[str]:
         yield options.tls.ca if options.tls and options.tls.ca else Raw("@system-ca")
         yield Raw("alpn h2")
     if options.proxy_protocol.send != "off":
-        yield Raw("send-proxy" if options.proxy_protocol.send == "v1" else "send-proxy-v2")
+        yield Raw("send-proxy" if options.proxy_protocol.send == "v1" else _second_version(ended_tls))
     if options.connections.max is not None:
         per_connection = options.connections.max_concurrent_streams if options.is_http2 else 1
         yield Raw(f"maxconn {options.connections.max * per_connection}")
@@ -107,6 +116,13 @@ def _options(options: Upstream) -> Iterator[str]:
         yield Raw(f"pool-purge-delay {max(1, options.connections.idle_timeout.milliseconds // _PURGES)}ms")
     if options.resolve is not None and any(not server.address.is_ip for server in options.servers):
         yield Raw("resolvers dns init-addr last,libc,none")
+
+
+def _second_version(ended_tls: Tls | None) -> str:
+    if ended_tls is None:
+        return "send-proxy-v2"
+    with_name = "" if ended_tls.client_auth.mode == "none" else "-cn"
+    return f"send-proxy-v2-ssl{with_name} proxy-v2-options authority"
 
 
 def _health(options: Upstream) -> Iterator[str]:

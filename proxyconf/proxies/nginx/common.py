@@ -28,7 +28,7 @@ def hoisted(servers: tuple[Server, ...]) -> Common:
     """Move what is alike in all servers to `http`."""
     fields = {prefix: _most_common_fields(servers, prefix) for prefix in ("proxy", "grpc")}
     servers = tuple(_without_fields(_headers(server), fields) for server in servers)
-    lines = tuple(line for line in servers[0].lines if all(line in server.lines for server in servers))
+    lines = tuple(line for line in servers[0].lines if all(line in server.lines for server in servers)) if servers else ()
     inherited = _alike_in_locations(servers)
     servers = tuple(_without_lines(server, lines, inherited) for server in servers)
     secured = [server.tls for server in servers if server.tls]

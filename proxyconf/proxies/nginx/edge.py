@@ -9,32 +9,17 @@ from proxyconf.proxies.nginx.common import hoisted
 from proxyconf.proxies.nginx.limitations import certificate_of
 from proxyconf.proxies.nginx.locations import Site, size
 from proxyconf.proxies.nginx.plan import NOTHING, Guard, Location, Plan, Server, Tls, Words
+from proxyconf.proxies.nginx.stream import DYNAMIC, stream
+from proxyconf.proxies.nginx.tls import listens, tls_of
 from proxyconf.proxies.nginx.upstreams import Upstreams, seconds
 from proxyconf.proxies.nginx.variables import Variables
-from proxyconf.spec.addresses import ListenAddress
 from proxyconf.spec.deployment import Deployment, ResolvedListener, ResolvedSite, ServeFiles
 from proxyconf.spec.policies import Policies
-from proxyconf.syntax.nginx import literal, pattern
+from proxyconf.syntax.nginx import pattern
 from proxyconf.syntax.words import Raw, raw
 
 __all__ = ["plan"]
 
-# Mozilla's guidelines, version 5.7 (https://ssl-config.mozilla.org/guidelines/5.7.json).
-_INTERMEDIATE = (
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
-    ":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384"
-    ":DHE-RSA-CHACHA20-POLY1305"
-)
-_OLD = (
-    f"{_INTERMEDIATE}:ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA"
-    ":ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:DHE-RSA-AES128-SHA256"
-    ":DHE-RSA-AES256-SHA256:AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES256-SHA256:AES128-SHA:AES256-SHA:DES-CBC3-SHA"
-)
-_PROFILES = {
-    "modern": ("TLSv1.3", ""),
-    "intermediate": ("TLSv1.2 TLSv1.3", _INTERMEDIATE),
-    "old": ("TLSv1 TLSv1.1 TLSv1.2 TLSv1.3", _OLD),
-}
 _CLIENT_FIELDS = {
     "x-forwarded-for": "X-Forwarded-For", "cf-connecting-ip": "CF-Connecting-IP", "x-real-ip": "X-Real-IP",
     "proxy-protocol": "proxy_protocol",
@@ -51,7 +36,9 @@ def plan(deployment: Deployment, gate: Gate) -> Plan:
     """Return what nginx.conf is to say."""
     made = _Edge(deployment, gate)
     common = hoisted(tuple(made.servers()))
+    passed = stream(deployment, gate)
     return Plan(
+        modules=(Raw("modules/ngx_stream_module.so"),) if passed and DYNAMIC in gate.target.modules else (),
         dollar=False,
         user=Raw(gate.target.user),
         shutdown_timeout=seconds(deployment.drain),
@@ -59,7 +46,7 @@ def plan(deployment: Deployment, gate: Gate) -> Plan:
         events=_lines(deployment.raw("nginx", "events")),
         http=_lines(deployment.raw("nginx", "http")),
         mime_types=any(isinstance(route.action, ServeFiles) for site in deployment.sites for route in site.routes),
-        lines=(*made.common(), *common.lines),
+        lines=(*made.common(), *common.lines) if common.servers else (),
         log_format=made.log_format(),
         access_log=made.access_log(),
         zones=tuple(made.zones),
@@ -68,6 +55,7 @@ def plan(deployment: Deployment, gate: Gate) -> Plan:
         maps=tuple(made.variables.maps),
         upstreams=tuple(made.upstreams.made.values()),
         servers=common.servers,
+        stream=passed,
     )
 
 
@@ -166,7 +154,7 @@ class _Edge:
         if balancer is not None and balancer.accept != "off":
             words.append("proxy_protocol")
         for address in listener.addresses:
-            for text in _addresses(address):
+            for text in listens(address):
                 yield (Raw(" ".join([text, *words])),)
                 if listener.options.speaks("h3") and self._gate.can("http3_edge"):
                     mark = " reuseport" if default else ""
@@ -178,12 +166,7 @@ class _Edge:
             return None
         at = certificate_of(listener, site)
         assert at is not None, "judged before"
-        pair = tls.certificates[at]
-        protocols, ciphers = _PROFILES[tls.profile]
-        auth = tls.client_auth
-        verify = {"none": "", "optional": "optional", "require": "on"}[auth.mode]
-        ca = literal(auth.ca) if auth.ca else NOTHING
-        return Tls(literal(pair.cert), literal(pair.key), Raw(protocols), Raw(ciphers), ca, Raw(verify))
+        return tls_of(tls, at)
 
     def _bounds_of(self, listener: ResolvedListener) -> tuple[Words, ...]:
         """Return a listener's bounds, which all of its servers have."""
@@ -256,13 +239,6 @@ class _Edge:
         if webroot is not None:
             lines: list[Words] = [(Raw("root"), webroot), (Raw("default_type"), Raw("text/plain"))]
             yield Location((Raw("^~"), Raw("/.well-known/acme-challenge/")), lines=tuple(lines))
-
-
-def _addresses(address: ListenAddress) -> tuple[str, ...]:
-    """Return an address as `listen` reads it; every address of the machine is two."""
-    if address.host == "":
-        return str(address.port), f"[::]:{address.port}"
-    return (str(address),)
 
 
 def _name(name: str) -> str:

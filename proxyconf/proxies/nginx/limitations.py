@@ -7,7 +7,16 @@ from collections.abc import Iterator
 
 from proxyconf.document.findings import Path
 from proxyconf.facts.gate import Gate
-from proxyconf.spec.deployment import Deployment, Forward, ResolvedListener, ResolvedRoute, ResolvedSite, ServeFiles
+from proxyconf.proxies.nginx.stream import DYNAMIC
+from proxyconf.spec.deployment import (
+    Deployment,
+    Forward,
+    ResolvedListener,
+    ResolvedRoute,
+    ResolvedSite,
+    ResolvedTcpListener,
+    ServeFiles,
+)
 from proxyconf.spec.routes import RedirectTo
 
 __all__ = ["SECTIONS", "certificate_of", "judge"]
@@ -22,11 +31,13 @@ def judge(deployment: Deployment, gate: Gate) -> None:
     for path, text in _literals(deployment):
         if "$" in text:
             gate.refuse(path, "nginx reads '$' in this path as a variable; use another path")
+    for passing in deployment.tcp_listeners:
+        _tcp_listener(passing, gate)
     for listener in deployment.listeners:
         for site in deployment.on(listener):
             _certificate(listener, site, gate)
         _per_listener(deployment, listener, gate)
-    for upstream in deployment.upstreams:
+    for upstream in deployment.all_upstreams:
         if upstream.options.sticky is not None and upstream.options.load_balancing.policy == "hash":
             gate.refuse((*upstream.path, "sticky"), "nginx has a cookie or a hash, not both; remove one")
         for at, server in enumerate(upstream.options.servers):
@@ -40,15 +51,25 @@ def judge(deployment: Deployment, gate: Gate) -> None:
             gate.refuse(("raw", "nginx", section), f"nginx.conf has no place for it; places: {', '.join(SECTIONS)}, server")
 
 
+def _tcp_listener(listener: ResolvedTcpListener, gate: Gate) -> None:
+    tls = listener.tls
+    if tls is not None and len(tls.certificates) > 1:
+        message = "nginx passes bytes on behind one certificate, whatever name the client asks for; write one for all names"
+        gate.refuse((*listener.path, "tls", "certificates", 1), message)
+    if DYNAMIC not in gate.target.modules:
+        message = f"the build needs --with-stream; where it is a module in a file (Debian: libnginx-mod-stream) write modules: [{DYNAMIC}]"
+        gate.note((*listener.path, "mode"), message)
+
+
 def _literals(deployment: Deployment) -> Iterator[tuple[Path, str]]:
-    for listener in deployment.listeners:
+    for listener in deployment.all_listeners:
         if listener.tls is None:
             continue
         for at, pair in enumerate(listener.tls.certificates):
             for key in ("cert", "key"):
                 yield (*listener.path, "tls", "certificates", at, key), getattr(pair, key)
         yield (*listener.path, "tls", "client_auth", "ca"), listener.tls.client_auth.ca or ""
-    for upstream in deployment.upstreams:
+    for upstream in deployment.all_upstreams:
         for at, server in enumerate(upstream.options.servers):
             yield (*upstream.path, "servers", at), server.address.path
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from proxyconf.syntax.words import Raw
 
-__all__ = ["NOTHING", "Files", "Guard", "Location", "Map", "Plan", "Proxy", "Server", "Tls", "Upstream"]
+__all__ = ["NOTHING", "Files", "Guard", "Location", "Map", "Plan", "Proxy", "Server", "Stream", "StreamServer", "Tls", "Upstream"]
 
 Words = tuple[str, ...]
 NOTHING = Raw("")
@@ -129,9 +129,32 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamServer:
+    """One `server` of `stream`."""
+
+    comment: Raw
+    listens: tuple[Words, ...]
+    tls: Tls | None
+    lines: tuple[Words, ...]
+    target: Raw
+    """`proxy_pass`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """`stream`: connections whose bytes are passed on."""
+
+    maps: tuple[Map, ...]
+    upstreams: tuple[Upstream, ...]
+    servers: tuple[StreamServer, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """An nginx.conf."""
 
+    modules: tuple[Raw, ...]
+    """`load_module`."""
     dollar: bool
     """Whether some text holds a dollar sign."""
     user: Raw
@@ -152,3 +175,4 @@ class Plan:
     maps: tuple[Map, ...]
     upstreams: tuple[Upstream, ...]
     servers: tuple[Server, ...]
+    stream: Stream | None

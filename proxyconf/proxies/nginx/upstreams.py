@@ -41,10 +41,11 @@ class Upstreams:
         """Return the name of the block for one protocol; never two protocols in one (nginx/nginx#1716)."""
         name = upstream.name if kind == self.kind(upstream) else f"{upstream.name}_{kind}"
         if name not in self.made:
-            self.made[name] = self._block(name, upstream)
+            self.made[name] = self.block(name, upstream)
         return name
 
-    def _block(self, name: str, upstream: ResolvedUpstream) -> Upstream:
+    def block(self, name: str, upstream: ResolvedUpstream) -> Upstream:
+        """Return the block under a name."""
         options = upstream.options
         balancing = options.load_balancing
         balance: Words = ()

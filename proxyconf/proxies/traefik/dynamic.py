@@ -21,6 +21,7 @@ from proxyconf.proxies.traefik.rules import (
 )
 from proxyconf.proxies.traefik.services import Services
 from proxyconf.proxies.traefik.static import entry_points
+from proxyconf.proxies.traefik.tcp import tcp
 from proxyconf.proxies.traefik.tls import options_name, tls
 from proxyconf.spec.deployment import Deployment, Forward, ResolvedListener, ResolvedRoute, ResolvedSite
 from proxyconf.spec.routes import RedirectTo
@@ -37,9 +38,11 @@ def dynamic(deployment: Deployment, gate: Gate) -> Tree:
     # The first that fits wins: numbers go down, and none is left to the length of its rule.
     named = {name: {**router, "priority": len(made) - at} for at, (name, router) in enumerate(made)}
     http: Tree = {"routers": named, "middlewares": routers.middlewares.made}
+    if not deployment.listeners:
+        return merged({**tcp(deployment), **tls(deployment)}, raw_tree(deployment, "dynamic"))
     if routers.services.made:
         http |= {"services": routers.services.made, "serversTransports": routers.services.transports}
-    return merged({"http": http, **tls(deployment)}, raw_tree(deployment, "dynamic"))
+    return merged({"http": http, **tcp(deployment), **tls(deployment)}, raw_tree(deployment, "dynamic"))
 
 
 def _order(site: ResolvedSite) -> int:

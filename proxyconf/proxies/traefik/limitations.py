@@ -6,6 +6,7 @@ from proxyconf.facts.gate import Gate
 from proxyconf.proxies.traefik.middlewares import TEXTS
 from proxyconf.proxies.traefik.raw import SECTIONS, fault
 from proxyconf.proxies.traefik.static import LOG_FIELDS, LOG_HEADERS
+from proxyconf.proxies.traefik.tcp import judge_tcp
 from proxyconf.proxies.traefik.tls import options_name
 from proxyconf.spec.deployment import (
     Deployment,
@@ -29,6 +30,8 @@ def judge(deployment: Deployment, gate: Gate) -> None:
     """Find all that Traefik cannot do for reasons of its own."""
     for listener in deployment.listeners:
         _listener(deployment, listener, gate)
+    for passing in deployment.tcp_listeners:
+        judge_tcp(passing, gate)
     for upstream in deployment.upstreams:
         _upstream(upstream, gate)
     for site in deployment.sites:

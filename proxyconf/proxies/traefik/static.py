@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from proxyconf.facts.gate import Gate
 from proxyconf.proxies.traefik.plan import Tree, duration
 from proxyconf.proxies.traefik.raw import merged, raw_tree
+from proxyconf.proxies.traefik.tcp import tcp_entry_points
 from proxyconf.proxies.traefik.tls import options_name
-from proxyconf.spec.deployment import Deployment, ResolvedListener
+from proxyconf.spec.addresses import ListenAddress
+from proxyconf.spec.deployment import Deployment, ResolvedListener, ResolvedTcpListener
 from proxyconf.spec.listeners import Tls
 from proxyconf.spec.observe import Logging
 from proxyconf.spec.policies import DEFAULTS
@@ -36,8 +38,10 @@ def static(deployment: Deployment, gate: Gate) -> Tree:
     points: Tree = {}
     for listener in deployment.listeners:
         for name, address in zip(entry_points(listener), listener.addresses, strict=True):
-            host = f"[{address.host}]" if ":" in (address.host or "") else address.host or ""
-            points[name] = {"address": f"{host}:{address.port}", **_entry_point(deployment, listener, gate)}
+            points[name] = {"address": _address(address), **_entry_point(deployment, listener, gate)}
+    for passing in deployment.tcp_listeners:
+        for name, address in zip(tcp_entry_points(passing), passing.addresses, strict=True):
+            points[name] = {"address": _address(address), **_tcp_entry_point(deployment, passing)}
     spec = deployment.spec
     made: Tree = {"entryPoints": points}
     if spec.metrics is not None and gate.can("metrics"):
@@ -52,8 +56,19 @@ def static(deployment: Deployment, gate: Gate) -> Tree:
     return merged(made, raw_tree(deployment, "static"))
 
 
+def _address(address: ListenAddress) -> str:
+    host = f"[{address.host}]" if ":" in (address.host or "") else address.host or ""
+    return f"{host}:{address.port}"
+
+
+def _tcp_entry_point(deployment: Deployment, listener: ResolvedTcpListener) -> Tree:
+    front: Tree = {"proxyProtocol": {"trustedIPs": list(listener.balancers)}} if listener.balancers else {}
+    return {**front, "transport": {"lifeCycle": {"graceTimeOut": duration(deployment.drain)}}}
+
+
 def _metrics_point(deployment: Deployment) -> str:
-    return "prometheus" if all(listener.name != "prometheus" for listener in deployment.listeners) else "prometheus-figures"
+    names = [listener.name for listener in deployment.all_listeners]
+    return "prometheus" if "prometheus" not in names else "prometheus-figures"
 
 
 def _entry_point(deployment: Deployment, listener: ResolvedListener, gate: Gate) -> Tree:

@@ -13,7 +13,7 @@ from proxyconf.syntax.traefik import dump
 
 __all__ = ["faults", "trial"]
 
-_KINDS = ("routers", "middlewares", "services")
+_KINDS = ("routers", "middlewares", "services", "tcpRouters", "tcpServices")
 _ANYWHERE = "127.0.0.1:0"
 
 
@@ -40,7 +40,7 @@ def faults(answer: str, log: str) -> list[str] | None:
     if found:
         return found
     data: dict[str, Any] = json.loads(answer) if answer.startswith("{") else {}
-    if not any(name.endswith("@file") for name in data.get("routers", {})):
+    if not any(name.endswith("@file") for kind in ("routers", "tcpRouters") for name in data.get(kind, {})):
         return None
     return [
         f"{name.removesuffix('@file')}: {'; '.join(entry.get('error', [])) or entry['status']}"

@@ -79,12 +79,16 @@ ASKS: dict[str, tuple[str, str]] = {
     "respond": ("site", "\n  routes: [{path: /a, respond: {}}]"), "log_json": ("more", "logging: {format: json}"),
     "log_combined": ("more", "logging: {format: combined}"), "metrics": ("more", 'metrics: {listen: "127.0.0.1:9"}'),
     "tracing": ("more", "tracing: {}"),
+    "tcp_listener": ("http", '}, edge: {address: ":444", mode: tcp, upstream: "h2c://127.0.0.1:9000"'),
+    "tcp_timeout_tunnel": ("http", '}, edge: {address: ":444", mode: tcp, timeouts: {tunnel: 1m}, upstream: "h2c://127.0.0.1:9000"'),
+    "tcp_proxy_protocol_v1": ("http", "}, edge: {address: ':444', mode: tcp, upstream: passed"),
+    "tcp_proxy_protocol_v2": ("http", "}, edge: {address: ':444', mode: tcp, upstream: passed"),
 }  # fmt: skip
 # What nobody asks for: it is so, or not; and what the target asks for itself.
 UNASKED = {
     "gateway_timeout", "request_body_limit_streamed",
     "h2c_multiplexed", "underscore_fields_dropped", "response_trailers", "client_gone", "streaming", "admin_unix", "raw", "request_trailers",
-    "websocket_from_h2", "control_characters_refused", "broken_responses", "http2_concurrency", "full_duplex",
+    "websocket_from_h2", "control_characters_refused", "broken_responses", "http2_concurrency", "full_duplex", "tcp_tells_tls",
 }  # fmt: skip
 
 
@@ -95,6 +99,10 @@ def asking(feature: str) -> Deployment:
     # Its own servers come in the place of the site's.
     servers = 'servers: ["127.0.0.1:8000"]'
     site = SITE.replace(servers, "websocket: auto") if where == "upstream" and "servers:" in text else SITE
+    if text.endswith("upstream: passed"):
+        sent = feature.removeprefix("tcp_proxy_protocol_")
+        passed = f"passed: {{{{protocol: h2c, servers: ['127.0.0.1:9000'], proxy_protocol: {{{{send: {sent}}}}}}}}}"
+        site = site.replace("upstreams: {{", f"upstreams: {{{{{passed}, ")
     if "protocol:" in text and where == "upstream":
         site = site.replace("protocol: h2c, ", "")
     return load("s.yaml", site.format(**parts).encode(), {}).deployment

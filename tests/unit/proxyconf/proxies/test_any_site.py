@@ -11,10 +11,10 @@ from proxyconf.document.findings import SiteError
 from proxyconf.proxies.registry import names
 from proxyconf.spec.read import load
 from proxyconf.verbs.site import bundle
-from tests.support.sites import sites
+from tests.support.sites import passing, sites
 
 
-@given(sites())
+@given(sites() | passing())
 @settings(max_examples=60, deadline=None)
 def test_any_site_is_rendered_or_refused_with_its_place(data: dict[str, Any]) -> None:
     raw = json.dumps(data, ensure_ascii=False).replace("${", "$${").encode()
