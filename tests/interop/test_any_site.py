@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-<<<<<<< HEAD
-from hypothesis import HealthCheck, Phase, given, settings
-=======
-from hypothesis import HealthCheck, given, settings
-from hypothesis.strategies import SearchStrategy
->>>>>>> l4-int
+    @given(made_up)
+    # To shrink by starting real programs takes minutes.
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate])
 
 from proxyconf.document.findings import Level, SiteError
 from proxyconf.facts.target import Target
@@ -78,14 +75,9 @@ def test_the_checker_accepts_any_listener_that_passes_bytes_on(on: Installed, fo
 def accepts(on: Installed, folder: Path, made_up: SearchStrategy[dict[str, Any]]) -> None:
     has_checker = bool(proxy(on.proxy).program.check)
 
-<<<<<<< HEAD
-    @given(sites(f"{folder}/cert.pem", f"{folder}/key.pem"))
+    @given(made_up)
     # To shrink by starting real programs takes minutes.
     @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate])
-=======
-    @given(made_up)
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
->>>>>>> l4-int
     def accepted(data: dict[str, Any]) -> None:
         made = possible(data, on, folder)
         if made is None:
