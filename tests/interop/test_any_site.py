@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-    @given(made_up)
-    # To shrink by starting real programs takes minutes.
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate])
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import SearchStrategy
 
 from proxyconf.document.findings import Level, SiteError
 from proxyconf.facts.target import Target
