@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -31,6 +32,8 @@ def pytest_report_header() -> list[str]:
 
 def pytest_configure() -> None:
     """Refuse to test another build than EXPECT_BUILD: a checkout shadows what was installed."""
+    # A suite that was started in the background ignores SIGINT, and so would the programs that tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     expected = os.environ.get("EXPECT_BUILD", "")
     if expected and expected != build_under_test():
         pytest.exit(f"EXPECT_BUILD={expected}, but {build_under_test()} would be tested", returncode=3)

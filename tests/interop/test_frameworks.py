@@ -124,7 +124,7 @@ def test_an_endless_answer_ends_when_its_client_is_gone(server: Server, way: str
         with protocol(server.connect()) as leaver:
             leave(leaver, begin(leaver))
         until(lambda: client.get("/told").json()["started"] > told["started"], "the answer begins")
-        until(lambda: client.get("/told").json()["endless"] > told["endless"], "the answer ends", 2)
+        until(lambda: client.get("/told").json()["endless"] > told["endless"], "the answer ends")
     assert "Traceback" not in server.said[before:]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections import Counter
@@ -150,7 +151,8 @@ def always(answer: bytes) -> Iterator[tuple[str, list[int]]]:
 
 @proves("outlier_detection", "http1_upstream")
 def test_a_failing_server_is_left_out_for_a_while(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path) -> None:
-    options = "load_balancing: round_robin, outlier_detection: {consecutive_5xx: 2, ejection_time: 1h}"
+    count = 1 if on.proxy == "apache" else 2  # Apache knows no other number
+    options = f"load_balancing: round_robin, outlier_detection: {{consecutive_5xx: {count}, ejection_time: 1h}}"
     # nginx counts what is no answer, and no 5xx of the app.
     end = b"" if on.proxy == "nginx" else b"gth: 0\r\nConnection: close\r\n\r\n"
     with always(b"HTTP/1.1 500 Broken\r\nContent-Len" + end) as (address, times):
@@ -161,7 +163,7 @@ def test_a_failing_server_is_left_out_for_a_while(on: Installed, pair: tuple[Ori
             before = times[0]
             statuses = [shop.ask().status_code for _ in range(20)]
     assert (statuses, times[0] - before) == ([200] * 20, 0)
-    assert before >= 2
+    assert before >= count
 
 
 @proves("retries")
@@ -176,7 +178,9 @@ def test_connections_are_bounded_and_requests_still_answered(on: Installed, tmp_
     site = SITE.replace('servers: ["${APP}"]', 'servers: ["${APP}"], connections: {max: 2}').replace("protocol: h2c", "protocol: http1")
     with origin(f"127.0.0.1:{free_port()}") as app, stack(on, tmp_path, app.address, site) as shop:
         statuses = [answer.status_code for answer in together(shop, 12)]
-    assert app.most_at_once == 2
+    # Each of Envoy's workers may open one connection whatever the others have.
+    most = 2 + (os.cpu_count() or 1) - 1 if on.proxy == "envoy" else 2
+    assert 2 <= app.most_at_once <= most < 12
     assert statuses.count(200) >= 2
     # nginx has no queue in its free version: who finds no connection is refused.
     assert set(statuses) <= ({200, 502} if on.proxy == "nginx" else {200})
