@@ -8,7 +8,6 @@ there are both reported.
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import ssl
@@ -24,13 +23,11 @@ import yaml
 from cryptography import x509
 
 from proxyconf.document.findings import Rule
-from proxyconf.facts.target import Target
 from proxyconf.output.bundle import Bundle
-from proxyconf.proxies.contract import render
 from proxyconf.proxies.registry import proxy
 from proxyconf.spec.read import load
 from proxyconf.spec.units import Size
-from tests.interop.hop import DEADLINE, Installed, Stack, certificate, free_port, serving
+from tests.interop.hop import DEADLINE, Installed, Stack, certificate, free_port, rendered_file, serving, until
 from tests.support.sites import without
 
 __all__ = ["Example", "Probe", "Run", "asked", "differences", "example", "rendered_example"]
@@ -141,18 +138,18 @@ def rendered_example(run: Run, running: Stack) -> Bundle:
 
 
 def _rendered(data: Any, values: Mapping[str, str], on: Installed) -> Bundle:
-    file = load("site.yaml", json.dumps(data).encode(), values)
-    # Started as root, a proxy gives its workers to another user, who may not read what the test writes.
-    target = replace(Target.of(on.proxy, file.spec), version=on.version, user="root" if os.geteuid() == 0 else "")
-    return render(proxy(on.proxy), file.deployment, target)
+    return rendered_file(on, load("site.yaml", json.dumps(data).encode(), values))
 
 
 @contextmanager
 def asked(bundle: Bundle, stack: Stack, names: Mapping[str, list[str]]) -> Iterator[Asker]:
     """Run what was rendered, and yield what asks it."""
     with ExitStack() as exits:
-        exits.enter_context(serving(stack, bundle))
-        yield Asker(stack, [stack.folder / f"{name}.pem" for name in names], exits)
+        exits.enter_context(serving(stack, bundle, wait=False))
+        asker = Asker(stack, [stack.folder / f"{name}.pem" for name in names], exits)
+        if proxy(stack.on.proxy).program.listens_first:
+            until(lambda: asker.shows_certificates([hosts[0] for hosts in names.values()]), f"{stack.on}'s certificates")
+        yield asker
 
 
 class Asker:
@@ -196,6 +193,19 @@ class Asker:
         for file in self._certificates:
             context.load_verify_locations(file)
         return context
+
+    def shows_certificates(self, hosts: list[str]) -> bool:
+        """Say whether the sites are read: before, there is a certificate of nobody."""
+        try:
+            for host in hosts:
+                with (
+                    socket.create_connection(("127.0.0.1", self._stack.port)) as client,
+                    self._tls().wrap_socket(client, server_hostname=host.replace("*", "any")),
+                ):
+                    pass
+        except OSError:
+            return False
+        return True
 
     def _client(self, http2: bool = True, local: str | None = None, cleartext: bool = False) -> httpx.Client:
         key = (http2, local, cleartext)
