@@ -37,11 +37,11 @@ from proxyconf.output.bundle import Bundle
 from proxyconf.programs.run import ProgramMissing, find_program, version
 from proxyconf.proxies.contract import render
 from proxyconf.proxies.registry import names, proxy
-from proxyconf.spec.read import load
+from proxyconf.spec.read import SiteFile, load
 
 __all__ = [
     "DEADLINE", "PERMANENT", "PROVED", "REPOSITORY", "SITE", "TEMPORARY", "Installed", "Origin", "Stack", "Stacks", "certificate", "fields_of", "free_port", "installed", "listens",
-    "origin", "proves", "rendered", "serving", "stack", "until", "with_rights",
+    "origin", "proves", "rendered", "rendered_file", "serving", "stack", "until", "with_rights",
 ]  # fmt: skip
 
 T = TypeVar("T", bound=Callable[..., None])
@@ -333,6 +333,11 @@ def rendered(on: Installed, running: Stack, app: str, site: str) -> Bundle:
         site = f"policy: {{features: {{forwarded_for_alone: degrade}}}}\n{site}"
     values = {"HTTP": running.http_port, "HTTPS": running.port, "DIR": running.folder, "APP": app}
     file = load("site.yaml", site.encode(), {name: str(value) for name, value in values.items()})
+    return rendered_file(on, file)
+
+
+def rendered_file(on: Installed, file: SiteFile) -> Bundle:
+    """Render a site file for the version that is installed."""
     # Started as root, a proxy gives its workers to another user, who may not read what the test writes.
     target = replace(Target.of(on.proxy, file.spec), version=on.version, user="root" if os.geteuid() == 0 else "")
     bundle = render(proxy(on.proxy), file.deployment, target)

@@ -8,7 +8,6 @@ there are both reported.
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import ssl
@@ -24,13 +23,11 @@ import yaml
 from cryptography import x509
 
 from proxyconf.document.findings import Rule
-from proxyconf.facts.target import Target
 from proxyconf.output.bundle import Bundle
-from proxyconf.proxies.contract import render
 from proxyconf.proxies.registry import proxy
 from proxyconf.spec.read import load
 from proxyconf.spec.units import Size
-from tests.interop.hop import DEADLINE, Installed, Stack, certificate, free_port, serving
+from tests.interop.hop import DEADLINE, Installed, Stack, certificate, free_port, rendered_file, serving, until
 from tests.support.sites import without
 
 __all__ = ["Example", "Probe", "Run", "asked", "differences", "example", "rendered_example"]
@@ -141,24 +138,24 @@ def rendered_example(run: Run, running: Stack) -> Bundle:
 
 
 def _rendered(data: Any, values: Mapping[str, str], on: Installed) -> Bundle:
-    file = load("site.yaml", json.dumps(data).encode(), values)
-    # Started as root, a proxy gives its workers to another user, who may not read what the test writes.
-    target = replace(Target.of(on.proxy, file.spec), version=on.version, user="root" if os.geteuid() == 0 else "")
-    return render(proxy(on.proxy), file.deployment, target)
+    return rendered_file(on, load("site.yaml", json.dumps(data).encode(), values))
 
 
 @contextmanager
 def asked(bundle: Bundle, stack: Stack, names: Mapping[str, list[str]]) -> Iterator[Asker]:
     """Run what was rendered, and yield what asks it."""
     with ExitStack() as exits:
-        exits.enter_context(serving(stack, bundle))
-        yield Asker(stack, [stack.folder / f"{name}.pem" for name in names], exits)
+        exits.enter_context(serving(stack, bundle, wait=False))
+        asker = Asker(stack, {stack.folder / f"{name}.pem": hosts for name, hosts in names.items()}, exits)
+        if proxy(stack.on.proxy).program.listens_first:
+            until(lambda: asker.shows_certificates([hosts[0] for hosts in names.values()]), f"{stack.on}'s certificates")
+        yield asker
 
 
 class Asker:
     """Clients of one running proxy, each opened once."""
 
-    def __init__(self, stack: Stack, certificates: list[Path], exits: ExitStack) -> None:
+    def __init__(self, stack: Stack, certificates: Mapping[Path, list[str]], exits: ExitStack) -> None:
         self._stack, self._certificates, self._exits = stack, certificates, exits
         self._clients: dict[tuple[Any, ...], httpx.Client] = {}
 
@@ -177,7 +174,7 @@ class Asker:
         return seen
 
     def _send(self, probe: Probe) -> httpx.Response:
-        client = self._client(not probe.options.get("http1"), probe.options.get("from"), bool(probe.options.get("cleartext")))
+        client = self._client(probe.host, not probe.options.get("http1"), probe.options.get("from"), bool(probe.options.get("cleartext")))
         size = Size.parse(probe.options["body"]).bytes if "body" in probe.options else 0
         content: Any = (b"x" * 8192 for _ in range(size // 8192)) if probe.options.get("chunked") else b"x" * size if size else None
         fields = {"accept-encoding": "identity", **probe.options.get("fields", {})}
@@ -197,8 +194,26 @@ class Asker:
             context.load_verify_locations(file)
         return context
 
-    def _client(self, http2: bool = True, local: str | None = None, cleartext: bool = False) -> httpx.Client:
-        key = (http2, local, cleartext)
+    def shows_certificates(self, hosts: list[str]) -> bool:
+        """Say whether the sites are read: before, there is a certificate of nobody."""
+        try:
+            for host in hosts:
+                with (
+                    socket.create_connection(("127.0.0.1", self._stack.port)) as client,
+                    self._tls().wrap_socket(client, server_hostname=host.replace("*", "any")),
+                ):
+                    pass
+        except OSError:
+            return False
+        return True
+
+    def _certificate_of(self, host: str) -> Path | None:
+        """Return the certificate that names a host; a connection is for the hosts of its certificate (RFC 9110, section 4.3.3)."""
+        wanted = {host, f"*.{host.partition('.')[2]}"}
+        return next((file for file, hosts in self._certificates.items() if wanted & set(hosts)), None)
+
+    def _client(self, host: str, http2: bool = True, local: str | None = None, cleartext: bool = False) -> httpx.Client:
+        key = (None if cleartext else self._certificate_of(host), http2, local, cleartext)
         if key not in self._clients:
             transport = httpx.HTTPTransport(verify=self._tls(), http2=http2 and not cleartext, local_address=local)
             base = f"http://127.0.0.1:{self._stack.http_port}" if cleartext else f"https://127.0.0.1:{self._stack.port}"
@@ -235,7 +250,7 @@ class Asker:
 
     def _events(self, probe: Probe, upstream_of: Mapping[str, str]) -> dict[str, Any]:
         fields = {"accept": "text/event-stream", "accept-encoding": "gzip"}
-        with self._client().stream("GET", "/", **self._named(probe, fields)) as answer:
+        with self._client(probe.host).stream("GET", "/", **self._named(probe, fields)) as answer:
             return {"status": answer.status_code, "first": next(answer.iter_raw()).decode(errors="replace")}
 
     def _grpc(self, probe: Probe, upstream_of: Mapping[str, str]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from tests.interop.hop import (
     Origin,
     Stack,
     Stacks,
+    certificate,
     fields_of,
     free_port,
     origin,
@@ -30,9 +33,10 @@ from tests.interop.hop import (
     stack,
     until,
 )
-from tests.interop.test_proxies import LIMITED, MASKED_HELLO, echo, together
+from tests.interop.test_proxies import HANDSHAKE, LIMITED, MASKED_HELLO, echo, together
 from tests.interop.test_proxies_probes import SITE as PROBED
 from tests.interop.test_proxies_probes import probed
+from tests.interop.test_proxies_routes import site
 
 BRIEF = f"{SITE}  timeouts: {{request: 600ms}}\n"  # Apache makes a second of it, once read as 600
 GRPC = SITE.replace("protocol: h2c", "protocol: grpc")
@@ -225,6 +229,18 @@ def test_no_spelling_of_a_path_passes_the_door(on: Installed, stacks: Stacks) ->
     assert _raw(shop, f"https://shop.test:{shop.port}/admin") == 403
 
 
+@proves("replace_prefix", proxies=("apache",))
+def test_a_prefix_is_replaced_in_every_spelling(on: Installed, stacks: Stacks) -> None:
+    shop = stacks.get(on, site("path: /in, upstream: app, replace_prefix: /out/v3", "path: /under/, upstream: app, replace_prefix: /below"))
+    wanted = {
+        "/in": "/out/v3", "/in/": "/out/v3/", "/in/a%20b": "/out/v3/a%20b", "/in%2Fa": "/out/v3%2Fa", "/inn": "/inn",
+        "/%69n": "/out/v3", "/%69n/a%20b": "/out/v3/a%20b", "/under/": "/below/", "/under/a": "/below/a", "/under": "/under",
+    }  # fmt: skip
+    assert {path: shop.ask(path).json()["path"] for path in wanted} == wanted
+    answers = [shop.ask(path).json() for path in ("/in?a=b%20c", "/%69n?a=b%20c")]
+    assert [(answer["path"], answer["query"]) for answer in answers] == [("/out/v3", "a=b%20c")] * 2
+
+
 @proves("static_files", proxies=("apache",))
 def test_nobody_leaves_the_folder(on: Installed, app: Origin, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
@@ -249,10 +265,14 @@ def test_nobody_leaves_the_folder(on: Installed, app: Origin, tmp_path: Path) ->
 def _raw(shop: Stack, target: str) -> int:
     """Ask for a target as it stands and return the status."""
     with shop.connection() as client:
-        client.sendall(f"GET {target} HTTP/1.1\r\nHost: shop.test:{shop.port}\r\nConnection: close\r\n\r\n".encode())
-        said = b""
-        while piece := client.recv(65536):
-            said += piece
+        return _status(client, target, f"shop.test:{shop.port}")
+
+
+def _status(client: ssl.SSLSocket, target: str, host: str) -> int:
+    client.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+    said = b""
+    while piece := client.recv(65536):
+        said += piece
     return int(said.split()[1])
 
 
@@ -271,6 +291,37 @@ def test_a_wildcard_stands_for_one_label(on: Installed, stacks: Stacks) -> None:
     shop = stacks.get(on, SITE.replace("[shop.test]", '["*.shop.test", shop.test]'))
     statuses = [shop.ask(host=host).status_code for host in ("shop.test", "A.shop.test", "a.b.shop.test", "shop.test.evil.test")]
     assert statuses == [200, 200, 421, 421]
+
+
+@proves("tls_files", "unknown_host", proxies=("apache",))
+def test_a_connection_is_for_the_names_of_its_certificate(on: Installed, app: Origin, tmp_path: Path) -> None:
+    folder = tmp_path / "stores"
+    folder.mkdir()
+    certificate(folder, "*.stores.test")
+    pairs = f"hostnames: [shop.test]}}, {{cert: {folder}/cert.pem, key: {folder}/key.pem, hostnames: ['*.stores.test']}}]"
+    text = SITE.replace('.key"}]', f'.key", {pairs}') + "- hostnames: ['*.stores.test']\n  upstream: app\n"
+    with stack(on, tmp_path, app.address, text) as shop:
+        context = shop.tls()
+        context.load_verify_locations(folder / "cert.pem")
+        asked = (("tea.stores.test", "tea.stores.test"), ("tea.stores.test", "a.stores.test"), ("shop.test", "a.stores.test"))
+        statuses = []
+        for name, host in asked:
+            with (
+                socket.create_connection(("127.0.0.1", shop.port), timeout=DEADLINE) as plain,
+                context.wrap_socket(plain, server_hostname=name) as client,
+            ):
+                statuses.append(_status(client, "/", f"{host}:{shop.port}"))
+    assert statuses == [200, 200, 421]
+
+
+@proves("websocket_http1", proxies=("apache",))
+def test_no_websocket_passes_where_none_is_let_through(on: Installed, stacks: Stacks) -> None:
+    shop = stacks.get(on, site("path: /plain/, upstream: app, websocket: false"))
+    for upgrade in ("websocket", "WebSocket"):
+        handshake = [(name, upgrade if name == "upgrade" else value) for name, value in HANDSHAKE]
+        assert shop.ask("/plain/a", headers=handshake, http2=False).status_code == 403
+    assert shop.ask("/plain/a").status_code == 200
+    assert echo(shop) == b"\x81\x05hello"
 
 
 @proves("websocket_from_h2", proxies=("apache",))

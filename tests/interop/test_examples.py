@@ -24,7 +24,7 @@ SHOP = EXAMPLES / "shop"
 REAL = sorted(path.parent for path in (EXAMPLES / "real").glob("*/site.yaml"))
 
 # Traefik and Apache are younger than these sites, which have not been gone through for them.
-SHOWN = ("caddy", "nginx", "haproxy", "envoy")
+SHOWN = ("caddy", "nginx", "haproxy", "envoy", "traefik", "apache")
 
 
 def newest() -> list[Any]:

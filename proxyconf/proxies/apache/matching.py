@@ -34,11 +34,13 @@ def of_path(path: PathMatch) -> Raw:
     return pattern(f"^{decoded(path.value)}" + ("" if path.value.endswith("/") else r"(?:/|\z)"))
 
 
-def below(path: PathMatch) -> Raw:
-    """Return a pattern whose first group is what follows a prefix, without the slash between."""
+def below(path: PathMatch, *, slash: bool = False) -> Raw:
+    """Return a pattern whose first group is what follows a prefix; `slash`: with the slash between."""
     if path.type != "prefix":
         return of_path(path)
     stem = decoded(path.value.removesuffix("/"))
+    if slash:
+        return pattern(f"(?s)^{stem}(/.*)?\\z")
     return pattern(f"(?s)^{stem}/(.*)" if path.value.endswith("/") else f"(?s)^{stem}(?:/(.*))?\\z")
 
 

@@ -135,6 +135,8 @@ class Site:
     def _forward(self, route: ResolvedRoute, forward: Forward, name: str) -> Iterator[Rule]:
         upstream = forward.upstream
         match = conditions(route.match)
+        if not forward.may_be_websocket:
+            self._door(name, "req_novary('Upgrade') =~ /^websocket$/i", (line("Redirect 403"),))
         if forward.websocket:
             yield from self._proxied(route, forward, "websocket", match, name)
             return
@@ -153,12 +155,15 @@ class Site:
         if forward.replace_prefix is None:
             yield Rule(match, (of_path(path), substitution(url, _TARGET), flags))
             return
-        base = f"{forward.replace_prefix.removesuffix('/')}/"
+        base = forward.replace_prefix.removesuffix("/")
         stem = sent(path.value.removesuffix("/"))
-        rest = (_TARGET, pattern(f"^{stem}/?([^?].*|\\?.*)?$"))
+        # "/x" may be all of the path, and then nothing follows the new prefix either.
+        whole = bool(base) and not path.value.endswith("/")
+        base = base if whole else f"{base}/"
+        rest = (_TARGET, pattern(f"^{stem}((?:[/?]|%2[Ff]).*)?$" if whole else f"^{stem}/?([^?].*|\\?.*)?$"))
         yield Rule((*match, rest), (of_path(path), substitution(url, base, Raw("%1")), flags))
         # Whoever wrote the prefix itself in another way gets what Apache read of it.
-        yield Rule(match, (below(path), substitution(url, base, Raw("$1")), self._flags(route, name, "P")))
+        yield Rule(match, (below(path, slash=whole), substitution(url, base, Raw("$1")), self._flags(route, name, "P")))
 
     def _redirect(self, route: ResolvedRoute, redirect: RedirectTo, name: str) -> Iterator[Rule]:
         match, path = conditions(route.match), route.match.path
