@@ -257,6 +257,8 @@ def _policies(route: ResolvedRoute) -> Iterator[Need]:
         "cors": policies.cors, "maintenance": policies.maintenance, "allow": policies.allow, "rate_limit": policies.rate_limit,
     }  # fmt: skip
     yield from ((name, where(name)) for name, value in simple.items() if value)
+    if policies.maintenance is not None and policies.maintenance.file is not None:
+        yield "maintenance_page", (*where("maintenance"), "file")
     if policies.log == "off":
         yield "log_off", where("log")
 

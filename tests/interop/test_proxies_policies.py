@@ -96,7 +96,7 @@ def test_a_site_that_is_down(on: Installed, stacks: Stacks) -> None:
     assert stacks.get(on, site("maintenance: {}")).ask().status_code == 503
 
 
-@proves("maintenance", "error_pages")
+@proves("maintenance_page")
 def test_the_page_of_a_site_that_is_down(on: Installed, stacks: Stacks, pages: Path) -> None:
     down = stacks.get(on, site(f"maintenance: {{file: '{pages}/503.html', except: [127.0.0.9]}}")).ask("/x/y")
     assert (down.status_code, down.text) == (503, "<h1>down</h1>")

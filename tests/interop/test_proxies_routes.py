@@ -208,3 +208,16 @@ def test_several_upstreams_on_one_name(on: Installed, app: Origin, tmp_path: Pat
         with stack(on, tmp_path, app.address, routes) as shop:
             by = [shop.ask(path).json()["by"] for path in ("/api/x", "/x")]
     assert by == [other.address, app.address]
+
+
+NO_ROUTE = """
+- {hostnames: ["*.shop.test"], upstream: app}
+- {hostnames: [bare.shop.test], routes: [{path: /a, upstream: app}]}
+"""
+
+
+@proves("unknown_host", "match_prefix")
+def test_a_path_of_no_route_is_404_and_no_other_sites(on: Installed, stacks: Stacks) -> None:
+    shop = stacks.get(on, SITE + NO_ROUTE)
+    asked = [("bare.shop.test", "/a"), ("bare.shop.test", "/ab"), ("other.shop.test", "/ab"), ("stranger.test", "/a")]
+    assert [shop.ask(path, host=host).status_code for host, path in asked] == [200, 404, 200, 421]

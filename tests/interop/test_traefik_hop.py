@@ -186,6 +186,23 @@ def test_a_name_goes_before_a_wildcard_and_a_longer_one_before_a_shorter(on: Ins
     assert [shop.ask(host=host).status_code for host in ("shop.test", "a.b.c.shop.test", "shop.test.evil")] == [200, 421, 421]
 
 
+@proves("https_redirect", "trusted_proxies", proxies=("traefik",))
+def test_a_path_of_no_route_is_404_for_who_had_tls_and_has_what_the_site_adds(on: Installed, stacks: Stacks) -> None:
+    route = "  hsts: {}\n  headers: {response: {set: {X-A: b}}}\n  routes: [{path: /a, upstream: app}]"
+    shop = stacks.get(on, TRUSTING.replace("127.0.0.9", "127.0.0.1").replace("  upstream: app", route))
+    answers = [shop.ask_cleartext(path, headers=[("x-forwarded-proto", "https")]) for path in ("/a", "/b")]
+    assert [answer.status_code for answer in answers] == [200, 404]
+    assert [answer.headers["x-a"] for answer in answers] == ["b", "b"]
+    assert all("max-age=" in answer.headers["strict-transport-security"] for answer in answers)
+
+
+@proves("any_host", "match_prefix", proxies=("traefik",))
+def test_a_path_of_no_route_is_404_beside_a_site_for_any_name(on: Installed, stacks: Stacks) -> None:
+    shop = stacks.get(on, SITE.replace("  upstream: app", "  routes: [{path: /a, upstream: app}]\n- {hostnames: any, upstream: app}"))
+    assert [shop.ask(path).status_code for path in ("/a/b", "/b")] == [200, 404]
+    assert shop.ask("/b", host="other.test").status_code == 200
+
+
 @proves("rate_limit", proxies=("traefik",))
 def test_each_route_has_a_limit_of_its_own(on: Installed, stacks: Stacks) -> None:
     shop = stacks.get(on, site("path: /a, upstream: app", more="  rate_limit: {rate: 1/h, burst: 2}\n"))

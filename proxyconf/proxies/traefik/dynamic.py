@@ -110,17 +110,22 @@ class _Routers:
         limits = {route.policies.limits.request_body.bytes for route in site.routes if isinstance(route.action, Forward)}
         if len(limits) == 1 and (limit := max(limits)):
             yield f"{name}-too-large", _router(points, all_of(hosts, longer_than(limit)), self.middlewares.too_large())
+        everything, takes_everything = all_of(hosts), False
         for number, route in enumerate(site.routes):
             rule = all_of(hosts, of_match(route.match)) if hosts or of_match(route.match) else ""
             if len(limits) > 1 and isinstance(route.action, Forward) and (limit := route.policies.limits.request_body.bytes):
                 too_large = _router(points, all_of(rule, longer_than(limit)), self.middlewares.too_large())
                 yield f"{name}-route{number}-too-large", too_large
             for suffix, whose, trusted in self._peers(route):
-                answers = self.middlewares.of_answers(site, route, behind_tls=behind_tls)
+                answers = self.middlewares.of_answers(site, route.policies, behind_tls=behind_tls)
                 door = [*answers, *self.middlewares.of_clients(route, trusted=trusted)]
                 for kind, router in self._route(route, points, all_of(rule, whose), door):
                     quiet: Tree = {"observability": {"accessLogs": False}} if route.policies.log == "off" else {}
+                    takes_everything |= router["rule"] == everything
                     yield f"{name}-route{number}{suffix}{kind}", {**router, **quiet}
+        if not takes_everything:
+            # Else a wildcard or any site, or who answers strangers, would be asked next.
+            yield f"{name}-not-found", _router(points, everything, self.middlewares.not_found(site, behind_tls=behind_tls))
 
     def _peers(self, route: ResolvedRoute) -> list[tuple[str, str, bool]]:
         """Tell trusted peers from others where the client's address decides.

@@ -119,8 +119,6 @@ def _route(deployment: Deployment, route: ResolvedRoute, gate: Gate) -> None:
     if policies.rate_limit is not None and policies.rate_limit.status != 429:
         gate.refuse((*route.where("rate_limit"), "status"), "Traefik limits with 429; write 429 or remove it")
     down = policies.maintenance
-    if down is not None and down.file is not None:
-        gate.refuse((*route.where("maintenance"), "file"), "Traefik has no files to show; remove it, and a bare 503 is answered")
     for word in policies.compression.types if policies.compression else ():
         if "*" in word and word != "text/*":
             names = ", ".join(TEXTS[:2])

@@ -18,7 +18,7 @@ from proxyconf.spec.deployment import (
     ResolvedSite,
     ResolvedUpstream,
 )
-from proxyconf.spec.policies import Compression, Cors
+from proxyconf.spec.policies import Compression, Cors, Policies
 from proxyconf.spec.routes import RedirectTo
 from proxyconf.syntax.traefik import replacement
 
@@ -34,7 +34,7 @@ _ERASED = (
 _SAID = {"for": "X-Forwarded-For", "proto": "X-Forwarded-Proto", "host": "X-Forwarded-Host", "real-ip": "X-Real-Ip"}
 TEXTS = ("text/css", "text/csv", "text/html", "text/javascript", "text/markdown", "text/plain", "text/xml")
 """What `text/*` stands for: Traefik compares whole content types."""
-_TOO_LARGE, _MISDIRECTED, _DOWN = 413, 421, 503
+_NOT_FOUND, _TOO_LARGE, _MISDIRECTED, _DOWN = 404, 413, 421, 503
 Chain = list[str]
 
 
@@ -67,6 +67,12 @@ class Middlewares:
         """Answer 421."""
         return [self.use("misdirected", "ipAllowList", {"sourceRange": NOBODY, "rejectStatusCode": _MISDIRECTED})]
 
+    def not_found(self, site: ResolvedSite, *, behind_tls: bool) -> Chain:
+        """Answer 404 with what the whole site adds to answers."""
+        policies = site.policies.model_copy(update={"maintenance": None})
+        refused = self.use("not-found", "ipAllowList", {"sourceRange": NOBODY, "rejectStatusCode": _NOT_FOUND})
+        return [*self.of_answers(site, policies, behind_tls=behind_tls), refused]
+
     def too_large(self) -> Chain:
         """Answer 413."""
         return [self.use("too-large", "ipAllowList", {"sourceRange": NOBODY, "rejectStatusCode": _TOO_LARGE})]
@@ -81,12 +87,12 @@ class Middlewares:
         options = {"regex": "^https?://[^/]+(.*)$", "replacement": f"{replacement(origin)}${{1}}", "permanent": True}
         return [self.use("to-canonical", "redirectRegex", options)]
 
-    def of_answers(self, site: ResolvedSite, route: ResolvedRoute, *, behind_tls: bool) -> Chain:
+    def of_answers(self, site: ResolvedSite, policies: Policies, *, behind_tls: bool) -> Chain:
         """Add fields to all answers, and answer preflights; before anything that may refuse."""
-        policy, hsts = route.policies.headers.response, site.hsts
+        policy, hsts = policies.headers.response, site.hsts
         said: Tree = {}
         fields = {**dict.fromkeys(policy.remove, ""), **policy.set}
-        down = route.policies.maintenance
+        down = policies.maintenance
         if down is not None and down.retry_after is not None:
             fields["Retry-After"] = str(int(down.retry_after.seconds))
         if fields:
@@ -96,8 +102,8 @@ class Middlewares:
             said.update({"stsIncludeSubdomains": True} if hsts.include_subdomains else {})
             said.update({"stsPreload": True} if hsts.preload else {})
             said.update({"forceSTSHeader": True} if behind_tls else {})
-        if route.policies.cors is not None:
-            said.update(_cors(route.policies.cors))
+        if policies.cors is not None:
+            said.update(_cors(policies.cors))
         return [self.use("answers", "headers", said)] if said else []
 
     def of_clients(self, route: ResolvedRoute, *, trusted: bool) -> Chain:
