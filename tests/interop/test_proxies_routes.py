@@ -221,3 +221,10 @@ def test_a_path_of_no_route_is_404_and_no_other_sites(on: Installed, stacks: Sta
     shop = stacks.get(on, SITE + NO_ROUTE)
     asked = [("bare.shop.test", "/a"), ("bare.shop.test", "/ab"), ("other.shop.test", "/ab"), ("stranger.test", "/a")]
     assert [shop.ask(path, host=host).status_code for host, path in asked] == [200, 404, 200, 421]
+
+
+@proves("any_host", "match_prefix")
+def test_a_path_of_no_route_is_404_beside_a_site_for_any_name(on: Installed, stacks: Stacks) -> None:
+    shop = stacks.get(on, SITE.replace("  upstream: app", "  routes: [{path: /a, upstream: app}]\n- {hostnames: any, upstream: app}"))
+    assert [shop.ask(path).status_code for path in ("/a/b", "/b")] == [200, 404]
+    assert shop.ask("/b", host="other.test").status_code == 200

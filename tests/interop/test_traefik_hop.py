@@ -196,13 +196,6 @@ def test_a_path_of_no_route_is_404_for_who_had_tls_and_has_what_the_site_adds(on
     assert all("max-age=" in answer.headers["strict-transport-security"] for answer in answers)
 
 
-@proves("any_host", "match_prefix", proxies=("traefik",))
-def test_a_path_of_no_route_is_404_beside_a_site_for_any_name(on: Installed, stacks: Stacks) -> None:
-    shop = stacks.get(on, SITE.replace("  upstream: app", "  routes: [{path: /a, upstream: app}]\n- {hostnames: any, upstream: app}"))
-    assert [shop.ask(path).status_code for path in ("/a/b", "/b")] == [200, 404]
-    assert shop.ask("/b", host="other.test").status_code == 200
-
-
 @proves("rate_limit", proxies=("traefik",))
 def test_each_route_has_a_limit_of_its_own(on: Installed, stacks: Stacks) -> None:
     shop = stacks.get(on, site("path: /a, upstream: app", more="  rate_limit: {rate: 1/h, burst: 2}\n"))

@@ -233,10 +233,13 @@ _CHALLENGED = (Section(Raw("reqenv('ROUTE') == 'acme'"), (line("Require all gran
 
 
 def _names(site: ResolvedSite, names: Words) -> tuple[str, Words]:
-    """Return a name and further ones; Apache takes no wildcard for the first."""
+    """Return a name and further ones; Apache takes no wildcard for the first.
+
+    A site for any name has none: the first host of an address gets what no other takes, and "*" would take all.
+    """
     if names and not names[0].startswith("*."):
         return names[0], names[1:]
-    return Raw(f"site{site.path[-1]}.invalid"), names or (Raw('"*"'),)
+    return Raw(f"site{site.path[-1]}.invalid"), names
 
 
 def _one_label(names: Words) -> Iterator[Rule]:
