@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from proxyconf.document.findings import Level, Rule
-from proxyconf.proxies.registry import proxy
+from proxyconf.proxies.registry import names, proxy
 from proxyconf.spec.read import load
 from tests.interop.hop import REPOSITORY, Installed, Stack, free_port, installed, origin
 from tests.interop.probing import Run, asked, differences, example, rendered_example
@@ -23,14 +23,11 @@ EXAMPLES = REPOSITORY / "examples"
 SHOP = EXAMPLES / "shop"
 REAL = sorted(path.parent for path in (EXAMPLES / "real").glob("*/site.yaml"))
 
-# Traefik and Apache are younger than these sites, which have not been gone through for them.
-SHOWN = ("caddy", "nginx", "haproxy", "envoy", "traefik", "apache")
-
 
 def newest() -> list[Any]:
     """Return the newest version of each proxy that is here; a proxy that is not is skipped by name."""
     found: list[Any] = []
-    for name in SHOWN:
+    for name in names():
         versions = sorted(installed(name), key=lambda one: one.version)
         missing = pytest.mark.skip(reason=f"no {name} here: python -m tools.proxies {name}")
         found.append(pytest.param(versions[-1], id=str(versions[-1])) if versions else pytest.param(None, id=name, marks=missing))
