@@ -40,7 +40,7 @@ from proxyconf.proxies.registry import names, proxy
 from proxyconf.spec.read import SiteFile, load
 
 __all__ = [
-    "DEADLINE", "PERMANENT", "PROVED", "REPOSITORY", "SITE", "TEMPORARY", "Installed", "Origin", "Stack", "Stacks", "certificate", "fields_of", "free_port", "installed", "listens",
+    "DEADLINE", "PROVED", "REPOSITORY", "SITE", "Installed", "Origin", "Stack", "Stacks", "certificate", "fields_of", "free_port", "installed", "listens",
     "origin", "proves", "rendered", "rendered_file", "serving", "stack", "until", "with_rights",
 ]  # fmt: skip
 
@@ -49,8 +49,6 @@ PROVED: dict[str, tuple[str, ...]] = {}
 """The capabilities that a test proves, by its name."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEADLINE = 10.0
-# Of two statuses that mean the same to GET a proxy chooses one: neither changes the method (RFC 9110, section 15.4).
-PERMANENT, TEMPORARY = (301, 308), (302, 307)
 
 
 @dataclass(frozen=True)
@@ -67,6 +65,11 @@ class Installed:
     def can(self, capability: str) -> bool:
         """Whether the table says so."""
         return table(self.proxy).can(capability, self.version)
+
+    @property
+    def permanent(self) -> tuple[int, ...]:
+        """What a permanent redirect may be answered with: Traefik's of a GET is 301."""
+        return (301, 308) if self.proxy == "traefik" else (308,)
 
     def command(self, words: tuple[str, ...], folder: Path) -> list[str]:
         """Return one of the proxy's commands on this program."""

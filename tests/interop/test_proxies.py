@@ -19,7 +19,6 @@ from proxyconf.facts.table import tables
 from proxyconf.proxies.registry import names
 from tests.interop.hop import (
     DEADLINE,
-    PERMANENT,
     SITE,
     Installed,
     Origin,
@@ -187,7 +186,7 @@ def test_one_site_for_every_name(on: Installed, stacks: Stacks) -> None:
 def test_cleartext_is_redirected(on: Installed, stacks: Stacks) -> None:
     shop = stacks.get(on)
     known, unknown = (shop.ask_cleartext("/a?b=c", host) for host in ("shop.test", "evil.test"))
-    assert known.status_code in PERMANENT
+    assert known.status_code in on.permanent
     assert known.headers["location"] == f"https://shop.test:{shop.port}/a?b=c"
     assert unknown.status_code == 421
 
@@ -198,7 +197,7 @@ def test_who_had_tls_at_a_trusted_proxy_is_not_sent_round_again(on: Installed, s
     shop = stacks.get(on, site)
     answers = [shop.ask_cleartext(headers=[("x-forwarded-proto", proto)]) for proto in ("https", "http")]
     assert answers[0].status_code == 200
-    assert answers[1].status_code in PERMANENT
+    assert answers[1].status_code in on.permanent
 
 
 # Bounds.

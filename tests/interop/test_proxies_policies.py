@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.hop import PERMANENT, SITE, Installed, Origin, Stacks, fields_of, free_port, origin, proves, stack
+from tests.interop.hop import SITE, Installed, Origin, Stacks, fields_of, free_port, origin, proves, stack
 from tests.interop.servers import doorman
 from tests.interop.test_proxies import HANDSHAKE, echo
 
@@ -48,7 +48,7 @@ def test_hsts(on: Installed, stacks: Stacks) -> None:
 def test_other_names_lead_to_the_canonical_one(on: Installed, stacks: Stacks) -> None:
     shop = stacks.get(on, site("canonical: shop.test").replace("[shop.test]", "[shop.test, www.shop.test]"))
     other = shop.ask("/a?b=c", host="www.shop.test", follow_redirects=False)
-    assert other.status_code in PERMANENT
+    assert other.status_code in on.permanent
     assert other.headers["location"] == f"https://shop.test:{shop.port}/a?b=c"
     assert shop.ask().status_code == 200
 
@@ -124,7 +124,7 @@ def test_only_some_clients(on: Installed, stacks: Stacks) -> None:
     shop = stacks.get(on, site("routes:", "- {path: /metrics, upstream: app, allow: [127.0.0.8/30]}", "- {path: /old, redirect: {to: /new}, allow: [127.0.0.9]}"))
     assert [shop.ask("/metrics", local=local).status_code for local in ("127.0.0.9", "127.0.0.1")] == [200, 403]
     old = [shop.ask("/old", local=local, follow_redirects=False).status_code for local in ("127.0.0.9", "127.0.0.1")]
-    assert old[0] in PERMANENT
+    assert old[0] in on.permanent
     assert old[1] == 403
     assert shop.ask("/").status_code == 200
 
@@ -189,7 +189,7 @@ def test_nobody_is_sent_elsewhere_before_the_door(on: Installed, door: Origin, s
     for path in ("/old", "/moved/x"):
         asked = [shop.ask(path, headers=headers, follow_redirects=False).status_code for headers in ([], IN)]
         assert asked[0] == 401, path
-        assert asked[1] in PERMANENT, path
+        assert asked[1] in on.permanent, path
 
 
 @proves("auth_forward", "websocket_split", "h2c_upstream")

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.interop.hop import PERMANENT, SITE, Installed, Origin, Stacks, fields_of, proves, stack
+from tests.interop.hop import SITE, Installed, Origin, Stacks, fields_of, proves, stack
 
 
 def site(*routes: str, more: str = "") -> str:
@@ -99,7 +99,7 @@ def test_a_redirect(on: Installed, stacks: Stacks) -> None:
     shop = stacks.get(on, site("path: /old, redirect: {to: /new, status: 301}", "file: /away, redirect: {to: 'https://a.example/b?c=d'}"))
     old, away = (shop.ask(path, follow_redirects=False) for path in ("/old/x?y=z", "/away"))
     assert (old.status_code, httpx.URL(old.headers["location"]).path) == (301, "/new")
-    assert away.status_code in PERMANENT
+    assert away.status_code in on.permanent
     assert away.headers["location"] == "https://a.example/b?c=d"
 
 
@@ -107,7 +107,7 @@ def test_a_redirect(on: Installed, stacks: Stacks) -> None:
 def test_a_redirect_that_keeps_the_rest(on: Installed, stacks: Stacks) -> None:
     shop = stacks.get(on, site("path: /old/, redirect: {to: /new/, keep_rest: true}"))
     found = shop.ask("/old/a%20b/c?d=e%26", follow_redirects=False)
-    assert found.status_code in PERMANENT
+    assert found.status_code in on.permanent
     assert httpx.URL(found.headers["location"]).raw_path == b"/new/a%20b/c?d=e%26"
     split = shop.ask("/old/x%0d%0aSet-Cookie:y=1", follow_redirects=False)
     assert "set-cookie" not in split.headers
