@@ -27,6 +27,8 @@ ALLOWED = {
     "_ctypes": "ctypes",
     "ctypes": "how much freed memory the allocator keeps",
     "ipaddress": "who is trusted, and who the client is",
+    "grp": "whom a unix socket belongs to",
+    "pwd": "the same",
     "http": "the phrases of HTTP/1.1's status lines",
     "queue": "a thread of its own writes the logs",
     "urllib": "paths are percent-decoded",
