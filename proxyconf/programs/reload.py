@@ -57,7 +57,7 @@ class Reload:
     def run(self, seconds: float) -> None:
         """Make it read its files again, and wait until it has. Raises `ProgramFault`, `ProgramMissing`."""
         if self.watches:
-            time.sleep(self.settle_seconds)
+            time.sleep(self.settle_seconds)  # it tells nobody when it has read a file
             return
         if self.pid_file is None:
             run_command(self.words, self.environment)

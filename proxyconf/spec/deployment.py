@@ -64,6 +64,18 @@ class ResolvedListener:
         """What a client writes."""
         return "https" if self.tls else "http"
 
+    def certificate_of(self, site: ResolvedSite | None) -> int | None:
+        """Return which certificate is for a site, where a proxy has to be told; None if nobody can tell."""
+        assert self.tls is not None
+        pairs = self.tls.certificates
+        if len(pairs) == 1 or site is None:
+            return 0
+        for at, pair in enumerate(pairs):
+            names = set(pair.hostnames)
+            if names and all(name in names or f"*.{name.partition('.')[2]}" in names for name in site.hostnames):
+                return at
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedTcpListener:

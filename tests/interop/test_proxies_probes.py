@@ -52,46 +52,45 @@ def probed(on: Installed, probe: str, *features: Feature, site: str = SITE) -> t
     return result.verdict, result.text
 
 
+def holds(on: Installed, probe: str, site: str = SITE) -> None:
+    """Assert that a probe passes."""
+    verdict, text = probed(on, probe, site=site)
+    assert verdict is Verdict.PASSED, text
+
+
 @proves("control_characters_refused")
 def test_control_characters_stay_outside(on: Installed) -> None:
-    verdict, text = probed(on, "control-characters")
-    assert verdict is Verdict.PASSED, text
+    holds(on, "control-characters")
 
 
 @proves("broken_responses")
 def test_a_response_that_breaks_off_is_not_whole(on: Installed) -> None:
-    verdict, text = probed(on, "broken-off")
-    assert verdict is Verdict.PASSED, text
+    holds(on, "broken-off")
 
 
 @proves("http2_concurrency")
 def test_many_requests_at_once_of_one_client(on: Installed) -> None:
-    verdict, text = probed(on, "hop-parallel")
-    assert verdict is Verdict.PASSED, text
+    holds(on, "hop-parallel")
 
 
 @proves("full_duplex")
 def test_a_response_while_the_request_is_sent(on: Installed) -> None:
-    verdict, text = probed(on, "streamed-request")
-    assert verdict is Verdict.PASSED, text
+    holds(on, "streamed-request")
 
 
 @proves("request_body_limit_streamed")
 def test_the_longest_request_body_over_http2_of_unknown_length(on: Installed) -> None:
-    verdict, text = probed(on, "body-limit-streamed")
-    assert verdict is Verdict.PASSED, text
+    holds(on, "body-limit-streamed")
 
 
 @proves("request_trailers", "h2c_upstream")
 def test_trailers_of_a_request_arrive(on: Installed) -> None:
-    verdict, text = probed(on, "request-trailers")
-    assert verdict is Verdict.PASSED, text
+    holds(on, "request-trailers")
 
 
 @proves("websocket_from_h2")
 def test_a_websocket_of_a_client_over_http2(on: Installed) -> None:
-    verdict, text = probed(on, "websocket-http2")
-    assert verdict is Verdict.PASSED, text
+    holds(on, "websocket-http2")
 
 
 @proves("request_body_limit")
@@ -116,8 +115,7 @@ TLS = "sites: [{hostnames: [shop.test], upstream: 'h2://app.internal:8443'}]\n"
 
 @proves("h2_upstream", "upstream_ca")
 def test_the_hop_over_tls_with_the_certificate_checked(on: Installed) -> None:
-    verdict, text = probed(on, "hop-tls", site=TLS)
-    assert verdict is Verdict.PASSED, text
+    holds(on, "hop-tls", site=TLS)
 
 
 TWO = """
@@ -128,8 +126,7 @@ sites: [{hostnames: [shop.test], upstream: app}]
 
 @proves("health_check_http", "h2c_upstream")
 def test_a_server_that_fails_its_health_checks(on: Installed) -> None:
-    verdict, text = probed(on, "health-check", site=TWO)
-    assert verdict is Verdict.PASSED, text
+    holds(on, "health-check", site=TWO)
 
 
 # By what a table's silence about a version is shown: the probe of a capability, and the feature that it needs.

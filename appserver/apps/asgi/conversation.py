@@ -81,12 +81,11 @@ class Conversation(Channel):
         self._conclude(task)
 
     def _conclude(self, task: asyncio.Task[None]) -> None:
-        was_over = self.is_over()
         try:
             error = task.exception()
         except asyncio.CancelledError as cancelled:
             # Not the application's fault if it was cut at a stop.
-            self.on_error(Stopping("cut at a stop") if task.cancelling() or was_over else cancelled)
+            self.on_error(Stopping("cut at a stop") if task.cancelling() or self.is_over() else cancelled)
             return
         if error is None:
             self.on_returned()

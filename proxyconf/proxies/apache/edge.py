@@ -8,12 +8,12 @@ from proxyconf.facts.gate import Gate
 from proxyconf.proxies.apache.balancers import FOREVER, Balancers, seconds, whole
 from proxyconf.proxies.apache.clients import believed, erased, identity, strangers, told, twins
 from proxyconf.proxies.apache.common import hoisted
-from proxyconf.proxies.apache.limitations import certificate_of
 from proxyconf.proxies.apache.modules import BUILT_IN, modules
 from proxyconf.proxies.apache.observe import logs
 from proxyconf.proxies.apache.plan import Answer, Host, Lines, Plan, Rule, Section, Words, line
 from proxyconf.proxies.apache.routes import Site
 from proxyconf.spec.addresses import ListenAddress
+from proxyconf.spec.ciphers import INTERMEDIATE, OLD
 from proxyconf.spec.deployment import Deployment, ResolvedListener, ResolvedSite, ServeFiles
 from proxyconf.spec.policies import DEFAULTS, Policies
 from proxyconf.spec.units import Duration
@@ -22,21 +22,11 @@ from proxyconf.syntax.words import Raw, raw
 
 __all__ = ["plan"]
 
-# Mozilla's guidelines, version 5.7 (https://ssl-config.mozilla.org/guidelines/5.7.json).
-_INTERMEDIATE = (
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
-    ":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384"
-    ":DHE-RSA-CHACHA20-POLY1305"
-)
-_OLD = (
-    f"{_INTERMEDIATE}:ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA"
-    ":ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:DHE-RSA-AES128-SHA256"
-    ":DHE-RSA-AES256-SHA256:AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES256-SHA256:AES128-SHA:AES256-SHA:DES-CBC3-SHA"
-)
+# How Mozilla's profiles are written.
 _PROFILES = {
     "modern": ("-all +TLSv1.3", ""),
-    "intermediate": ("-all +TLSv1.2 +TLSv1.3", _INTERMEDIATE),
-    "old": ("-all +TLSv1 +TLSv1.1 +TLSv1.2 +TLSv1.3", _OLD),
+    "intermediate": ("-all +TLSv1.2 +TLSv1.3", ":".join(INTERMEDIATE)),
+    "old": ("-all +TLSv1 +TLSv1.1 +TLSv1.2 +TLSv1.3", ":".join(OLD)),
 }
 
 
@@ -175,7 +165,7 @@ class _Edge:
         tls = listener.tls
         if tls is None:
             return
-        at = certificate_of(listener, site)
+        at = listener.certificate_of(site)
         assert at is not None, "judged before"
         pair = tls.certificates[at]
         protocols, ciphers = _PROFILES[tls.profile]

@@ -16,7 +16,7 @@ from proxyconf.spec.deployment import (
 )
 from proxyconf.spec.routes import RedirectTo, Respond
 
-__all__ = ["SECTIONS", "certificate_of", "judge"]
+__all__ = ["SECTIONS", "judge"]
 
 SECTIONS = ("main", "server")
 
@@ -41,23 +41,10 @@ def judge(deployment: Deployment, gate: Gate) -> None:
             gate.refuse(("raw", "apache", section), f"httpd.conf has no place for it; places: {', '.join(SECTIONS)}")
 
 
-def certificate_of(listener: ResolvedListener, site: ResolvedSite | None) -> int | None:
-    """Return which certificate of a listener is for a site; None if nobody can tell."""
-    assert listener.tls is not None
-    pairs = listener.tls.certificates
-    if len(pairs) == 1 or site is None:
-        return 0
-    for at, pair in enumerate(pairs):
-        names = set(pair.hostnames)
-        if names and all(name in names or f"*.{name.partition('.')[2]}" in names for name in site.hostnames):
-            return at
-    return None
-
-
 def _certificate(listener: ResolvedListener, site: ResolvedSite, gate: Gate) -> None:
     if listener.tls is None or listener.tls.source != "files":
         return
-    if certificate_of(listener, site) is None:
+    if listener.certificate_of(site) is None:
         gate.refuse(
             (*listener.path, "tls", "certificates"),
             f"Apache has to be told which certificate is for {', '.join(site.hostnames) or 'any'}; add hostnames: [...] to each",

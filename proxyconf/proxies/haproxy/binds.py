@@ -9,6 +9,7 @@ from proxyconf.facts.table import Version
 from proxyconf.proxies.haproxy.plan import Lines, Words
 from proxyconf.proxies.haproxy.words import line
 from proxyconf.spec.addresses import ListenAddress
+from proxyconf.spec.ciphers import INTERMEDIATE, OLD
 from proxyconf.spec.deployment import Deployment, ResolvedListener
 from proxyconf.spec.listeners import Certificate, Tls
 from proxyconf.syntax.words import Raw
@@ -18,13 +19,9 @@ __all__ = ["STORE_SINCE", "binds", "bound", "in_one_file", "places", "profile", 
 STORE_SINCE = Version.parse("3.0.0")
 """The first version that takes a key from a file of any name."""
 
-# https://ssl-config.mozilla.org, guidelines 5.7.
-_ECDHE = ("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-          "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305")  # fmt: skip
-_OLD = ("ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:"
-        "ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:"
-        "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES256-SHA256:AES128-SHA:AES256-SHA:@SECLEVEL=0")  # fmt: skip
-_CIPHERS = {"modern": "", "intermediate": _ECDHE, "old": f"{_ECDHE}:{_OLD}"}
+# DHE would need parameters of its own, and 3DES is no part of today's OpenSSL.
+_INTERMEDIATE, _OLD = (":".join(one for one in suites if not one.startswith(("DHE-", "DES-"))) for suites in (INTERMEDIATE, OLD))
+_CIPHERS = {"modern": "", "intermediate": _INTERMEDIATE, "old": f"{_OLD}:@SECLEVEL=0"}
 _OLDEST = {"modern": "TLSv1.3", "intermediate": "TLSv1.2", "old": "TLSv1.0"}
 
 

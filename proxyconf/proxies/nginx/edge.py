@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from proxyconf.facts.gate import Gate
 from proxyconf.proxies.nginx.common import hoisted
-from proxyconf.proxies.nginx.limitations import certificate_of
 from proxyconf.proxies.nginx.locations import Site, size
 from proxyconf.proxies.nginx.plan import NOTHING, Guard, Location, Plan, Server, Tls, Words
 from proxyconf.proxies.nginx.stream import DYNAMIC, stream
@@ -164,7 +163,7 @@ class _Edge:
         tls = listener.tls
         if tls is None:
             return None
-        at = certificate_of(listener, site)
+        at = listener.certificate_of(site)
         assert at is not None, "judged before"
         return tls_of(tls, at)
 

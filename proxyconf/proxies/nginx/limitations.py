@@ -19,7 +19,7 @@ from proxyconf.spec.deployment import (
 )
 from proxyconf.spec.routes import RedirectTo
 
-__all__ = ["SECTIONS", "certificate_of", "judge"]
+__all__ = ["SECTIONS", "judge"]
 
 SECTIONS = ("main", "events", "http")
 MAX_CONDITIONAL = 40
@@ -74,23 +74,10 @@ def _literals(deployment: Deployment) -> Iterator[tuple[Path, str]]:
             yield (*upstream.path, "servers", at), server.address.path
 
 
-def certificate_of(listener: ResolvedListener, site: ResolvedSite | None) -> int | None:
-    """Return which certificate of a listener is for a site; None if nobody can tell."""
-    assert listener.tls is not None
-    pairs = listener.tls.certificates
-    if len(pairs) == 1 or site is None:
-        return 0
-    for at, pair in enumerate(pairs):
-        names = set(pair.hostnames)
-        if names and all(name in names or f"*.{name.partition('.')[2]}" in names for name in site.hostnames):
-            return at
-    return None
-
-
 def _certificate(listener: ResolvedListener, site: ResolvedSite, gate: Gate) -> None:
     if listener.tls is None or listener.tls.source != "files":
         return
-    if certificate_of(listener, site) is None:
+    if listener.certificate_of(site) is None:
         gate.refuse(
             (*listener.path, "tls", "certificates"),
             f"nginx has to be told which certificate is for {', '.join(site.hostnames) or 'any'}; add hostnames: [...] to each",

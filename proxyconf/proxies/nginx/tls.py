@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from proxyconf.proxies.nginx.plan import NOTHING, Tls
 from proxyconf.spec.addresses import ListenAddress
+from proxyconf.spec.ciphers import INTERMEDIATE, OLD
 from proxyconf.spec.listeners import Tls as Wanted
 from proxyconf.syntax.nginx import literal
 from proxyconf.syntax.words import Raw
 
 __all__ = ["listens", "tls_of"]
 
-# Mozilla's guidelines, version 5.7 (https://ssl-config.mozilla.org/guidelines/5.7.json).
-_INTERMEDIATE = (
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
-    ":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384"
-    ":DHE-RSA-CHACHA20-POLY1305"
-)
-_OLD = (
-    f"{_INTERMEDIATE}:ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA"
-    ":ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:DHE-RSA-AES128-SHA256"
-    ":DHE-RSA-AES256-SHA256:AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES256-SHA256:AES128-SHA:AES256-SHA:DES-CBC3-SHA"
-)
+# How Mozilla's profiles are written.
 _PROFILES = {
     "modern": ("TLSv1.3", ""),
-    "intermediate": ("TLSv1.2 TLSv1.3", _INTERMEDIATE),
-    "old": ("TLSv1 TLSv1.1 TLSv1.2 TLSv1.3", _OLD),
+    "intermediate": ("TLSv1.2 TLSv1.3", ":".join(INTERMEDIATE)),
+    "old": ("TLSv1 TLSv1.1 TLSv1.2 TLSv1.3", ":".join(OLD)),
 }
 
 

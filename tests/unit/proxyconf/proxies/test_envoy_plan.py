@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 import yaml
 
@@ -13,6 +10,7 @@ from proxyconf.output.bundle import Bundle
 from proxyconf.proxies.contract import render
 from proxyconf.proxies.registry import proxy
 from proxyconf.spec.read import load
+from tests.support.trees import strings
 from tests.unit.proxyconf.proxies.test_hostile import HOSTILE
 
 SITE = """
@@ -39,19 +37,6 @@ def made(**values: str) -> Bundle:
         text = text.replace(name, yaml.safe_dump(values.get(name, "/x" if name in ("FILE", "TARGET") else "x"), default_style='"', width=10_000).strip())
     file = load("site.yaml", text.encode(), {})
     return render(proxy("envoy"), file.deployment, Target.of("envoy", file.spec))
-
-
-def strings(tree: Any) -> Iterator[str]:
-    """Yield every text of a tree, keys too."""
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            yield key
-            yield from strings(value)
-    elif isinstance(tree, list):
-        for item in tree:
-            yield from strings(item)
-    elif isinstance(tree, str):
-        yield tree
 
 
 def changed(name: str, text: str) -> set[str]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +18,7 @@ from proxyconf.proxies.registry import proxy
 from proxyconf.proxies.traefik.rules import longer_than
 from proxyconf.spec.read import load
 from proxyconf.syntax.traefik import go_string, replacement
+from tests.support.trees import strings
 from tests.unit.proxyconf.proxies.test_hostile import HOSTILE
 
 SITE = """
@@ -48,19 +47,6 @@ def made(**values: str) -> Bundle:
         text = text.replace(name, yaml.safe_dump(values.get(name, usual), default_style='"', width=10_000).strip())
     file = load("site.yaml", text.encode(), {})
     return render(proxy("traefik"), file.deployment, Target.of("traefik", file.spec))
-
-
-def strings(tree: Any) -> Iterator[str]:
-    """Yield every text of a tree, keys too."""
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            yield key
-            yield from strings(value)
-    elif isinstance(tree, list):
-        for item in tree:
-            yield from strings(item)
-    elif isinstance(tree, str):
-        yield tree
 
 
 def changed(name: str, text: str) -> set[str]:
