@@ -67,7 +67,7 @@ def _lines(listener: ResolvedTcpListener) -> Iterator[Words]:
     for network in listener.balancers:
         yield Raw("set_real_ip_from"), network
     if listener.sends != "off":
-        yield Raw("proxy_protocol"), Raw("v2" if listener.sends == "v2" else "on")
+        yield (Raw("proxy_protocol on"),)
     timeouts = listener.options.timeouts
     for word, duration in (("proxy_connect_timeout", timeouts.connect), ("proxy_timeout", timeouts.tunnel)):
         yield Raw(word), seconds(_FOREVER if duration.is_off else duration)
