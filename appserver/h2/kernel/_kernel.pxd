@@ -28,8 +28,7 @@ cdef class FieldCache:                      # one connection's repeated fields
     cdef int hand                           # the place that makes room next
     cdef int add(self, Head head, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags) except -1
     cdef int promote(self, Slot *slot, Head head) except -1
-    cdef int insert(self, Slot *first, Slot *second, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
-                    Py_ssize_t size) noexcept
+    cdef int insert(self, size_t mixed, nghttp2_rcbuf *name, nghttp2_rcbuf *value, Py_ssize_t size) noexcept
     cdef void clear(self, Slot *slot) noexcept
 
 

@@ -59,6 +59,8 @@ cdef extern from *:
 cdef enum:
     SLOT_BITS = 7
     SLOTS = 128
+    # Where a field may stand: a power of two.
+    PLACES = 4
     # Longer values seldom repeat; and what a connection remembers at most.
     MAX_CACHED_VALUE = 512
     MAX_CACHED_BYTES = 32768

@@ -83,27 +83,26 @@ cdef class FieldCache:
             memset(slot, 0, sizeof(Slot))
 
     cdef int add(self, Head head, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags) except -1:
-        # Two places for each: a request has a dozen fields, and they must not push each other out.
+        # PLACES for each: a request has a dozen fields, and they must not push each other out.
         cdef size_t mixed = (<size_t> name * 31 + <size_t> value) * 0x9E3779B97F4A7C15U >> (64 - SLOT_BITS)
-        cdef Slot *slot = &self.slots[mixed]
-        cdef Slot *other
+        cdef Slot *slot
         cdef nghttp2_vec n, v
         cdef bytes text
-        if slot.name != name or slot.value != value:
-            other = slot
-            slot = &self.slots[mixed ^ 1]
-            if slot.name != name or slot.value != value:
-                n = nghttp2_rcbuf_get_buf(name)
-                v = nghttp2_rcbuf_get_buf(value)
-                text = name_bytes(n)
-                if v.len <= MAX_CACHED_VALUE and not flags & NGHTTP2_NV_FLAG_NO_INDEX and text not in SECRET_NAMES:
-                    self.insert(other, slot, name, value, n.len + v.len)
-                head.add(text, PyBytes_FromStringAndSize(<const char *> v.base, v.len))
+        cdef size_t k
+        for k in range(PLACES):
+            slot = &self.slots[mixed ^ k]
+            if slot.name == name and slot.value == value:
+                if slot.field == NULL:
+                    return self.promote(slot, head)
+                slot.hits = MAX_HITS
+                head.take(<Field> slot.field)
                 return 0
-        if slot.field == NULL:
-            return self.promote(slot, head)
-        slot.hits = MAX_HITS
-        head.take(<Field> slot.field)
+        n = nghttp2_rcbuf_get_buf(name)
+        v = nghttp2_rcbuf_get_buf(value)
+        text = name_bytes(n)
+        if v.len <= MAX_CACHED_VALUE and not flags & NGHTTP2_NV_FLAG_NO_INDEX and text not in SECRET_NAMES:
+            self.insert(mixed, name, value, n.len + v.len)
+        head.add(text, PyBytes_FromStringAndSize(<const char *> v.base, v.len))
         return 0
 
     cdef int promote(self, Slot *slot, Head head) except -1:
@@ -117,12 +116,17 @@ cdef class FieldCache:
         head.take(field)
         return 0
 
-    cdef int insert(self, Slot *first, Slot *second, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
-                    Py_ssize_t size) noexcept:
-        # An empty place, or that of a field which has not been seen for longer.
-        cdef Slot *slot = first
-        if first.name != NULL and (second.name == NULL or second.hits < first.hits):
-            slot = second
+    cdef int insert(self, size_t mixed, nghttp2_rcbuf *name, nghttp2_rcbuf *value, Py_ssize_t size) noexcept:
+        # An empty place, or that of a field which has not been seen for longest.
+        cdef Slot *slot = &self.slots[mixed]
+        cdef Slot *other
+        cdef size_t k
+        for k in range(1, PLACES):
+            if slot.name == NULL:
+                break
+            other = &self.slots[mixed ^ k]
+            if other.name == NULL or other.hits < slot.hits:
+                slot = other
         if slot.hits > 0:
             slot.hits -= 1
             return 0
