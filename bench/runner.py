@@ -28,6 +28,8 @@ from bench.servers import KERNEL, LIMIT, Server
 __all__ = ["Bench", "Plan", "Target"]
 
 CALIBRATION_SECONDS = 0.4
+HANDSHAKE_SECONDS = 1.6
+"""Added where connections begin with a TLS handshake: 64 of them may take all of the warm-up."""
 SETTLE_SECONDS = 0.5
 TIMEOUT_SECONDS = GENERATOR_SECONDS + 10
 """A run may last so long, and six times its planned duration, before it is ended."""
@@ -241,7 +243,8 @@ class Bench:
         return True
 
     def _calibrate(self, target: Target, scenario: Scenario) -> int:
-        counts = self.loads.run(self._argv(target, scenario, seconds=CALIBRATION_SECONDS), TIMEOUT_SECONDS)
+        seconds = CALIBRATION_SECONDS + (HANDSHAKE_SECONDS if scenario.tls else 0)
+        counts = self.loads.run(self._argv(target, scenario, seconds=seconds), TIMEOUT_SECONDS)
         if counts.ok <= 0:
             raise LoadFailed("no request was answered in the warm-up")
         return scenario.sized(counts.ok / counts.seconds, self.plan.seconds)
