@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from types import ModuleType
+from types import CoroutineType, ModuleType
 from typing import Any
 
 import pytest
@@ -226,6 +226,13 @@ def test_calls_are_coroutines_to_asyncio(module: ModuleType, call: Callable[[Ask
     assert isinstance(made, Coroutine)
     assert inspect.isawaitable(made)
     made.close()
+
+
+def test_receive_is_a_coroutine_of_pythons_own_in_every_build() -> None:
+    made = receive_message(Asked(MODULES["built"]).channel)
+    made.close()
+
+    assert type(made) is CoroutineType
 
 
 @pytest.mark.filterwarnings("ignore:the .type, exc, tb. signature of throw")
