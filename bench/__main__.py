@@ -200,9 +200,9 @@ def header(facts: dict[str, Any], plan: Plan) -> str:
 def measure(chosen: argparse.Namespace) -> int:
     """Run the benchmark in this interpreter's place."""
     tools = machine.nghttp2_tools()
-    absent = [name for name in ("h2load", "curl", "taskset") if shutil.which(name) is None]
+    absent = [name for name in ("h2load", "curl", "taskset", "openssl") if shutil.which(name) is None]
     if absent or not tools["h2load"]:
-        say(f"{', '.join(absent)} missing: apt-get install --no-install-recommends nghttp2-client curl util-linux")
+        say(f"{', '.join(absent)} missing: apt-get install --no-install-recommends nghttp2-client curl util-linux openssl")
         return 5
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     venv = (chosen.venv or RESULTS / f"venv-{version}").absolute()

@@ -56,6 +56,8 @@ BARS = (
     Bar("h2-c64-m1", "rate", LIMIT, 0.8),
     Bar("h2-c1-m1", "rate", "h2corn", 1.6),
     Bar("h1-c64", "rate", "h2corn", 1.25),
+    Bar("h2-tls-c16-m16", "per_cpu", "h2corn", 1.5),
+    Bar("h2-tls-c16-m16", "per_cpu", LIMIT, 0.6),
     *(Bar(scenario, "rate", BEST, 1.1) for scenario in BODIES),
     *(Bar(scenario, "per_cpu", BEST, 1.4) for scenario in BODIES),
     Bar("h2-body1m", "rate", BEST, 1.0),

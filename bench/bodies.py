@@ -16,10 +16,11 @@ CLIENT = "203.0.113.77"
 
 def arguments(scenario: Scenario, url: str, post: Path, answer: Path) -> list[str]:
     """Return the curl argv that puts one request of the scenario and writes status and version to stdout."""
-    version = "--http1.1" if scenario.http1 else "--http2-prior-knowledge"
+    version = "--http1.1" if scenario.http1 else "--http2" if scenario.tls else "--http2-prior-knowledge"
+    tls = ["--insecure"] if scenario.tls else []
     body = ["-H", "Expect:", "-H", "Content-Type: application/octet-stream", "--data-binary", f"@{post}"]
     return [
-        "curl", "-q", "--noproxy", "*", "-sS", "-m", str(SECONDS), version, "-o", str(answer),
+        "curl", "-q", "--noproxy", "*", "-sS", "-m", str(SECONDS), version, *tls, "-o", str(answer),
         "-H", f"Host: {AUTHORITY}", "-H", f"X-Forwarded-For: {CLIENT}",
         "-w", "%{http_code} %{http_version}", *(body if scenario.post else []), url,
     ]

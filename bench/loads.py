@@ -36,7 +36,7 @@ class Loads:
             return self._ours(scenario, port, requests, seconds, rate)
         body = str(self.post) if scenario.post else ""
         return [*self.pin, *h2load.arguments(
-            f"http://127.0.0.1:{port}/", scenario.clients, scenario.streams, requests=requests, seconds=seconds,
+            f"{scenario.scheme}://127.0.0.1:{port}/", scenario.clients, scenario.streams, requests=requests, seconds=seconds,
             http1=scenario.http1, body=body,
         )]
 
@@ -59,7 +59,7 @@ class Loads:
         """Run one of these argv; no figures in time raises `LoadFailed`."""
         text = output(argv, timeout)
         if str(self.program) not in argv:
-            return h2load.parse(text)
+            return h2load.parse(text, tls=argv[-1].startswith("https:"))
         counts = loadgen.parse(text)
         self.next_request += counts.total
         return counts

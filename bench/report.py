@@ -148,7 +148,7 @@ def _described(scenario: Scenario) -> dict[str, Any]:
     return {
         "id": scenario.id, "title": scenario.title, "protocol": scenario.protocol, "clients": scenario.clients,
         "streams": scenario.streams, "app": scenario.app, "answer_bytes": len(scenario.answer), "post": scenario.post,
-        "heads": "varied" if scenario.varied else "repeated", "styles": scenario.styles,
+        "heads": "varied" if scenario.varied else "repeated", "styles": scenario.styles, "tls": scenario.tls,
     }
 
 

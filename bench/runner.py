@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from bench import bodies
+from bench import bodies, certificate
+from bench.certificate import Certificate
 from bench.figures import Latency, Run, Table
 from bench.hop import Hop
 from bench.load import Counts, LoadFailed
@@ -27,6 +28,8 @@ from bench.servers import KERNEL, LIMIT, Server
 __all__ = ["Bench", "Plan", "Target"]
 
 CALIBRATION_SECONDS = 0.4
+HANDSHAKE_SECONDS = 1.6
+"""Added where connections begin with a TLS handshake: 64 of them may take all of the warm-up."""
 SETTLE_SECONDS = 0.5
 TIMEOUT_SECONDS = GENERATOR_SECONDS + 10
 """A run may last so long, and six times its planned duration, before it is ended."""
@@ -64,9 +67,13 @@ class Plan:
         server = ["taskset", "-c", str(cores[0])] if self.cores == "one" else []
         return server, ["taskset", "-c", str(cores[-1])]
 
-    def groups(self) -> list[tuple[str, list[Scenario]]]:
-        """Return the scenarios by application: one server process is put through each group."""
-        return [(app, list(group)) for app, group in groupby(self.scenarios, lambda scenario: scenario.app)]
+    def groups(self) -> list[list[Scenario]]:
+        """Return the scenarios by application, and TLS: one server process is put through each group."""
+        return [list(group) for _, group in groupby(self.scenarios, lambda scenario: (scenario.app, scenario.tls))]
+
+    def latency_rounds_of(self, scenario: Scenario) -> int:
+        """Return how often this scenario is measured at a fixed rate; our generator speaks no TLS."""
+        return 0 if scenario.tls else self.latency_rounds
 
     def memory_runs(self) -> list[Scenario]:
         """Return the scenarios after which memory is read: those of one application, one process."""
@@ -113,6 +120,8 @@ class Bench:
     """The argv of every server, by "server app", and of the load, by scenario."""
     _sizes: dict[tuple[str, str], int] = field(default_factory=dict)
     _random: random.Random = field(default_factory=random.Random)
+    _certificate: Certificate | None = None
+    """What servers are given where the scenario is over TLS."""
     loads: Loads = field(init=False)
 
     def __post_init__(self) -> None:
@@ -122,16 +131,19 @@ class Bench:
         """Measure everything."""
         self._random.seed(self.plan.seed)
         self._lay_out()
-        for app, scenarios in self.plan.groups():
-            self._group(app, scenarios)
+        for scenarios in self.plan.groups():
+            self._group(scenarios)
         self._memory()
         return self.table
 
     @staticmethod
     def steps(plan: Plan) -> int:
         """Return how many steps the progress will show."""
-        pairs = sum(plan.serves(server, scenario) for server in plan.servers for scenario in plan.scenarios)
-        return pairs * (plan.rounds + 1 + plan.latency_rounds) + (len(plan.servers) if plan.memory_runs() else 0)
+        steps = sum(
+            plan.rounds + 1 + plan.latency_rounds_of(scenario)
+            for server in plan.servers for scenario in plan.scenarios if plan.serves(server, scenario)
+        )
+        return steps + (len(plan.servers) if plan.memory_runs() else 0)
 
     def _lay_out(self) -> None:
         """Make the folder the servers run in: the applications, the files of nghttpd, and nothing to shadow a wheel."""
@@ -140,8 +152,10 @@ class Bench:
         for name in ("apps.py", "granian_apps.py", "starlette_app.py"):
             shutil.copyfile(HERE / name, work / name)
         (work / "post.bin").write_bytes(POST_BODY)
-        for app, scenarios in self.plan.groups():
-            lay_out_files(self._www(app), scenarios[0])
+        for scenarios in self.plan.groups():
+            lay_out_files(self._www(scenarios[0].app), scenarios[0])
+        if any(scenario.tls for scenario in self.plan.scenarios):
+            self._certificate = certificate.make(work / "tls")
 
     def _www(self, app: str) -> Path:
         return self.plan.work / "www" / app.replace(":", "-")
@@ -149,17 +163,18 @@ class Bench:
     def _access_log(self, server: Server) -> Path:
         return self.plan.work / f"{server.id}.access.log"
 
-    def _server(self, server: Server, app: str) -> ServerProcess:
+    def _server(self, server: Server, app: str, tls: bool) -> ServerProcess:
         port = free_port()
         pin, _ = self.plan.pins()
-        argv = server.argv(self.plan.bin_dir, app, port, self._www(app), self._access_log(server))
+        shown = self._certificate if tls else None
+        argv = server.argv(self.plan.bin_dir, app, port, self._www(app), self._access_log(server), shown)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         log = self.plan.work / f"{server.id}-{app.replace(':', '-')}.log"
         return ServerProcess([*pin, *argv], port, self.plan.work, log, environment)
 
-    def _start(self, server: Server, app: str, running: ExitStack) -> Target:
+    def _start(self, server: Server, app: str, running: ExitStack, tls: bool = False) -> Target:
         """Start a server, and the proxy before it where there is one."""
-        process = running.enter_context(self._server(server, app))
+        process = running.enter_context(self._server(server, app, tls))
         if not self.plan.hop:
             return Target(server, process, process.port)
         proxy = Hop(self.plan.hop, self.plan.bin_dir, self.plan.work).before(server, app, process.port)
@@ -167,7 +182,7 @@ class Bench:
         self.commands[f"{self.plan.hop} before {server.id} {app}"] = proxy.argv
         return Target(server, process, proxy.port)
 
-    def _group(self, app: str, scenarios: list[Scenario]) -> None:
+    def _group(self, scenarios: list[Scenario]) -> None:
         with ExitStack() as running:
             ready: list[tuple[Target, Scenario]] = []
             for server in self.plan.servers:
@@ -179,7 +194,7 @@ class Bench:
                 self._round(number, ready, self._measure)
             for scenario in scenarios:
                 self._choose_rate(scenario)
-            for number in range(1, self.plan.latency_rounds + 1):
+            for number in range(1, self.plan.latency_rounds_of(scenarios[0]) + 1):
                 self._round(number, ready, self._measure_latency)
 
     def _starts(self, server: Server, served: list[Scenario], running: ExitStack) -> Target | None:
@@ -187,14 +202,14 @@ class Bench:
         try:
             if app == ROAD_APP and server.forwards:
                 self._check_forwarding(server, served[0])
-            target = self._start(server, app, running)
+            target = self._start(server, app, running, served[0].tls)
         except ServerFailed as error:
             self.progress.say(f"{server.title}: {error}")
-            self.progress.skip(len(served) * (self.plan.rounds + 1 + self.plan.latency_rounds))
+            self.progress.skip(len(served) * (self.plan.rounds + 1 + self.plan.latency_rounds_of(served[0])))
             for scenario in served:
                 self.table.cell(server.id, scenario.id).problem = str(error)
             return None
-        self.commands[f"{server.id} {app}"] = target.process.argv
+        self.commands[f"{server.id} {app}{' tls' if served[0].tls else ''}"] = target.process.argv
         return target
 
     def _check_forwarding(self, server: Server, scenario: Scenario) -> None:
@@ -213,7 +228,7 @@ class Bench:
 
     def _fit(self, target: Target, scenario: Scenario) -> bool:
         """Check one answer and find out how many requests make a run."""
-        url = f"http://127.0.0.1:{target.port}/"
+        url = f"{scenario.scheme}://127.0.0.1:{target.port}/"
         work = self.plan.work
         problem = bodies.wrong_answer(scenario, url, work / "post.bin", work / "answer.bin")
         if not problem:
@@ -222,13 +237,14 @@ class Bench:
             except LoadFailed as error:
                 problem = str(error)
         if problem:
-            self._give_up(target.server, scenario, problem, self.plan.rounds + 1 + self.plan.latency_rounds)
+            self._give_up(target.server, scenario, problem, self.plan.rounds + 1 + self.plan.latency_rounds_of(scenario))
             return False
         self.progress.step(f"{scenario.id} warm-up: {target.server.title}")
         return True
 
     def _calibrate(self, target: Target, scenario: Scenario) -> int:
-        counts = self.loads.run(self._argv(target, scenario, seconds=CALIBRATION_SECONDS), TIMEOUT_SECONDS)
+        seconds = CALIBRATION_SECONDS + (HANDSHAKE_SECONDS if scenario.tls else 0)
+        counts = self.loads.run(self._argv(target, scenario, seconds=seconds), TIMEOUT_SECONDS)
         if counts.ok <= 0:
             raise LoadFailed("no request was answered in the warm-up")
         return scenario.sized(counts.ok / counts.seconds, self.plan.seconds)
@@ -286,7 +302,7 @@ class Bench:
         """Take half of what the slowest server can do in this scenario, a rate that all of them keep, or what was asked."""
         rates = [self.table.cell(server.id, scenario.id).rate for server in self.plan.servers]
         slowest = min((rate for rate in rates if rate), default=0.0)
-        if slowest and self.plan.latency_rounds:
+        if slowest and self.plan.latency_rounds_of(scenario):
             self.table.rates[scenario.id] = self.plan.rate or slowest / 2
 
     def _measure_latency(self, number: int, target: Target, scenario: Scenario) -> None:

@@ -19,7 +19,7 @@ POST_BODY = bytes(range(256)) * 256
 class Scenario:
     """One load: `clients` connections with `streams` requests in flight on each.
 
-    Scenarios with the same `app` are put to the same server process, one after the other.
+    Scenarios with the same `app` and `tls` are put to the same server process, one after the other.
     Of WebSocket (`protocol` ws) a request is a message, its `answer` the same message.
     `limit` says that nghttpd can serve it, from a file. With `varied` every head is new and names another client
     (`bench/loadgen`; `styles` says which proxies' HPACK); without it h2load repeats one head.
@@ -36,6 +36,7 @@ class Scenario:
     limit: bool = False
     varied: bool = False
     styles: str = ""
+    tls: bool = False
 
     @property
     def http1(self) -> bool:
@@ -46,6 +47,11 @@ class Scenario:
     def websocket(self) -> bool:
         """Whether it is WebSocket."""
         return self.protocol == "ws"
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of its URL."""
+        return "https" if self.tls else "http"
 
     @property
     def heading(self) -> str:
@@ -76,6 +82,9 @@ SCENARIOS = (
     Scenario("h2-c64-m1", "h2c GET, 64 connections of 1 stream", HELLO_APP, "h2", 64, 1, HELLO, limit=True),
     Scenario("h2-c1-m1", "h2c GET, 1 connection of 1 stream", HELLO_APP, "h2", 1, 1, HELLO, limit=True),
     Scenario("h1-c64", "HTTP/1.1 GET, 64 connections", HELLO_APP, "h1", 64, 1, HELLO),
+    Scenario("h2-tls-c16-m16", "h2 over TLS GET, 16 connections of 16 streams", HELLO_APP, "h2", 16, 16, HELLO, limit=True,
+             tls=True),
+    Scenario("h1-tls-c64", "HTTP/1.1 over TLS GET, 64 connections", HELLO_APP, "h1", 64, 1, HELLO, tls=True),
     Scenario("h2-post64k", "h2c POST of 64 KiB, 8 connections of 4", ECHO, "h2", 8, 4, LENGTH, post=True),
     Scenario("h1-post64k", "HTTP/1.1 POST of 64 KiB, 8 connections", ECHO, "h1", 8, 1, LENGTH, post=True),
     Scenario("h2-body1m", "h2c 1 MiB body, 8 connections of 4", BODY, "h2", 8, 4, MEBIBYTE, limit=True),

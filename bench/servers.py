@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.certificate import Certificate
 from bench.scenarios import CLIENT_APP, ROAD_APP, Scenario
 
 __all__ = ["KERNEL", "LIMIT", "LOGGING", "OURS", "QUICK", "SERVERS", "Server", "is_ours", "kernel_at", "named"]
@@ -19,6 +20,8 @@ QUICK = (KERNEL, "h2corn", LIMIT)
 @dataclass(frozen=True, slots=True)
 class Server:
     """One server: `command` is filled with {bin}, {app}, {port}, {www} and {log}.
+
+    `tls` are the options that are added to speak TLS, with {certfile} and {keyfile}, `cleartext` those not to.
 
     `package` is the distribution that has to be installed, `protocols` those it is measured with. On the road its
     own reading of X-Forwarded-For is switched on: by the options `forwarding`, or by the module `wrapped`, which wraps
@@ -35,14 +38,21 @@ class Server:
     forwards: bool = True
     road_only: bool = False
     bin_dir: Path | None = None
+    tls: str = "--certfile {certfile} --keyfile {keyfile}"
+    cleartext: str = ""
 
-    def argv(self, bin_dir: Path, app: str, port: int, www: Path, log: Path = Path("access.log")) -> list[str]:
-        """Return the argv that serves `app` (or the folder `www`) on that port."""
-        command = self.command
+    def argv(
+        self, bin_dir: Path, app: str, port: int, www: Path, log: Path = Path("access.log"),
+        certificate: Certificate | None = None,
+    ) -> list[str]:
+        """Return the argv that serves `app` (or the folder `www`) on that port; with a certificate over TLS."""
+        command = f"{self.command} {self.tls if certificate else self.cleartext}"
         if app in (ROAD_APP, CLIENT_APP):
             command = f"{command} {self.forwarding}"
             app = f"{self.wrapped}:{app.partition(':')[2]}" if self.wrapped else app
         values = {"bin": str(self.bin_dir or bin_dir), "app": app, "port": str(port), "www": str(www), "log": str(log)}
+        if certificate:
+            values |= {"certfile": str(certificate.certfile), "keyfile": str(certificate.keyfile)}
         return [part.format(**values) for part in command.split()]
 
     def serves(self, scenario: Scenario) -> bool:
@@ -56,6 +66,7 @@ APPSERVER = (
     "{bin}/python -m appserver {app} --bind 127.0.0.1:{port} --loop uvloop --log-level warning --h2-engine "
 )
 UVICORN = "{bin}/uvicorn {app} --host 127.0.0.1 --port {port} --loop uvloop --no-access-log --log-level warning "
+UVICORN_TLS = "--ssl-certfile {certfile} --ssl-keyfile {keyfile}"
 UVICORN_TRUST = "--proxy-headers --forwarded-allow-ips 127.0.0.1"
 TRUST = "--forwarded-trust 127.0.0.1"
 
@@ -73,9 +84,12 @@ SERVERS = (
         "granian", "granian",
         "{bin}/granian {app} --interface asgi --host 127.0.0.1 --port {port} --http auto --workers 1 --loop uvloop"
         " --no-access-log --log-level warning", "granian", wrapped="granian_apps",
+        tls="--ssl-certificate {certfile} --ssl-keyfile {keyfile}",
     ),
-    Server("uvicorn-zttp", "uvicorn, zttp", UVICORN + "--http zttp --http2", "zttp", ("h2", "h1"), forwarding=UVICORN_TRUST),
-    Server("uvicorn", "uvicorn, httptools", UVICORN + "--http httptools", "uvicorn", ("h1",), forwarding=UVICORN_TRUST),
+    Server("uvicorn-zttp", "uvicorn, zttp", UVICORN + "--http zttp --http2", "zttp", ("h2", "h1"), forwarding=UVICORN_TRUST,
+           tls=UVICORN_TLS),
+    Server("uvicorn", "uvicorn, httptools", UVICORN + "--http httptools", "uvicorn", ("h1",), forwarding=UVICORN_TRUST,
+           tls=UVICORN_TLS),
     Server("uvicorn-ws", "uvicorn, websockets", UVICORN + "--ws websockets-sansio", "websockets", ("ws",)),
     Server("uvicorn-wsproto", "uvicorn, wsproto", UVICORN + "--ws wsproto", "wsproto", ("ws",)),
     Server(
@@ -89,7 +103,8 @@ SERVERS = (
         "gunicorn", ("h1",), forwarding="--forwarded-allow-ips 127.0.0.1", forwards=False,
     ),
     Server(
-        LIMIT, "nghttpd, a file", "nghttpd --no-tls -n1 -a 127.0.0.1 -d {www} {port}", "", ("h2",), forwards=False,
+        LIMIT, "nghttpd, a file", "nghttpd -n1 -a 127.0.0.1 -d {www} {port}", "", ("h2",), forwards=False,
+        tls="{keyfile} {certfile}", cleartext="--no-tls",
     ),
 )
 

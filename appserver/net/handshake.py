@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 from appserver.accepted import Peer
@@ -27,27 +27,31 @@ SHORT_NAMES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
 class TlsFacts:
     """What a handshake has come to, as ASGI's `tls` extension (version 0.2) has it."""
 
-    server_cert: str
-    client_cert_chain: tuple[str, ...]
-    client_cert_name: str | None
-    tls_version: int | None
-    cipher_suite: int | None
+    __slots__ = ("_client_cert_chain", "_extension")
 
-    def extension(self) -> dict[str, Any]:
-        """Return it as `scope["extensions"]["tls"]`: a dictionary of the caller's own."""
-        return {
-            "server_cert": self.server_cert,
-            "client_cert_chain": list(self.client_cert_chain),
-            "client_cert_name": self.client_cert_name,
+    def __init__(
+        self, server_cert: str, client_cert_chain: tuple[str, ...], client_cert_name: str | None,
+        tls_version: int | None, cipher_suite: int | None,
+    ) -> None:  # fmt: skip
+        self._client_cert_chain = client_cert_chain
+        self._extension: dict[str, Any] = {
+            "server_cert": server_cert,
+            "client_cert_chain": None,
+            "client_cert_name": client_cert_name,
             # A client whose certificate is not in order does not get through the handshake.
             "client_cert_error": None,
-            "tls_version": self.tls_version,
-            "cipher_suite": self.cipher_suite,
+            "tls_version": tls_version,
+            "cipher_suite": cipher_suite,
         }
+
+    def extension(self) -> dict[str, Any]:
+        """Return it as `scope["extensions"]["tls"]`: a dictionary of the caller's own, for every request."""
+        extension = self._extension.copy()
+        extension["client_cert_chain"] = [*self._client_cert_chain]
+        return extension
 
 
 class TlsHandshake(asyncio.Protocol):

@@ -84,6 +84,16 @@ class ProxyFacts:
     client: tuple[str, int] | None = None
     server: tuple[str, int] | None = None
     tlvs: Tlvs = field(default_factory=Tlvs)
+    _extension: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Prepare what each request gets a copy of."""
+        tlvs = self.tlvs
+        self._extension.update(
+            version=self.version, command=self.command, family=self.family, client=self.client, server=self.server,
+            alpn=tlvs.alpn, authority=tlvs.authority, unique_id=tlvs.unique_id, netns=tlvs.netns,
+            ssl=None if tlvs.tls is None else tlvs.tls.extension(), tlvs=None,
+        )  # fmt: skip
 
     @property
     def is_tls(self) -> bool:
@@ -91,21 +101,12 @@ class ProxyFacts:
         return self.tlvs.tls is not None and self.tlvs.tls.is_tls
 
     def extension(self) -> dict[str, Any]:
-        """Return it as `scope["extensions"]["proxy_protocol"]`: a dictionary of the caller's own."""
-        tlvs = self.tlvs
-        return {
-            "version": self.version,
-            "command": self.command,
-            "family": self.family,
-            "client": self.client,
-            "server": self.server,
-            "alpn": tlvs.alpn,
-            "authority": tlvs.authority,
-            "unique_id": tlvs.unique_id,
-            "netns": tlvs.netns,
-            "ssl": None if tlvs.tls is None else tlvs.tls.extension(),
-            "tlvs": list(tlvs.raw),
-        }
+        """Return it as `scope["extensions"]["proxy_protocol"]`: a dictionary of the caller's own, for every request."""
+        extension = self._extension.copy()
+        if extension["ssl"] is not None:
+            extension["ssl"] = extension["ssl"].copy()
+        extension["tlvs"] = [*self.tlvs.raw]
+        return extension
 
 
 def read_tlvs(header: bytes, start: int) -> Tlvs:

@@ -156,7 +156,7 @@ class FrameReader:
                 return 0
         if not self._begin_frame(first, length):
             return 0
-        self._key = data[at + lengths + 2 : at + lengths + 6]
+        self._key = text[at + lengths + 2 : at + lengths + 6]
         self._left = length
         self._offset = 0
         self._in_payload = True
@@ -323,5 +323,5 @@ def write_frame(opcode: int, payload: bytes, compressed: bool) -> bytes:
     if size < SMALL:
         return HEADS[first][size] + payload
     if size < 65_536:
-        return b"%c\x7e%c%c%b" % (first, size >> 8, size & 255, payload)
-    return b"%c\x7f%b%b" % (first, size.to_bytes(8, "big"), payload)
+        return bytes((first, SMALL, size >> 8, size & 255)) + payload
+    return bytes((first, 127)) + size.to_bytes(8, "big") + payload

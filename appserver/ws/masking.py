@@ -15,8 +15,9 @@ def unmask(data: bytes, at: int, stop: int, key: bytes, offset: int) -> bytes:
     """Return `data[at:stop]` unmasked by the four bytes `key`; so many bytes of its frame came before: `offset`."""
     size = stop - at
     if COMPILED and size > 1:
-        # A slice is a copy that nobody else has seen, unless it is all of the data.
-        result = data[at:stop] if size < len(data) else bytes(bytearray(data))
+        # A slice of characters is always a copy, which nobody else has seen.
+        characters: Any = data
+        result: bytes = characters[at:stop]
         text: Any = result
         mask = key
         k0 = mask[offset & 3]

@@ -16,7 +16,7 @@ cdef double MAX_END_DELAY
 cdef class Session:
     cdef readonly int state, code
     cdef readonly str reason
-    cdef readonly object messages
+    cdef readonly list messages         # at most MAX_WAITING
     cdef Stream _stream
     cdef object _settings, _deflater
     cdef FrameReader _reader

@@ -18,7 +18,6 @@ of waiting messages nothing more is parsed, so that compressed ones do not infla
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
 from appserver.contract import Reset, Stream
@@ -99,7 +98,7 @@ class Session:
         self.state: int = OPEN
         self.code: int = ABNORMAL
         self.reason: str = ""
-        self.messages: deque[str | bytes] = deque()
+        self.messages: list[str | bytes] = []
         self._waiting_size: int = 0
         self._rest: list[bytes] = []
         self._owed: int = 0
@@ -237,7 +236,7 @@ class Session:
 
     def take(self) -> str | bytes:
         """Return the message that waits longest; when the last is taken the peer may send more."""
-        message = self.messages.popleft()
+        message = self.messages.pop(0)
         self._waiting_size -= len(message) + MESSAGE_OVERHEAD
         if not self.messages:
             self._parse_rest()

@@ -11,13 +11,8 @@ cdef class Channel(Answer):
     cdef public Sending spare
     cpdef open_channel(self, AnswerContext context, Request request, Stream stream)
     cpdef next_message(self)
+    cpdef wait_for_message(self)
     cpdef take_message(self, message)
-
-@cython.final
-cdef class Receiving:
-    cdef Channel _channel
-    cdef object _waiting
-    cpdef open(self, Channel channel)
 
 @cython.final
 cdef class Sending:

@@ -1,6 +1,6 @@
 cimport cython
 
-from appserver.apps.asgi.awaitables cimport Channel, Receiving, Sending
+from appserver.apps.asgi.awaitables cimport Channel, Sending
 from appserver.apps.asgi.host cimport Host
 from appserver.contract cimport Request, Stream
 
@@ -20,7 +20,6 @@ cdef class Conversation(Channel):
     cpdef run(self, scope)
     @cython.locals(was_over=bint)
     cdef _conclude(self, task)
-    @cython.locals(receiving=Receiving)
     cpdef receive(self)
     @cython.locals(sending=Sending)
     cpdef send(self, message)

@@ -6,11 +6,12 @@ What exchanges and WebSockets have in common. They say what there is to tell, wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from appserver.apps.asgi.awaitables import Channel, Message, Receiving, Sending
+from appserver.apps.asgi.awaitables import Channel, Message, Sending
 from appserver.apps.asgi.host import Host
+from appserver.apps.asgi.receiving import receive_message
 from appserver.contract import Request, Stream
 from appserver.errors import ClientDisconnected, Stopping
 
@@ -94,11 +95,9 @@ class Conversation(Channel):
 
     # Calls and waits
 
-    def receive(self) -> Receiving:
+    def receive(self) -> Coroutine[Any, Any, Message]:
         """ASGI receive."""
-        receiving = Receiving.__new__(Receiving)
-        receiving.open(self)
-        return receiving
+        return receive_message(self)
 
     def send(self, message: Message) -> Sending:
         """ASGI send."""

@@ -16,7 +16,7 @@ After the client is lost `send` raises ClientDisconnected. `receive` gives one `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 from appserver.apps.asgi.awaitables import Message
@@ -143,19 +143,15 @@ class Exchange(Conversation):
         self._disconnect_received = True
         return {"type": _DISCONNECT} if self.burst <= BURST_BYTES else None
 
-    async def wait_for_message(self) -> Message:
-        """Wait until there is something to tell."""
+    def wait_for_message(self) -> Awaitable[None]:
+        """Return what ends when there may be something to tell."""
         if self.burst > BURST_BYTES:
-            # It receives http.disconnect again and again.
+            # It receives http.disconnect again and again: the loop has a turn.
             self.burst = 0
-            await asyncio.sleep(0)
-        elif not self._body_received:
+            return asyncio.sleep(0)
+        if not self._body_received:
             self.proceed()
-        while True:
-            message = self.next_message()
-            if message is not None:
-                return message
-            await self.receive_waiter()
+        return self.receive_waiter()
 
     # Sending
 

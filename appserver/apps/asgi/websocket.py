@@ -15,7 +15,7 @@ CLOSED is the application's doing, what it sends then is its mistake; in GONE it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 from appserver.apps.asgi.awaitables import Message
@@ -212,17 +212,14 @@ class WebSocket(Conversation):
             return {"type": "websocket.connect"}
         return None
 
-    async def wait_for_message(self) -> Message:
-        """Wait until there is something to tell. Raises ClientDisconnected if there never will be."""
-        while True:
-            message = self.next_message()
-            if message is not None:
-                return message
-            if self._next == _NOTHING:
-                # An application that swallows the error must not keep the loop to itself.
-                await asyncio.sleep(0)
-                raise ClientDisconnected("websocket.disconnect was received before; nothing follows it")
-            await self.receive_waiter()
+    def wait_for_message(self) -> Awaitable[None]:
+        """Return what ends when there may be something to tell, or raises ClientDisconnected: there never will be."""
+        return self._refuse_to_tell() if self._next == _NOTHING else self.receive_waiter()
+
+    async def _refuse_to_tell(self) -> None:
+        # An application that swallows the error must not keep the loop to itself.
+        await asyncio.sleep(0)
+        raise ClientDisconnected("websocket.disconnect was received before; nothing follows it")
 
     # Sending
 

@@ -50,6 +50,15 @@ def test_a_refused_connection_is_all_failures_and_no_rate() -> None:
     assert (counts.failed, counts.rate) == (40, 0.0)
 
 
+def test_over_tls_the_version_and_the_cipher_are_those_of_every_server() -> None:
+    counts = h2load.parse((DATA / "h2load-1.70-tls.txt").read_text(), tls=True)
+    assert (counts.total, counts.ok) == (400, 400)
+    with pytest.raises(LoadFailed, match=r"TLS_AES_128_GCM_SHA256: TLSv1\.3 TLS_AES_256_GCM_SHA384"):
+        h2load.parse((DATA / "h2load-1.52-tls-other.txt").read_text(), tls=True)
+    with pytest.raises(LoadFailed, match="no TLS"):
+        h2load.parse((DATA / "h2load-1.70-h1.txt").read_text(), tls=True)
+
+
 def test_output_without_a_summary_is_an_error_that_quotes_it() -> None:
     with pytest.raises(LoadFailed, match="invalid URI"):
         h2load.parse("h2load\ninvalid URI: nonsense\n")

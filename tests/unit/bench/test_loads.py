@@ -23,6 +23,14 @@ def test_varied_heads_are_ours_and_repeated_ones_are_h2loads() -> None:
     assert loads().argv(repeated, 80, requests=512)[:4] == ["taskset", "-c", "1", "h2load"]
 
 
+def test_over_tls_one_cipher_is_offered_so_that_every_server_takes_it() -> None:
+    h2, h1 = named(["h2-tls-c16-m16", "h1-tls-c64"])
+    argv = loads().argv(h2, 80, requests=512)
+    assert argv[-1] == "https://127.0.0.1:80/"
+    assert "--tls13-ciphers=TLS_AES_128_GCM_SHA256" in argv
+    assert "--h1" in loads().argv(h1, 80, requests=512)
+
+
 def test_each_scenario_of_the_road_has_its_own_representation() -> None:
     found = [loads().argv(scenario, 80, requests=1) for scenario in named(["road-h2-literal", "road-h2-indexed", "road-h1"])]
     choices = [next(part for part in argv if part.startswith(("--style", "--protocol"))) for argv in found]

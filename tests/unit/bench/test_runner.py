@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import ssl
 from pathlib import Path
 
 import pytest
 
 from bench import bodies, report
 from bench.__main__ import options, passed_on, planned
+from bench.certificate import Certificate, make
 from bench.machine import own_shortcoming
 from bench.place import ROOT
 from bench.progress import Progress
@@ -23,8 +25,9 @@ def plan(*arguments: str) -> Plan:
 
 
 def test_scenarios_of_one_application_stand_together() -> None:
-    apps = [app for app, _ in plan().groups()]
-    assert len(apps) == len(set(apps))
+    processes = [(group[0].app, group[0].tls) for group in plan().groups()]
+    assert len(processes) == len(set(processes))
+    assert ("apps:hello", True) in processes
 
 
 def test_every_connection_has_its_share_and_every_stream_is_used() -> None:
@@ -36,7 +39,7 @@ def test_every_connection_has_its_share_and_every_stream_is_used() -> None:
 def test_the_limit_gets_only_what_a_file_can_answer() -> None:
     limit = next(server for server in SERVERS if server.id == "nghttpd")
     assert [scenario.id for scenario in SCENARIOS if limit.serves(scenario)] == [
-        "road-h2-literal", "road-h2-indexed", "h2-c16-m16", "h2-c64-m1", "h2-c1-m1", "h2-body1m",
+        "road-h2-literal", "road-h2-indexed", "h2-c16-m16", "h2-c64-m1", "h2-c1-m1", "h2-tls-c16-m16", "h2-body1m",
     ]
 
 
@@ -72,11 +75,14 @@ def test_another_checkout_stands_beside_ours() -> None:
     assert not is_ours("h2corn")
 
 
-def test_every_command_is_filled_completely() -> None:
+@pytest.mark.parametrize("certificate", [None, Certificate(Path("/cert.pem"), Path("/key.pem"))])
+def test_every_command_is_filled_completely(certificate: Certificate | None) -> None:
     for server in SERVERS:
-        argv = server.argv(Path("/venv/bin"), "apps:hello", 8000, Path("/www"))
+        argv = server.argv(Path("/venv/bin"), "apps:hello", 8000, Path("/www"), certificate=certificate)
         assert not any("{" in part for part in argv)
         assert any("8000" in part for part in argv)
+        assert {"/cert.pem", "/key.pem"}.issubset(argv) == bool(certificate)
+        assert ("--no-tls" in argv) == (server.id == "nghttpd" and not certificate)
 
 
 def test_the_whole_plan_is_measured_without_options() -> None:
@@ -124,6 +130,26 @@ def test_curl_checks_the_protocol_that_is_measured() -> None:
     assert "--http2-prior-knowledge" in bodies.arguments(h2, "http://x/", *paths)
     assert "--http1.1" in bodies.arguments(h1, "http://x/", *paths)
     assert "@post.bin" in bodies.arguments(h1, "http://x/", *paths)
+    tls, tls_h1 = named(["h2-tls-c16-m16", "h1-tls-c64"])
+    assert {"--http2", "--insecure"} <= set(bodies.arguments(tls, "https://x/", *paths))
+    assert {"--http1.1", "--insecure"} <= set(bodies.arguments(tls_h1, "https://x/", *paths))
+
+
+def test_every_peer_that_can_is_measured_over_tls_and_as_a_websocket() -> None:
+    measured = {
+        name: {server.id for server in SERVERS if server.serves(named([name])[0])}
+        for name in ("h2-tls-c16-m16", "h1-tls-c64", "ws-echo-64", "ws-echo-16k")
+    }
+    both = {"kernel", "h2corn", "granian", "hypercorn"}
+    assert measured["h2-tls-c16-m16"] == both | {"pure", "uvicorn-zttp", "nghttpd"}
+    assert measured["h1-tls-c64"] == both | {"uvicorn-zttp", "uvicorn", "gunicorn"}
+    for echo in ("ws-echo-64", "ws-echo-16k"):
+        assert measured[echo] == both | {"uvicorn-ws", "uvicorn-wsproto"}
+
+
+def test_over_tls_nothing_is_measured_at_a_fixed_rate() -> None:
+    measured = plan("--latency-rounds=2", "--scenario=h1-tls-c64", "--scenario=h1-c64")
+    assert [measured.latency_rounds_of(scenario) for scenario in measured.scenarios] == [2, 0]
 
 
 def test_a_scenario_of_another_kind_is_refused_beside_a_hop(capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,6 +157,30 @@ def test_a_scenario_of_another_kind_is_refused_beside_a_hop(capsys: pytest.Captu
         options(["--hop=caddy", "--scenario=road-h1"])
     assert ended.value.code == 2
     assert "hop-get, hop-post64k, hop-stream1m" in capsys.readouterr().err
+
+
+def test_the_certificate_is_for_the_address_that_is_asked(tmp_path: Path) -> None:
+    made = make(tmp_path / "tls")
+    context = ssl.create_default_context(cafile=made.certfile)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(made.certfile, made.keyfile)
+    assert made.keyfile.read_text().startswith("-----BEGIN PRIVATE KEY-----")
+    shake_hands(context, server, "127.0.0.1")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(context, server, "127.0.0.2")
+
+
+def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, host: str) -> None:
+    """Go through a handshake in memory; raises what the client finds wrong."""
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours, theirs = client.wrap_bio(down, up, server_hostname=host), server.wrap_bio(up, down, server_side=True)
+    waiting = [ours, theirs]
+    while waiting:
+        side = waiting.pop(0)
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            waiting.append(side)
 
 
 OPTIMISED = {"version": "3.14.2", "config_args": "'--enable-optimizations'", "base": "/opt/python"}

@@ -193,6 +193,19 @@ def test_every_tlv() -> None:
     }  # fmt: skip
 
 
+def test_each_request_has_an_extension_of_its_own() -> None:
+    facts, _ = read(v2(V4 + tlv(1, b"h2") + tlv(0x20, SSL)))
+    assert facts is not None
+    whole = facts.extension()
+    spoilt = facts.extension()
+    spoilt["ssl"].clear()
+    spoilt["tlvs"].clear()
+    spoilt.clear()
+
+    assert facts.extension() == whole
+    assert whole["ssl"]["version"] == "TLSv1.3"
+
+
 def test_a_certificate_that_was_not_presented_or_not_in_order_is_not_verified() -> None:
     for flags, verify, verified in [(1, 0, False), (3, 0, True), (5, 0, True), (3, 10, False), (0, 0, False)]:
         facts, _ = read(v2(V4 + tlv(0x20, bytes([flags]) + struct.pack("!I", verify))))

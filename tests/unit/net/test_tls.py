@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from appserver.errors import ConfigError
 from appserver.events import Event
 from appserver.net.certificates import Certificate, CertificateError, read_certificate, read_password
-from appserver.net.handshake import distinguished_name
+from appserver.net.handshake import TlsFacts, distinguished_name
 from appserver.net.tls import LoadedTls, Tls, TlsFiles
 from tests.support.certificates import Authority, Issued
 from tests.support.events import EventLog
@@ -322,3 +322,14 @@ def test_the_name_of_a_client_is_what_another_library_reads(tmp_path: Path) -> N
 
     decoded: Any = server.getpeercert()
     assert distinguished_name(decoded["subject"]) == name.rfc4514_string()
+
+
+def test_each_request_has_an_extension_of_its_own() -> None:
+    facts = TlsFacts("server", ("client", "issuer"), "CN=client", 0x0304, 0x1301)
+    first, second = facts.extension(), facts.extension()
+    first["client_cert_chain"].clear()
+    first.clear()
+    assert second == facts.extension() == {
+        "server_cert": "server", "client_cert_chain": ["client", "issuer"], "client_cert_name": "CN=client",
+        "client_cert_error": None, "tls_version": 0x0304, "cipher_suite": 0x1301,
+    }  # fmt: skip

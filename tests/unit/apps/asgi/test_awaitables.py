@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from types import ModuleType
+from types import CoroutineType, ModuleType
 from typing import Any
 
 import pytest
 
 import appserver.apps.asgi.awaitables
+from appserver.apps.asgi.receiving import receive_message
 from tests.support.clock import ClockLoop
 from tests.support.plain import plain
 
@@ -61,6 +62,8 @@ class Asked:
 
         class Channel(module.Channel):  # type: ignore[misc,name-defined]  # the build under test
             def next_message(self) -> Any:
+                if "waited" in asked:
+                    return "late"
                 asked.append("receive")
                 if error is not None:
                     raise error
@@ -80,9 +83,7 @@ class Asked:
         self.asked, self.channel, self.module = asked, Channel(), module
 
     def receive(self) -> Any:
-        receiving = self.module.Receiving.__new__(self.module.Receiving)
-        receiving.open(self.channel)
-        return receiving
+        return receive_message(self.channel)
 
     def send(self, message: Any) -> Any:
         sending = self.module.Sending.__new__(self.module.Sending)
@@ -147,6 +148,7 @@ def call(request: pytest.FixtureRequest) -> Callable[[Asked], Any]:
     return CALLS[request.param]
 
 
+@pytest.mark.filterwarnings("ignore:coroutine 'receive_message' was never awaited")
 def test_a_call_alone_does_nothing(module: ModuleType, call: Callable[[Asked], Any]) -> None:
     asked = Asked(module, "a message")
     call(asked)
@@ -223,8 +225,17 @@ def test_calls_are_coroutines_to_asyncio(module: ModuleType, call: Callable[[Ask
     assert asyncio.iscoroutine(made)
     assert isinstance(made, Coroutine)
     assert inspect.isawaitable(made)
+    made.close()
 
 
+def test_receive_is_a_coroutine_of_pythons_own_in_every_build() -> None:
+    made = receive_message(Asked(MODULES["built"]).channel)
+    made.close()
+
+    assert type(made) is CoroutineType
+
+
+@pytest.mark.filterwarnings("ignore:the .type, exc, tb. signature of throw")
 @pytest.mark.parametrize("thrown", [(LookupError,), (LookupError, LookupError("why")), (LookupError("why"),)])
 def test_what_is_thrown_in_comes_out(
     module: ModuleType, call: Callable[[Asked], Any], thrown: tuple[Any, ...]
@@ -247,7 +258,7 @@ def test_a_wait_that_is_thrown_into_or_closed_is_over(module: ModuleType) -> Non
 
 
 def test_the_steps_of_the_protocol(module: ModuleType) -> None:
-    steps: list[Callable[[Any], Any]] = [lambda call: next(iter(call)), lambda call: call.send(None)]
+    steps: list[Callable[[Any], Any]] = [lambda call: next(call.__await__()), lambda call: call.send(None)]
     for step in steps:
         asked = Asked(module, "a message")
         with pytest.raises(StopIteration) as received:

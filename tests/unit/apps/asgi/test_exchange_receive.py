@@ -182,6 +182,7 @@ def test_bytes_after_the_loss_are_granted(converse: Converse) -> None:
 # Calls that are not awaited
 
 
+@pytest.mark.filterwarnings("ignore:coroutine 'receive_message' was never awaited")
 def test_a_receive_that_is_never_awaited_takes_nothing(converse: Converse) -> None:
     talk = upload(converse, expects=True)
     talk.exchange.receive().close()
