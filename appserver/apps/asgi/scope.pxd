@@ -4,7 +4,7 @@ from appserver.accepted cimport Peer
 from appserver.contract cimport Request
 
 cdef dict ASGI
-cdef str HTTP2
+cdef str HTTP2, HTTP10
 
 @cython.final
 cdef class ScopeBuilder:
@@ -13,6 +13,6 @@ cdef class ScopeBuilder:
     cdef bint _in_target
     cdef public dict state
 
-    @cython.locals(scope=dict, peer=Peer, template=dict)
+    @cython.locals(scope=dict, peer=Peer, template=dict, extensions=dict)
     cpdef dict build(self, Request request)
     cdef dict _template(self, Peer peer)

@@ -10,6 +10,7 @@ from appserver.contract import Request
 __all__ = ["ScopeBuilder"]
 
 HTTP2 = "2"
+HTTP10 = "1.0"
 ASGI: dict[str, str] = {"version": "3.0", "spec_version": "2.5"}
 
 
@@ -36,7 +37,11 @@ class ScopeBuilder:
             template = peer.memo = self._template(peer)
         scope: dict[str, Any] = template.copy()
         scope["asgi"] = ASGI.copy()
-        scope["extensions"] = {"http.response.early_hint": {}, "http.response.trailers": {}}
+        extensions: dict[str, Any] = {"http.request.trailers": {}, "http.response.trailers": {}}
+        scope["extensions"] = extensions
+        if peer.early_hints and request.version != HTTP10:
+            extensions["http.response.early_hint"] = {}
+            extensions["http.response.informational"] = {}
         if peer.tls is not None:
             scope["extensions"]["tls"] = peer.tls.extension()
         if peer.proxy is not None:
