@@ -50,6 +50,7 @@ def test_the_demo_holds_and_leaves_the_stack_up(tmp_path: Path) -> None:
     assert '"http_version": "2"' in said
     assert '"client": [' in said
     assert process.returncode == 0
+    assert re.search(r"^  (ok|skip)  PROXY v2 from a second proxy ", out, re.MULTILINE)
     assert re.search(r"^caddy \S+: \d+ passed, 0 failed, \d+ skipped\.$", out, re.MULTILINE)
     assert {"junit.xml", "report.html"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
