@@ -13,6 +13,7 @@ cdef class ScopeBuilder:
     cdef bint _in_target
     cdef public dict state
 
-    @cython.locals(scope=dict, peer=Peer, template=dict, extensions=dict)
+    @cython.locals(scope=dict, peer=Peer, template=dict)
     cpdef dict build(self, Request request)
+    cdef dict _extensions(self, Peer peer, str version)
     cdef dict _template(self, Peer peer)
