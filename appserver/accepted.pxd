@@ -15,4 +15,5 @@ cdef class Peer:
     cdef public Forwarding forwarding
     cdef public object tls
     cdef public object proxy
+    cdef public bint early_hints
     cdef public dict memo

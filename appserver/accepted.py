@@ -57,10 +57,11 @@ class Peer:
     `trust` resolves forwarding fields if this peer may speak for the client, else it is None.
     `tls` are the facts of the TLS handshake, `proxy` those of a PROXY header; None where there was none.
     `forwarding` is what is done with forwarding fields; None believes X-Forwarded-For and -Proto and takes nothing out.
+    `early_hints` says whether interim responses of applications (103 and other 1xx) may be sent to it.
     `memo` is the application's own: a place to keep what is the same for each request of a connection.
     """
 
-    __slots__ = ("client", "forwarding", "memo", "proxy", "scheme", "server", "tls", "trust")
+    __slots__ = ("client", "early_hints", "forwarding", "memo", "proxy", "scheme", "server", "tls", "trust")
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class Peer:
         tls: ConnectionFacts | None = None,
         proxy: ConnectionFacts | None = None,
         forwarding: Forwarding | None = None,
+        early_hints: bool = True,
     ) -> None:
         self.client = client
         self.server = server
@@ -79,6 +81,7 @@ class Peer:
         self.tls = tls
         self.proxy = proxy
         self.forwarding = forwarding
+        self.early_hints = early_hints
         self.memo: dict[str, Any] | None = None
 
 

@@ -122,7 +122,7 @@ class Stream:
         self.writable: bool = True
 
     def inform(self, status: int, fields: Fields) -> None:
-        """Send an interim response (1xx, RFC 9110 section 15.2)."""
+        """Send an interim response (1xx, RFC 9110 section 15.2), unless the head has left: what is queued it precedes."""
         raise NotImplementedError
 
     def respond(self, status: int, fields: Fields, end: bool) -> None:

@@ -115,6 +115,10 @@ class ListenerOptions:
         "Peers that must send the PROXY header, where it is on: addresses, networks, 'unix', or '*'. Others are refused.",
         metavar="ADDRESS",
     )
+    early_hints: bool = option(
+        True, "Send the interim responses (103 Early Hints, other 1xx) of applications; off, for a proxy that cannot carry"
+        " them, applications are not offered them, and those that come anyway are dropped.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,14 @@ cdef class Http1Stream(Stream):
     cdef long long _left
     cdef bint _bodiless, _chunked, _ended, _persistent, _tunnel
     cdef Py_ssize_t _size
-    cdef bytes _size_line
+    cdef bytes _size_line, _line
 
     cpdef open(self, Wire wire, Request request, bint writable)
 
     # Head
     cpdef inform(self, int status, list fields)
+    @cython.locals(out=list, interim=list, at=Py_ssize_t)
+    cdef _inform_late(self, Wire wire, int status, list fields)
     @cython.locals(wire=Wire, out=list, line=bytes, persistent=bint, length=cython.longlong, pair=tuple, name=bytes, value=bytes)
     cpdef respond(self, int status, list fields, bint end)
     @cython.locals(request=Request, old=bint)

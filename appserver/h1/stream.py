@@ -54,7 +54,7 @@ class Http1Stream(Stream):
     """
 
     __slots__ = (
-        "_bodiless", "_chunked", "_ended", "_left", "_persistent", "_size", "_size_line", "_tunnel", "_wire", "awaits",
+        "_bodiless", "_chunked", "_ended", "_left", "_line", "_persistent", "_size", "_size_line", "_tunnel", "_wire", "awaits",
         "request", "responded",
     )  # fmt: skip
 
@@ -73,13 +73,17 @@ class Http1Stream(Stream):
         self._persistent = True
         self._size: int = 0
         self._size_line = b""
+        self._line: bytes | None = None
 
     # Head
 
     def inform(self, status: int, fields: Fields) -> None:
         """Send an interim response; HTTP/1.0 knows none, and 100 only helps who waits for it."""
         wire = self._wire
-        if wire is None or self.responded or status == 101 or self.request.version == "1.0":
+        if wire is None or self._tunnel or status == 101 or self.request.version == "1.0":
+            return
+        if self.responded:
+            self._inform_late(wire, status, fields)
             return
         if status == 100:
             if not self.awaits:
@@ -89,6 +93,17 @@ class Http1Stream(Stream):
         self._append(wire.out, fields)
         wire.out.append(CRLF)
         wire.schedule()
+
+    def _inform_late(self, wire: Wire, status: int, fields: Fields) -> None:
+        # Before the head if that has not left; it begins with the last piece that is its status line.
+        out = wire.out
+        for at in range(len(out) - 1, -1, -1):
+            if out[at] is self._line:
+                interim = [status_line(status)]
+                self._append(interim, fields)
+                interim.append(CRLF)
+                out.insert(at, b"".join(interim))
+                return
 
     def respond(self, status: int, fields: Fields, end: bool) -> None:
         """Send the response head; the framing fields of its connection are added here."""
@@ -101,7 +116,10 @@ class Http1Stream(Stream):
         self.responded = True
         out = wire.out
         line = LINES.get(status)
-        out.append(status_line(status) if line is None else line)
+        if line is None:
+            line = status_line(status)
+        self._line = line
+        out.append(line)
         # A client that was not told to go on may or may not send its body (RFC 9110 10.1.1); one that was refused an
         # upgrade may have sent what is no HTTP.
         persistent = wire.is_persistent() and not self.awaits and self.request.protocol is None

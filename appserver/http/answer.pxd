@@ -1,9 +1,11 @@
 cimport cython
 
+from appserver.accepted cimport Peer
 from appserver.contract cimport Receiver, Request, Stream
 from appserver.http.reply cimport Reply, has_body
 
 cdef int _HEAD, _BODY, _TRAILERS, _DONE, _LOST, _BROKEN
+cdef int MAX_INTERIM
 
 cdef class AnswerContext:
     cdef bint _has_date
@@ -17,18 +19,21 @@ cdef class Answer(Receiver):
     cdef readonly Request request
     cdef readonly Stream stream
     cdef readonly int phase
-    cdef readonly bint bodiless
+    cdef readonly bint bodiless, trailers_announced
     cdef readonly int status
     cdef readonly long long sent
     cdef long long _remaining
+    cdef int _informed
     cdef double _began
 
     cpdef open_answer(self, AnswerContext context, Request request, Stream stream)
     cpdef proceed(self)
-    @cython.locals(reply=Reply)
-    cpdef inform(self, int status, fields)
+    @cython.locals(reply=Reply, peer=Peer, code=int)
+    cpdef inform(self, status, fields)
     @cython.locals(context=AnswerContext, request=Request, reply=Reply, judged=list, code=int)
-    cpdef respond(self, status, fields)
+    cpdef respond(self, status, fields, bint trailers=*)
+    @cython.locals(request=Request)
+    cdef list _announce(self, list judged)
     @cython.locals(size=Py_ssize_t)
     cpdef write(self, bytes chunk)
     cpdef end(self, bytes chunk)
@@ -50,4 +55,6 @@ cdef class Answer(Receiver):
     cpdef closed(self)
     cdef _close(self, int phase)
 
+cdef int _to_interim(status) except -1
 cdef int _to_status(status) except -1
+cdef str _spelled(status)

@@ -3,9 +3,9 @@ r"""What every answer of one worker obeys, whoever gives it: an application, or 
 The applications and both protocols answer through here, so that Date, Server and the access log are the same for all.
 An `Answer` is the answer to one request; what interface the application speaks is for its subclasses to say.
 
-    HEAD --respond--> BODY --end--> DONE
-       |               |  \--end_content--> TRAILERS --finish--> DONE
-       |               '-- a wrong length, or the application failed --> BROKEN
+    HEAD --inform--> HEAD --respond--> BODY --end--> DONE
+       |                                |  \--end_content--> TRAILERS --finish--> DONE
+       |                                '-- a wrong length, or the application failed --> BROKEN
        |-- the server answers for the application --> DONE              any but these --client gone--> LOST
        '-- open_tunnel --> BODY --close_tunnel--> DONE
 """
@@ -32,6 +32,9 @@ _BROKEN = 5
 PHASES = ("HEAD", "BODY", "TRAILERS", "DONE", "LOST", "BROKEN")
 
 _STATUS = "a final response status is 200 to 999, not {}"
+_INTERIM = "an interim response status is 100 to 199 and not 101, not {}"
+# Interim responses to one request: proxies and clients have bounds of their own, and a loop without an end has none.
+MAX_INTERIM = 100
 
 CONTENT_TYPE = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -87,10 +90,13 @@ class Answer(Receiver):
 
     It is a base of what hears the request, so that a request costs one object. `closed` is called at the end.
     `bodiless` says that the head alone is the response (HEAD, 204, 205, 304): body bytes are then dropped.
-    `sent` counts body bytes handed to the stream.
+    `sent` counts body bytes handed to the stream. `trailers_announced` says that the head did so.
     """
 
-    __slots__ = ("_began", "_remaining", "bodiless", "context", "phase", "request", "sent", "status", "stream")
+    __slots__ = (
+        "_began", "_informed", "_remaining", "bodiless", "context", "phase", "request", "sent", "status", "stream",
+        "trailers_announced",
+    )  # fmt: skip
 
     def open_answer(self, context: AnswerContext, request: Request, stream: Stream) -> None:
         """Begin; made by `__new__` and this, which a compiled caller reaches without packing arguments."""
@@ -99,8 +105,10 @@ class Answer(Receiver):
         self.stream = stream
         self.phase = _HEAD
         self.bodiless = False
+        self.trailers_announced = False
         self.status: int = 0
         self.sent: int = 0
+        self._informed: int = 0
         self._remaining: int = -1
         self._began: float = time.perf_counter() if context.observer is not None else 0.0
 
@@ -114,14 +122,27 @@ class Answer(Receiver):
             self.stream.inform(100, [])
 
     def inform(self, status: int, fields: Iterable[Iterable[bytes]]) -> None:
-        """Send an interim response; HTTP/1.0 knows none. Raises InvalidMessage."""
+        """Send an interim response (RFC 9110 15.2). Raises InvalidMessage for what must not be sent, and for too many.
+
+        Nothing is sent where the peer cannot have it: over HTTP/1.0, with `early_hints` off, once the head has left.
+        100 is sent to a client that waits for it, without fields.
+        """
+        code = _to_interim(status)
         reply = self.context.reply
         reply.judge(fields, True)
-        if self.request.version != "1.0":
-            self.stream.inform(status, reply.fields)
+        if code == 100:
+            self.proceed()
+            return
+        self._informed += 1
+        if self._informed > MAX_INTERIM:
+            raise InvalidMessage(f"more than {MAX_INTERIM} interim responses to one request")
+        peer = self.request.peer
+        if self.request.version != "1.0" and not self.bodiless and (peer is None or peer.early_hints):
+            # RFC 9110 8.6: it has no content, and no length.
+            self.stream.inform(code, [pair for pair in reply.fields if pair[0] != b"content-length"])
 
-    def respond(self, status: int, fields: Iterable[Iterable[bytes]]) -> None:
-        """Send the head. Raises InvalidMessage for what must not be sent; then nothing was."""
+    def respond(self, status: int, fields: Iterable[Iterable[bytes]], trailers: bool = False) -> None:
+        """Send the head, with `trailers` or a Trailer field one that announces them. Raises as `inform` does."""
         code = _to_status(status)
         context = self.context
         request = self.request
@@ -135,11 +156,24 @@ class Answer(Receiver):
         self.status = code
         self._remaining = reply.length
         self.bodiless = not has_body(code, request.method == "HEAD")
+        if trailers or reply.has_trailer:
+            judged = self._announce(judged)
         if reply.length >= 0 and (code == 204 or code == 205):
             # RFC 9110 8.6, 15.3.6: a 204 has none, and the wire frames an empty 205 by itself.
             judged = [pair for pair in judged if pair[0] != b"content-length"]
         self.phase = _BODY
         self.stream.respond(code, judged, self.bodiless)
+
+    def _announce(self, judged: Fields) -> Fields:
+        self.trailers_announced = True
+        request = self.request
+        if not request.trailers_accepted or request.version == "1.0":
+            # None will come: the field would promise them (RFC 9110 6.6.2).
+            return [pair for pair in judged if pair[0] != b"trailer"]
+        if request.version == "1.1" and not self.bodiless:
+            # Only a chunked body can have them (RFC 9112 7.1.2); how long it was to be is still measured.
+            return [pair for pair in judged if pair[0] != b"content-length"]
+        return judged
 
     # Body
 
@@ -269,13 +303,23 @@ class Answer(Receiver):
             observer.on_done(self.request, self.status, self.sent, time.perf_counter() - self._began)
 
 
+def _to_interim(status: object) -> int:
+    if isinstance(status, int) and not isinstance(status, bool) and 100 <= status < 200 and status != 101:
+        return int(status)
+    raise InvalidMessage(_INTERIM.format(_spelled(status)))
+
+
 def _to_status(status: object) -> int:
     if type(status) is int and 200 <= status <= 999:
         return status
+    if isinstance(status, int) and not isinstance(status, bool) and 200 <= status <= 999:
+        return int(status)
+    raise InvalidMessage(_STATUS.format(_spelled(status)))
+
+
+def _spelled(status: object) -> str:
     if isinstance(status, int) and not isinstance(status, bool):
-        if 200 <= status <= 999:
-            return int(status)
         # An integer may be too long to be written out.
         size = status.bit_length()
-        raise InvalidMessage(_STATUS.format(int(status) if size <= 64 else f"an integer of {size} bits"))
-    raise InvalidMessage(_STATUS.format(repr(status)))
+        return f"{int(status)}" if size <= 64 else f"an integer of {size} bits"
+    return repr(status)

@@ -2,7 +2,7 @@ cimport cython
 
 from appserver.http.grammar cimport is_field_name, is_field_value, parse_length
 
-cdef int _DATE, _SERVER, _LENGTH, _CONNECTION, _DROPPED, _SECRET
+cdef int _DATE, _SERVER, _LENGTH, _CONNECTION, _DROPPED, _SECRET, _TRAILER
 cdef Py_ssize_t MAX_KNOWN_SIZE
 cdef dict _SPECIAL
 cdef bytes LENGTH_TABLE
@@ -13,7 +13,7 @@ cpdef bint has_body(int status, bint head)
 cdef class Reply:
     cdef public list fields
     cdef public long long length
-    cdef public bint has_date, has_server
+    cdef public bint has_date, has_server, has_trailer
     cdef object _first
     cdef list _known, _known_fields
     cdef long long _known_length

@@ -22,6 +22,7 @@ _LENGTH = 3
 _CONNECTION = 4
 _DROPPED = 5
 _SECRET = 6
+_TRAILER = 7
 _SPECIAL: dict[bytes, int] = {
     b"date": _DATE,
     b"server": _SERVER,
@@ -32,6 +33,7 @@ _SPECIAL: dict[bytes, int] = {
     b"keep-alive": _DROPPED,
     b"proxy-connection": _DROPPED,
     b"upgrade": _DROPPED,
+    b"trailer": _TRAILER,
     b"set-cookie": _SECRET,
     b"cookie": _SECRET,
     b"authorization": _SECRET,
@@ -59,7 +61,7 @@ def has_body(status: int, head: bool) -> bool:
 class Reply:
     """The judged fields of one response: lower-case, hop-by-hop fields gone.
 
-    `length` is its content-length or -1; `has_date` and `has_server` say that Date and Server are there.
+    `length` is its content-length or -1; `has_date`, `has_server` and `has_trailer` say that Date, Server and Trailer are there.
     A list of the very tuples of the response before is not judged again; nothing secret is kept for it.
     """
 
@@ -75,6 +77,7 @@ class Reply:
         "fields",
         "has_date",
         "has_server",
+        "has_trailer",
         "length",
     )
 
@@ -83,6 +86,7 @@ class Reply:
         self.length: int = -1
         self.has_date: bool = False
         self.has_server: bool = False
+        self.has_trailer: bool = False
         self._first: object = None
         self._repeatable = True
         self._known: list[object] | None = None
@@ -94,6 +98,7 @@ class Reply:
 
     def judge(self, fields: Iterable[Iterable[bytes]], h2: bool) -> None:
         """Judge `fields` into `self.fields`; raise InvalidMessage for what must not be sent."""
+        self.has_trailer = False
         if type(fields) is list and self._repeats(fields, h2):
             self.fields = self._known_fields[:]
             self.length = self._known_length
@@ -173,6 +178,9 @@ class Reply:
                 return False
             self.length = length
         elif kind == _SECRET:
+            self._repeatable = False
+        elif kind == _TRAILER:
+            self.has_trailer = True
             self._repeatable = False
         elif kind == _DROPPED or h2:
             return False

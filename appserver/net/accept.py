@@ -188,14 +188,18 @@ def _peer(listener: Listener, sock: socket.socket, address: Any) -> Peer:
     settings = listener.settings
     if sock.family not in INET:
         trust = settings.trust.for_peer(None)
-        return Peer(None, (listener.path, None), "http", trust, forwarding=settings.forwarding)
+        own = (listener.path, None)
+        return Peer(None, own, "http", trust, forwarding=settings.forwarding, early_hints=settings.early_hints)
     server = listener.server or sock.getsockname()
     host = address[0]
     if sock.family == socket.AF_INET6:
         # A socket that was passed may be for both families.
         host, server = _unmapped(host), (_unmapped(server[0]), server[1])
     trust = settings.trust.for_peer(host)
-    return Peer((host, address[1]), (server[0], server[1]), "http", trust, forwarding=settings.forwarding)
+    return Peer(
+        (host, address[1]), (server[0], server[1]), "http", trust, forwarding=settings.forwarding,
+        early_hints=settings.early_hints,
+    )  # fmt: skip
 
 
 def _unmapped(host: str) -> str:

@@ -48,7 +48,7 @@ def _settings(
     if options.proxy_protocol != "off":
         senders = TrustList(options.proxy_protocol_from)
         header = RequiredProxyHeader(VERSIONS[options.proxy_protocol], senders, trust, max_header)
-    return ListenerSettings(trust, protocols, _tls(options, protocols, name), header, forwarding)
+    return ListenerSettings(trust, protocols, _tls(options, protocols, name), header, forwarding, options.early_hints)
 
 
 def _tls(options: ListenerOptions, protocols: tuple[str, ...], name: str) -> Tls | None:

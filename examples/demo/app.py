@@ -8,6 +8,8 @@ GET  /bytes?size=N&seed=S N reproducible bytes
 GET  /drip?parts=N&seed=S N reproducible blocks with pauses between
 GET  /events?session=X    server-sent events; each waits until the one before was acknowledged
 POST /events/ack?session=X
+GET  /hints               a 103 Early Hints before the page, and a trailer behind it
+WS   /echo                each message comes back
 GET  /inflight            requests of /digest and /drip that are half done
 """
 
@@ -192,6 +194,28 @@ async def acknowledge(scope: Scope, query: Query, receive: Receive, send: Send) 
     await answer(send, b"", status=204)
 
 
+async def hints(scope: Scope, query: Query, receive: Receive, send: Send) -> None:
+    """Send a hint, a page, and its digest as a trailer: where the server offers that."""
+    page = b"<link rel=stylesheet href=/style.css>\n"
+    trailing = "http.response.trailers" in scope["extensions"]
+    if "http.response.early_hint" in scope["extensions"]:
+        await send({"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload; as=style"]})
+    headers = [(b"content-type", b"text/html"), *([(b"trailer", b"x-sha256")] if trailing else [])]
+    await send({"type": "http.response.start", "status": 200, "headers": headers, "trailers": trailing})
+    await send({"type": "http.response.body", "body": page})
+    if trailing:
+        digest = hashlib.sha256(page).hexdigest().encode()
+        await send({"type": "http.response.trailers", "headers": [(b"x-sha256", digest)]})
+
+
+async def echo(receive: Receive, send: Send) -> None:
+    """Send each message of a WebSocket back."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
+
+
 async def show_inflight(scope: Scope, query: Query, receive: Receive, send: Send) -> None:
     """Count the half-done requests."""
     await answer_json(send, dict(inflight))
@@ -206,6 +230,7 @@ ROUTES = {
     ("GET", "/drip"): drip,
     ("GET", "/events"): events,
     ("POST", "/events/ack"): acknowledge,
+    ("GET", "/hints"): hints,
     ("GET", "/inflight"): show_inflight,
 }
 
@@ -224,8 +249,11 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
         return
+    if scope["type"] == "websocket" and scope["path"] == "/echo":
+        await echo(receive, send)
+        return
     if scope["type"] != "http":
-        raise ValueError(f"this application serves HTTP only, not {scope['type']}")
+        raise ValueError(f"there is no {scope['type']} at {scope.get('path')}")
     endpoint = ROUTES.get((scope["method"], scope["path"]))
     if endpoint is None:
         await answer(send, b"not found\n", status=404)

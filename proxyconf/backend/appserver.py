@@ -56,7 +56,11 @@ def _values(found: Facts) -> Values:
     where = {"app_dir": server.app_dir} if server.app_dir is not None else {}
     mounted = {"root_path": found.prefix} if found.prefix else {}
     silence = found.silence_seconds or 86_400.0
-    binds = {"bind": [str(bind) for bind in found.served], "http1": found.http1} if found.served else {}
+    binds: dict[str, object] = {}
+    if found.served:
+        binds = {"bind": [str(bind) for bind in found.served], "http1": found.http1}
+        if not found.early_hints:
+            binds["early_hints"] = False
     return {
         "server": {"app": server.app, **where, **binds, **mounted},
         "h2": {"max_concurrent_streams": found.streams},

@@ -74,6 +74,8 @@ class Facts:
     """The names that requests come for; `*`: any."""
     passed: tuple[PassedBind, ...] = ()
     """Those of the binds that clients' bytes are passed on to."""
+    early_hints: bool = True
+    """Whether 103 may be sent to the proxies."""
 
     @property
     def served(self) -> tuple[ServerAddress, ...]:
@@ -188,7 +190,16 @@ def _facts(
         proxy_protocol=max(sends, default="off") if sends != {"off"} else "off",
         hosts=("*",) if any(site.is_any for site in deployment.sites)
         else tuple(name for site in deployment.sites for name in site.hostnames),
+        early_hints=_takes_early_hints(routes, targets),
     )
+
+
+def _takes_early_hints(routes: Sequence[ResolvedRoute], targets: Sequence[Target]) -> bool:
+    """Whether every proxy carries 103, and a site wants it: what is `auto` gives way, as not every proxy can keep them back."""
+    wishes = {route.policies.early_hints for route in routes}
+    if "off" in wishes and "pass" not in wishes:
+        return False
+    return not routes or all(table(one.proxy).can("early_hints", one.version, one.modules) for one in targets)
 
 
 def _told_prefix(route: ResolvedRoute) -> str:

@@ -60,7 +60,8 @@ def _remarks(deployment: Deployment, targets: Sequence[Target]) -> Iterator[Find
         message = f"appserver serves with one process; 'workers: {server.workers}' takes as many of it, each with an address of its own"
         yield Finding(Rule.REMARK, ("appserver", "workers"), message)
     for one in targets:
-        if deployment.listeners and not table(one.proxy).can("early_hints", one.version, one.modules):
+        is_told = server is not None and server.server == TARGET
+        if deployment.listeners and not is_told and not table(one.proxy).can("early_hints", one.version, one.modules):
             message = f"{one.proxy} {one.version} carries no 103 Early Hints; the application must not send them"
             yield Finding(Rule.REMARK, ("appserver",), message)
         for listener in deployment.tcp_listeners:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 
 from proxyconf.facts.gate import Gate
+from proxyconf.facts.target import Target
 from proxyconf.proxies.contract import Program as ProxyProgram
 from proxyconf.spec.deployment import Deployment, Forward, ResolvedListener, ResolvedRoute, ResolvedSite
 from proxyconf.spec.upstreams import Protocol, Upstream
@@ -15,7 +16,7 @@ from proxyconf.verify.edge.link import Edge
 from proxyconf.verify.probes.client import CLIENT
 from proxyconf.verify.subject import Feature, Prefix, Subject
 
-__all__ = ["NothingToAsk", "subject"]
+__all__ = ["NothingToAsk", "listener_subject", "subject"]
 
 HOPS: Mapping[Protocol, str] = {"h2c": "HTTP/2", "h2": "HTTP/2", "grpc": "HTTP/2", "grpcs": "HTTP/2", "http1": "HTTP/1.1"}
 ANY_NAME = "any-name.test"
@@ -73,6 +74,17 @@ def subject(deployment: Deployment, gate: Gate, program: ProxyProgram, certifica
         health_seconds=health.interval.seconds * (health.unhealthy_threshold + health.healthy_threshold + 2) if health else 0.0,
         stop_seconds=deployment.drain.seconds, client_streams=10 if gate.can("http2_concurrency") else 5,
     )  # fmt: skip
+
+
+def listener_subject(deployment: Deployment, target: Target, certificates: Certificates) -> Subject:
+    """Return what to verify of the first listener that passes bytes on: whom its PROXY header names."""
+    listener = deployment.tcp_listeners[0]
+    address = listener.addresses[0]
+    edge = Edge(ANY_NAME, address.port, listener.tls is not None, certificates.ca, connect_to=address.host or "127.0.0.1")
+    names = {"http/1.1": Feature.HTTP1, "h2": Feature.HTTP2}
+    features = {names[protocol] for protocol in listener.protocols} | {Feature.PROXY_PROTOCOL}
+    origins = tuple(str(server.address) for server in listener.upstream.options.servers)
+    return Subject(target.proxy, str(target.version), edge, frozenset(features), origins=origins, proxy_protocol=VERSIONS[listener.sends])
 
 
 def _chosen(deployment: Deployment, hostname: str) -> tuple[ResolvedSite, ResolvedRoute]:

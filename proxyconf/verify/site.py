@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ from proxyconf.verify.subject import Feature, Subject
 if TYPE_CHECKING:  # it brings the Docker SDK
     from proxyconf.verify.container import Image
 
-__all__ = ["Prepared", "prepared"]
+__all__ = ["Prepared", "prepared", "prepared_listener"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,34 @@ def prepared(
 
     Raises `Refused`, `NothingToAsk`, `ProgramMissing`, `ProgramFault`.
     """
+    ready = _ready(file, name, folder, behind, image)
+    target, deployment = ready.target, ready.deployment
+    subject = promises.subject(deployment, Gate(target, deployment.spec.policy), ready.kind.program, ready.certificates, hostname)
+    notes = (*_version_note(file, name, target), *ready.scaled)
+    return Prepared(_looked_at(subject, behind), ready.stack, ready.written, notes)
+
+
+def prepared_listener(file: SiteFile, name: str, folder: Path, behind: Behind) -> Prepared:
+    """Do the same for a file whose first listener passes bytes on: of such a one only the PROXY header is promised."""
+    ready = _ready(file, name, folder, behind, None)
+    subject = promises.listener_subject(ready.deployment, ready.target, ready.certificates)
+    return Prepared(_looked_at(subject, behind), ready.stack, ready.written, tuple(ready.scaled))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A stack that can be started, and what it was made of."""
+
+    kind: Proxy[Any]
+    target: Target
+    deployment: Deployment
+    certificates: Certificates
+    stack: LocalStack
+    written: tuple[Path, ...]
+    scaled: Sequence[str]
+
+
+def _ready(file: SiteFile, name: str, folder: Path, behind: Behind, image: Image | None) -> _Ready:
     made = certificates.make(folder, [*_names(file.spec), ANY_NAME, HOP_NAME])
     moved = Relocation(made, folder)
     deployment = moved.deployment(with_server(file.spec, behind))
@@ -68,11 +96,10 @@ def prepared(
         found, more = configured(deployment, target)
         server, files = server_program(behind, found, control, folder), {**files, **more}
     written = _write(folder, files)
-    subject = promises.subject(deployment, Gate(target, deployment.spec.policy), kind.program, made, hostname)
     fixed = (*written, made.ca, made.certificate, made.key)
     program = replace(_program(kind.program, name, deployment, folder, target, in_image=image is not None), fixed=fixed)
     stack = LocalStack(program, server, control if behind.answers_probes else None, image.start if image else Process)
-    return Prepared(_looked_at(subject, behind), stack, written, (*_version_note(file, name, target), *moved.scaled))
+    return _Ready(kind, target, deployment, made, stack, written, moved.scaled)
 
 
 def _tls_addresses(deployment: Deployment) -> set[str]:
@@ -130,7 +157,9 @@ def _program(how: ProxyProgram, name: str, deployment: Deployment, folder: Path,
         return (filled[0] if in_image else find_program(filled[0]), *filled[1:])
 
     home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), str(folder))
-    ready = tuple(Address(str(address)) for listener in deployment.listeners for address in listener.addresses)
+    addresses = [address for listener in deployment.listeners for address in listener.addresses]
+    addresses += [address for passing in deployment.tcp_listeners for address in passing.addresses]
+    ready = tuple(Address(str(address)) for address in addresses)
     return Program(
         name, command(how.run), folder, ready, {**home, **how.environment}, reload=_reload(how, command),
         stop=signal.Signals[how.stop or "SIGTERM"], stop_seconds=deployment.drain.seconds + 15,

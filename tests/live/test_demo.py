@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -45,11 +46,17 @@ def test_the_demo_holds_and_leaves_the_stack_up(tmp_path: Path) -> None:
         curl = re.search(r"^  (curl --cacert \S+ --resolve \S+ https://\S+/scope)$", out, re.MULTILINE)
         assert curl is not None
         said = subprocess.run(curl[1].split(), capture_output=True, text=True, check=True).stdout
+        hinted = re.search(r"^  (curl .* -H 'TE: trailers' .*/hints)$", out, re.MULTILINE)
+        assert hinted is not None
+        heads = subprocess.run(shlex.split(hinted[1]), capture_output=True, text=True, check=True).stdout
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=SECONDS)
+    assert heads.startswith("HTTP/2 103")
+    assert "\nx-sha256: " in heads
     assert '"http_version": "2"' in said
     assert '"client": [' in said
     assert process.returncode == 0
+    assert re.search(r"^  (ok|skip) +PROXY v2 from a second proxy ", out, re.MULTILINE)
     assert re.search(r"^caddy \S+: \d+ passed, 0 failed, \d+ skipped\.$", out, re.MULTILINE)
     assert {"junit.xml", "report.html"} <= {path.name for path in (tmp_path / "out").iterdir()}
 

@@ -17,13 +17,13 @@ from typing import Any
 from appserver.accepted import Peer
 from appserver.apps.asgi.host import EAGER, Host
 from appserver.apps.asgi.scope import ScopeBuilder
-from appserver.contract import Request
+from appserver.contract import Fields, Request
 from appserver.http.answer import AnswerContext
 from appserver.ws.session import SessionSettings
 from tests.support.clock import ClockLoop
 from tests.support.streams import RecordingStream
 
-__all__ = ["DISCONNECT", "Script", "Talk", "body", "hint", "http_request", "make_request", "start", "trailers"]
+__all__ = ["DISCONNECT", "Script", "Talk", "body", "hint", "http_request", "informational", "make_request", "start", "trailers"]
 
 DISCONNECT = {"type": "http.disconnect"}
 
@@ -45,6 +45,10 @@ def trailers(headers: Iterable[Any] = (), *, more: bool = False) -> Message:
 
 def hint(*links: Any) -> Message:
     return {"type": "http.response.early_hint", "links": links}
+
+
+def informational(status: Any = 102, headers: Iterable[Any] = ()) -> Message:
+    return {"type": "http.response.informational", "status": status, "headers": headers}
 
 
 def http_request(data: bytes = b"", *, more: bool = False) -> Message:
@@ -117,8 +121,8 @@ class Talk:
         self.exchange.on_body(data)
         self.loop.turn()
 
-    def on_end(self) -> None:
-        self.exchange.on_end([])
+    def on_end(self, trailers: Fields | None = None) -> None:
+        self.exchange.on_end(trailers or [])
         self.loop.turn()
 
     def on_lost(self) -> None:

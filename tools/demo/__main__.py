@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from bench.release import ReleaseError
@@ -24,12 +25,14 @@ from proxyconf.verify.program import ProgramError
 from proxyconf.verify.servers import SERVERS, Behind, Refused
 from proxyconf.verify.site import prepared
 from tools.demo.report import DemoReport
+from tools.demo.second import PROBE, second_proxy
 from tools.proxies import BUILDS, ensure
 
 __all__ = ["main"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SITE, APP = Path("examples/demo/site.yaml"), "examples.demo.app:app"
+SECOND_SITE = Path("examples/demo/second.yaml")
 
 
 def install(name: str, text: DemoReport) -> None:
@@ -49,6 +52,10 @@ def prove(file: SiteFile, options: argparse.Namespace, text: DemoReport) -> Repo
     """Try every probe on the site and write the reports."""
     run = Run(Behind(options.backend), keep=options.directory)
     report = verify_site(file, options.proxy, run, chosen(()), text)
+    text.trying(PROBE)
+    second = second_proxy(open_site(SECOND_SITE, {}), options.backend)
+    text.done(second)
+    report = replace(report, results=(*report.results, second))
     text.table(report)
     for path in write(options.directory, report_files([report]), force=True):
         text.step(f"wrote {path}")

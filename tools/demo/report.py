@@ -37,6 +37,7 @@ class DemoReport(TextReport):
             f"  {curl} -H 'X-Forwarded-For: 203.0.113.9' --interface 127.0.0.2 {edge.url}/scope\n"
             f"  {curl} -T README.md -X POST {edge.url}/digest\n"
             f"  {curl} -N '{edge.url}/drip?parts=5&seed=x&pause=1' -o /dev/null\n"
+            f"  {curl} -D - -H 'TE: trailers' -H 'Sec-Fetch-Mode: navigate' {edge.url}/hints\n"
             f"  {curl} {edge.url}/          # every endpoint\n"
             f"  curl --http2-prior-knowledge http://{app}/scope          # the hop itself\n"
             f"Configuration and logs: {folder}\n"

@@ -4,8 +4,8 @@ Owns the queue of body bytes and who waits; the response is `Answer`'s part, who
 HTTP versions.
 
     send     HEAD --start--> BODY --last body--> DONE
-              ^ |              \--last body, trailers announced--> TRAILERS --last--> DONE
-              '-' early hint
+              ^ |            ^ |\--last body, trailers announced--> TRAILERS --last--> DONE
+              '-'            '-' early hint, informational
 
     receive  BODY --http.request, more_body False--> WAIT --answer over, or client's half closed--> OVER
              BODY --client lost--> OVER (http.disconnect; a whole body is never claimed)
@@ -35,6 +35,7 @@ from appserver.http.answer import PHASES
 
 __all__ = ["Exchange"]
 
+_TRAILERS = PHASES.index("TRAILERS")
 _DONE = PHASES.index("DONE")
 _LOST = PHASES.index("LOST")
 
@@ -42,9 +43,12 @@ _START = 1
 _HINT = 2
 _CHUNK = 3
 _TRAIL = 4
+_INFORM = 5
+# What comes after the head is no wrong message, as other servers want it there; it is sent if the head is still here.
+_INTERIM = {"http.response.early_hint": _HINT, "http.response.informational": _INFORM}
 SEND: tuple[dict[str, int], ...] = (
-    {"http.response.start": _START, "http.response.early_hint": _HINT},  # HEAD
-    {"http.response.body": _CHUNK},  # BODY
+    {"http.response.start": _START, **_INTERIM},  # HEAD
+    {"http.response.body": _CHUNK, **_INTERIM},  # BODY
     {"http.response.trailers": _TRAIL},  # TRAILERS
 )
 
@@ -59,7 +63,7 @@ class Exchange(Conversation):
 
     __slots__ = (
         "_body_complete", "_body_received", "_chunks", "_discarding_since", "_disconnect_received", "_half_closed",
-        "_trailers", "_trailers_announced",
+        "_request_trailers", "_trailers", "_trailers_promised",
     )  # fmt: skip
 
     def open(self, host: Host, request: Request, stream: Stream) -> None:
@@ -70,8 +74,9 @@ class Exchange(Conversation):
         self._body_received = False
         self._half_closed = False
         self._disconnect_received = False
-        self._trailers_announced = False
+        self._trailers_promised = False
         self._trailers: Fields | None = None
+        self._request_trailers: Fields | None = None
         self._discarding_since: float = 0.0
 
     # Called by the wire
@@ -99,8 +104,10 @@ class Exchange(Conversation):
             self.wake_receivers()
 
     def on_end(self, trailers: Fields) -> None:
-        """The body is complete; ASGI has no event for request trailers."""
+        """The body is complete; trailers come with its last message."""
         self._body_complete = True
+        if trailers:
+            self._request_trailers = trailers
         if self.receive_waiters is not None:
             self.wake_receivers()
 
@@ -130,13 +137,21 @@ class Exchange(Conversation):
             body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             self._body_received = self._body_complete
             self.stream.grant(len(body))
+            if self._body_complete and self._request_trailers is not None:
+                return self._last_with_trailers(body)
             return {"type": "http.request", "body": body, "more_body": not self._body_complete}
         if self._body_complete and not self._body_received:
             self._body_received = True
+            if self._request_trailers is not None:
+                return self._last_with_trailers(b"")
             return {"type": "http.request", "body": b"", "more_body": False}
         if self._half_closed:
             return self._disconnect()
         return None
+
+    def _last_with_trailers(self, body: bytes) -> Message:
+        # Our extension http.request.trailers: a key, as frameworks take a message after the last one for a mistake.
+        return {"type": "http.request", "body": body, "more_body": False, "trailers": self._request_trailers}
 
     def _disconnect(self) -> Message | None:
         self.burst += MESSAGE_BYTES
@@ -166,15 +181,22 @@ class Exchange(Conversation):
         if step == _CHUNK:
             return self._send_body(message)
         if step == _START:
-            self.respond(message["status"], message.get("headers", ()))
-            self._trailers_announced = bool(message.get("trailers", False))
+            self._trailers_promised = bool(message.get("trailers", False))
+            self.respond(message["status"], message.get("headers", ()), self._trailers_promised)
         elif step == _HINT:
-            self.inform(103, [(b"link", bytes(link)) for link in message.get("links", ())])
+            return self._send_interim(103, _to_fields(message.get("links", ())))
+        elif step == _INFORM:
+            return self._send_interim(message["status"], message.get("headers", ()))
         elif step == _TRAIL:
             self._send_trailers(message)
         else:
             raise UnexpectedMessage(f"{message['type']!r} in phase {PHASES[phase]}; allowed: {', '.join(table)}")
         return None
+
+    def _send_interim(self, status: Any, fields: Any) -> Coroutine[Any, Any, None] | None:
+        self.inform(status, fields)
+        self.burst += MESSAGE_BYTES
+        return self.wait_for_room() if self.burst > BURST_BYTES else None
 
     def _send_body(self, message: Message) -> Coroutine[Any, Any, None] | None:
         body = message.get("body", b"")
@@ -188,7 +210,7 @@ class Exchange(Conversation):
                 return self._discard(message)
             if self.burst > BURST_BYTES or not self.stream.writable:
                 return self.wait_for_room()
-        elif self._trailers_announced:
+        elif self.trailers_announced:
             self.end_content(body)
         else:
             self.end(body)
@@ -243,14 +265,21 @@ class Exchange(Conversation):
 
     def on_returned(self) -> None:
         """It has answered, or it has not."""
+        self._end_without_trailers()
         if self.phase < _DONE:
             # Who was told that the client closed its half may take it for gone.
             left = self._half_closed and self._disconnect_received
             said = f"the application returned in phase {PHASES[self.phase]}"
             self.on_error(ClientDisconnected(said) if left else UnexpectedMessage(said))
 
+    def _end_without_trailers(self) -> None:
+        # A Trailer field says what may come; an application that has it from elsewhere sends none, and is done.
+        if self.phase == _TRAILERS and not self._trailers_promised:
+            self.finish(self._trailers or [])
+
     def on_error(self, error: BaseException) -> None:
         """Answer for it, or break its answer off; a client that left is no error."""
+        self._end_without_trailers()
         left = (self.phase == _LOST or self._half_closed) and is_disconnect(error)
         stopping = isinstance(error, Stopping)
         if not left and not stopping and not isinstance(error, NotServed):
@@ -260,6 +289,12 @@ class Exchange(Conversation):
                 self.cut(status_of(error))
             else:
                 self.fail(status_of(error))
+
+
+def _to_fields(links: Any) -> Fields:
+    if isinstance(links, str | bytes | bytearray | memoryview):
+        raise InvalidMessage(f"links are a list of bytes, not {type(links).__name__}")
+    return [(b"link", link) for link in links]
 
 
 def _to_bytes(body: object) -> bytes:

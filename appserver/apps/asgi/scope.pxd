@@ -4,7 +4,7 @@ from appserver.accepted cimport Peer
 from appserver.contract cimport Request
 
 cdef dict ASGI
-cdef str HTTP2
+cdef str HTTP2, HTTP10
 
 @cython.final
 cdef class ScopeBuilder:
@@ -15,4 +15,5 @@ cdef class ScopeBuilder:
 
     @cython.locals(scope=dict, peer=Peer, template=dict)
     cpdef dict build(self, Request request)
+    cdef dict _extensions(self, Peer peer, str version)
     cdef dict _template(self, Peer peer)

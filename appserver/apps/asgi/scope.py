@@ -10,6 +10,7 @@ from appserver.contract import Request
 __all__ = ["ScopeBuilder"]
 
 HTTP2 = "2"
+HTTP10 = "1.0"
 ASGI: dict[str, str] = {"version": "3.0", "spec_version": "2.5"}
 
 
@@ -36,7 +37,7 @@ class ScopeBuilder:
             template = peer.memo = self._template(peer)
         scope: dict[str, Any] = template.copy()
         scope["asgi"] = ASGI.copy()
-        scope["extensions"] = {"http.response.early_hint": {}, "http.response.trailers": {}}
+        scope["extensions"] = self._extensions(peer, request.version)
         if peer.tls is not None:
             scope["extensions"]["tls"] = peer.tls.extension()
         if peer.proxy is not None:
@@ -64,6 +65,18 @@ class ScopeBuilder:
         if self.state is not None:
             scope["state"] = self.state.copy()
         return scope
+
+    def _extensions(self, peer: Peer, version: str) -> dict[str, Any]:
+        # One value for all that have nothing to say: dictionaries of the request's own are most of what a scope costs.
+        nothing: dict[str, Any] = {}
+        if peer.early_hints and version != HTTP10:
+            return {
+                "http.request.trailers": nothing,
+                "http.response.trailers": nothing,
+                "http.response.early_hint": nothing,
+                "http.response.informational": nothing,
+            }
+        return {"http.request.trailers": nothing, "http.response.trailers": nothing}
 
     def build_websocket(self, request: Request, subprotocols: list[str]) -> dict[str, Any]:
         """Return the scope of one WebSocket."""

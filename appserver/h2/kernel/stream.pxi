@@ -31,7 +31,7 @@ cdef class Stream(ContractStream):
     # The application's calls
 
     cpdef inform(self, int status, list fields):
-        if self.is_open() and not self.responded:
+        if self.is_open() and (not self.responded or self.head_held):
             self.submit_fields(status, fields, True, False)
             self.engine.wake()
 

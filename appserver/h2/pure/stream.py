@@ -79,8 +79,8 @@ class PureStream(Stream):
     # The application's calls
 
     def inform(self, status: int, fields: Fields) -> None:
-        """Send an interim response."""
-        if not self.closed and not self.responded:
+        """Send an interim response, before the head if that is held."""
+        if not self.closed and (not self.responded or self.head_held):
             self.engine.queue_interim(self, status, fields)
 
     def respond(self, status: int, fields: Fields, end: bool) -> None:

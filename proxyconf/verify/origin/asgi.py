@@ -2,8 +2,8 @@
 
     PROXYCONF_VERIFY_CONTROL=/tmp/x/control.sock appserver proxyconf.verify.origin.asgi:app --bind 127.0.0.1:8000
 
-It answers probes as the origin of its own does; what ASGI does not tell (raw bytes, connections, trailers of requests)
-stays empty. One process only: what it keeps is in its memory.
+It answers probes as the origin of its own does; what ASGI does not tell (raw bytes, connections) stays empty, as do
+trailers of requests where the server has no `http.request.trailers`. One process only: what it keeps is in its memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ Send = Callable[[Message], Awaitable[None]]
 
 CONTROL, NAME = "PROXYCONF_VERIFY_CONTROL", "PROXYCONF_VERIFY_SERVER"
 FEATURES = "PROXYCONF_VERIFY_FEATURES"  # what a scope does not tell, such as "websocket"
-EXTENSIONS = {"http.response.early_hint": "early_hints", "http.response.trailers": "trailers"}
+EXTENSIONS = {
+    "http.response.early_hint": "early_hints", "http.response.trailers": "trailers", "http.request.trailers": "request_trailers",
+}  # fmt: skip
 ESTABLISHED = "01"
 
 
@@ -107,6 +109,7 @@ class AsgiExchange:
             if message["type"] == "http.disconnect":
                 raise Cut
             more = message.get("more_body", False)
+            self.seen.trailers += [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("trailers", ())]
             if data := message.get("body", b""):
                 yield data
         task = asyncio.current_task()
@@ -125,7 +128,10 @@ class AsgiExchange:
             self._watch.cancel()
 
     async def inform(self, status: int, fields: Fields) -> None:
-        """Send the links of a 103; ASGI has no other 1xx."""
+        """Send the links of a 103; another 1xx as servers take it that have one."""
+        if status != 103:
+            await self._send({"type": "http.response.informational", "status": status, "headers": _encoded(fields)})
+            return
         links = [value.encode("latin-1") for name, value in fields if name == "link"]
         await self._send({"type": "http.response.early_hint", "links": links})
 
@@ -167,8 +173,14 @@ def _seen(scope: Scope) -> Seen:
         fields=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
         client=client[0] if client else "none", extended="websocket" if scope["type"] == "websocket" and version == "2" else "",
     )  # fmt: skip
-    seen.id = seen.value(ID_FIELD)
+    seen.id, seen.proxy = seen.value(ID_FIELD), _named_by_proxy(scope)
     return seen
+
+
+def _named_by_proxy(scope: Scope) -> dict[str, Any] | None:
+    """Return what a PROXY header said, where the server tells its applications."""
+    said = (scope.get("extensions") or {}).get("proxy_protocol")
+    return said and {"version": said["version"], "source": (said["client"] or [""])[0]}
 
 
 def connections_on(port: int) -> int:

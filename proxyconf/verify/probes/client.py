@@ -160,6 +160,7 @@ async def proxy_header(context: Context) -> Observation:
         observed.expect(said.get("source") == address, f"the header says {said.get('source', 'nothing')} for {address}")
         version = context.subject.proxy_protocol
         observed.expect(said.get("version") == version, f"version {said.get('version')} instead of {version}")
+        observed.expect(seen.client in ("", address), f"{seen.server} calls the client {seen.client}")
     observed.facts, observed.text = facts, ", ".join(f"{key}: {said.get('source')}" for key, said in facts.items())
     return observed
 

@@ -68,6 +68,6 @@ def _status_of(response: Response) -> str:
 
 NEEDS = frozenset({Feature.ORIGIN, Feature.HTTP2, Feature.GRPC})
 PROBES = (
-    Probe("grpc", "a gRPC call", "messages pass both ways and the status arrives in the trailers", NEEDS, echo),
+    Probe("grpc", "gRPC with trailers", "messages pass both ways and the status arrives in the trailers", NEEDS, echo),
     Probe("grpc-error", "a gRPC error", "a Trailers-Only response arrives with its status, every time", NEEDS, refusals),
 )

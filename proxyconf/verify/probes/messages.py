@@ -194,7 +194,7 @@ async def broken_off(context: Context) -> Observation:
 
 ORIGIN, H2 = frozenset({Feature.ORIGIN}), frozenset({Feature.ORIGIN, Feature.HTTP2})
 PROBES = (
-    Probe("early-hints", "103 Early Hints", "a 103 of the origin reaches a navigating browser once, before the 200",
+    Probe("early-hints", "103 seen by the client", "a 103 of the origin reaches a navigating browser once, before the 200",
           ORIGIN | {Feature.EARLY_HINTS}, early_hints),
     Probe("unharmed-by-hints", "a 103 does no harm", "the final response arrives whether the 103 is passed on or not",
           ORIGIN | {Feature.HINTED}, unharmed_by_hints),

@@ -37,7 +37,7 @@ async def _judge(context: Context, probe: str, echoes: list[str]) -> Observation
 
 
 PROBES = (
-    Probe("websocket", "WebSocket by HTTP/1.1", "an upgraded session echoes",
+    Probe("websocket", "WebSocket through the edge", "an upgraded session echoes",
           frozenset({Feature.ORIGIN, Feature.HTTP1, Feature.WEBSOCKET}), over_http1),
     Probe("websocket-http2", "WebSocket over HTTP/2 (RFC 8441)", "an extended CONNECT session echoes",
           frozenset({Feature.ORIGIN, Feature.HTTP2, Feature.WEBSOCKET_OVER_HTTP2}), over_http2),

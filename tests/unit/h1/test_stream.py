@@ -161,6 +161,42 @@ def test_interim_responses_come_before_the_final_one() -> None:
     assert not answered(OLD, handler).heard.startswith(hint)
 
 
+def test_a_hint_overtakes_a_head_that_has_not_left() -> None:
+    def handler(call: Call) -> None:
+        call.stream.respond(200, [(b"content-length", b"2")], False)
+        call.stream.inform(103, [(b"link", b"</a>")])
+        call.stream.write(b"o", False)
+        call.stream.inform(102, [])
+        call.stream.write(b"k", True)
+        call.stream.inform(103, [])
+
+    hints = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+    response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+    assert answered(GET + GET, handler).heard == (hints + response) * 2
+    assert answered(OLD, handler).heard.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_hint_after_the_head_has_left_is_dropped() -> None:
+    talk = Talk(never).say(GET)
+    stream = talk.calls[0].stream
+    stream.respond(200, [], False)
+    talk.turn()
+    heard = talk.heard
+    stream.inform(103, [(b"link", b"</a>")])
+    stream.write(b"ok", True)
+    talk.turn()
+    assert talk.heard == heard + b"2\r\nok\r\n0\r\n\r\n"
+
+
+def test_a_tunnel_has_no_interim_responses() -> None:
+    talk = Talk(never).say(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+    stream = talk.calls[0].stream
+    stream.respond(101, [(b"upgrade", b"echo")], False)
+    stream.inform(103, [])
+    talk.turn()
+    assert talk.heard == b"HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: upgrade\r\n\r\n"
+
+
 def test_an_early_hint_leaves_at_once() -> None:
     talk = Talk(never).say(GET)
     talk.calls[0].stream.inform(103, [])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from appserver.errors import ApplicationError, ClientDisconnected
-from tests.support.asgi import DISCONNECT, Talk, body, hint, start, trailers
+from tests.support.asgi import DISCONNECT, Talk, body, hint, informational, start, trailers
 from tests.support.clock import ClockLoop
 from tests.support.events import EventLog
 from tests.unit.apps.asgi.conftest import EXCHANGES
@@ -27,6 +27,8 @@ MESSAGES = st.one_of(
     st.builds(body, PIECES, more=st.booleans()),
     st.builds(trailers, st.just([(b"a", b"1")]), more=st.booleans()),
     st.builds(hint, st.just(b"</style.css>")),
+    st.builds(informational, st.sampled_from([100, 101, 102, 103])),
+    st.builds(start, st.just(200), st.just([(b"trailer", b"a")])),
     st.sampled_from([{"type": "http.response.pathsend"}, start(99), start(200, [(b"a", b"\n")]), body("text")]),
 )
 
@@ -128,7 +130,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def body_ends(self) -> None:
         self.complete = True
-        self.talk.on_end()
+        self.talk.on_end([(b"x-sum", b"1")])
 
     @precondition(lambda self: not self.talk.stream.lost and not self.talk.stream.ended)
     @rule(turned=st.booleans())

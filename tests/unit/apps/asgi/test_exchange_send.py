@@ -20,7 +20,7 @@ from appserver.errors import (
     UnexpectedMessage,
 )
 from appserver.events import Event
-from tests.support.asgi import DISCONNECT, Talk, body, hint, start, trailers
+from tests.support.asgi import DISCONNECT, Talk, body, hint, informational, start, trailers
 from tests.support.events import EventLog
 from tests.unit.apps.asgi.conftest import LATE
 
@@ -38,6 +38,7 @@ PHASES: dict[str, tuple[dict[str, Any], ...]] = {
 MESSAGES: dict[str, dict[str, Any]] = {
     "http.response.start": start(),
     "http.response.early_hint": hint(b"</style.css>"),
+    "http.response.informational": informational(),
     "http.response.body": body(b"x"),
     "http.response.trailers": trailers(),
     "http.response.pathsend": {"type": "http.response.pathsend", "path": "/etc/hostname"},
@@ -50,6 +51,7 @@ MESSAGES: dict[str, dict[str, Any]] = {
 HEARD = {
     "http.response.start": "respond",
     "http.response.early_hint": "inform",
+    "http.response.informational": "inform",
     "http.response.body": "write",
     "http.response.trailers": "finish",
 }
@@ -358,102 +360,6 @@ def test_after_breaking_off_nothing_is_sent(converse: Converse) -> None:
     talk.leave()
 
     assert talk.said[1:] == [("write", b"1", False), ("reset", Reset.INTERNAL_ERROR)]
-
-
-# Trailers, hints
-
-
-def test_trailers_end_the_body(converse: Converse) -> None:
-    talk = converse(trailers_accepted=True)
-    talk.send(start(200, trailers=True))
-    talk.send(body(b"data", more=True))
-    talk.send(body(b"!"))
-    assert talk.said[1:] == [("write", b"data", False), ("write", b"!", False)]
-    assert talk.watcher.done == []
-
-    talk.send(trailers([(b"Grpc-Status", b"0")]))
-
-    assert talk.said[-1] == ("finish", [(b"grpc-status", b"0")])
-    assert talk.watcher.done == [(200, 5)]
-
-
-def test_an_empty_answer_with_trailers_writes_nothing_between(converse: Converse) -> None:
-    # gRPC's Trailers-Only: the wire may make one HEADERS frame of it.
-    talk = converse(trailers_accepted=True)
-    talk.send(start(200, [(b"content-type", b"application/grpc")], trailers=True))
-    talk.send(body(b"", more=True))
-    talk.send(body(b""))
-    talk.send(trailers([(b"grpc-status", b"5")]))
-
-    assert [call[0] for call in talk.said] == ["respond", "finish"]
-
-
-def test_trailers_in_several_messages_are_sent_together(converse: Converse) -> None:
-    talk = converse(trailers_accepted=True)
-    for message in PHASES["TRAILERS"]:
-        talk.send(message)
-    talk.send(trailers([(b"a", b"1")], more=True))
-    talk.send(trailers([(b"b", b"2")], more=True))
-    talk.send(trailers([(b"c", b"3")]))
-
-    assert talk.said[1:] == [("finish", [(b"a", b"1"), (b"b", b"2"), (b"c", b"3")])]
-
-
-def test_a_client_that_wants_no_trailers_gets_none(converse: Converse) -> None:
-    talk = converse(trailers_accepted=False)
-    for message in (*PHASES["TRAILERS"], trailers([(b"a", b"1")])):
-        talk.send(message)
-
-    assert talk.said[1:] == [("finish", [])]
-
-
-@pytest.mark.parametrize("method", ["HEAD", "GET"])
-def test_an_application_with_trailers_need_not_know_that_there_is_no_body(converse: Converse, method: str) -> None:
-    talk = converse(method=method, trailers_accepted=True)
-    for message in (start(200 if method == "HEAD" else 304, trailers=True), body(b"x"), trailers([(b"a", b"1")])):
-        talk.send(message)
-    talk.leave()
-
-    assert [call[0] for call in talk.said] == ["respond"]
-    assert talk.watcher.done == [(talk.said[0][1], 0)]
-
-
-@pytest.mark.parametrize("pair", [(b"a", b"\n"), (b"content-length", b"0"), (":path", "/"), (b":path", b"/")])
-def test_trailers_that_must_not_be_sent(converse: Converse, pair: tuple[Any, Any]) -> None:
-    talk = converse(trailers_accepted=True)
-    for message in PHASES["TRAILERS"]:
-        talk.send(message)
-    with pytest.raises(InvalidMessage):
-        talk.send(trailers([pair]))
-
-    assert talk.said[1:] == []
-
-
-def test_early_hints(converse: Converse) -> None:
-    talk = converse()
-    talk.send(hint(b"</a.css>; rel=preload", bytearray(b"</b.js>")))
-    talk.send(hint())
-    talk.send(start())
-
-    links = [(b"link", b"</a.css>; rel=preload"), (b"link", b"</b.js>")]
-    assert talk.said == [("inform", 103, links), ("inform", 103, []), ("respond", 200, [], False)]
-
-
-def test_http_1_0_knows_no_hints(converse: Converse) -> None:
-    talk = converse(version="1.0")
-    talk.send(hint(b"</a.css>"))
-    talk.send(start())
-
-    assert talk.said == [("respond", 200, [], False)]
-
-
-@pytest.mark.parametrize("link", [b"a\r\nb", "text", None])
-def test_a_hint_that_must_not_be_sent(converse: Converse, link: Any) -> None:
-    talk = converse()
-    with pytest.raises((InvalidMessage, TypeError)):
-        talk.send(hint(link))
-
-    assert talk.said == []
 
 
 # Waiting

@@ -47,7 +47,12 @@ def test_the_scope() -> None:
         "headers": [(b"host", b"example.com")],
         "client": ("192.0.2.1", 4711),
         "server": ("192.0.2.2", 80),
-        "extensions": {"http.response.early_hint": {}, "http.response.trailers": {}},
+        "extensions": {
+            "http.request.trailers": {},
+            "http.response.trailers": {},
+            "http.response.early_hint": {},
+            "http.response.informational": {},
+        },
     }
 
 
@@ -72,6 +77,15 @@ def test_each_key_has_the_type_that_asgi_gives_it(version: str, peer: Peer) -> N
     assert scope["server"] == peer.server
     assert scope["scheme"] == peer.scheme
     assert scope["method"] == scope["method"].upper()
+
+
+@pytest.mark.parametrize(("version", "early_hints"), [("1.0", True), ("1.1", False), ("2", False)])
+def test_hints_are_not_offered_where_they_cannot_be_sent(version: str, early_hints: bool) -> None:
+    peer = Peer(None, None, "http", early_hints=early_hints)
+
+    extensions = ScopeBuilder().build(make_request(version=version, peer=peer))["extensions"]
+
+    assert extensions == {"http.request.trailers": {}, "http.response.trailers": {}}
 
 
 def test_what_a_trusted_proxy_forwarded() -> None:

@@ -101,9 +101,38 @@ def test_a_server_is_started_for_the_site(name: str) -> None:
 
 
 def test_what_the_application_must_not_do() -> None:
-    [remark] = [finding for finding in render(deployment(), (OLD_NGINX,)).findings if "103" in finding.message]
+    made = deployment(", server: hypercorn", "protocol: http1")
+    [remark] = [finding for finding in render(made, (OLD_NGINX,)).findings if "103" in finding.message]
     assert remark.message == "nginx 1.22.1 carries no 103 Early Hints; the application must not send them"
-    assert not [finding for finding in render(deployment(), (CADDY,)).findings if "103" in finding.message]
+    assert not [finding for finding in render(made, (CADDY,)).findings if "103" in finding.message]
+
+
+@pytest.mark.parametrize(
+    ("site", "targets", "sent"),
+    [
+        ("", (CADDY,), True),
+        ("", (OLD_NGINX,), False),
+        ("", (CADDY, OLD_NGINX), False),
+        (", early_hints: 'off'", (CADDY,), False),
+        (", early_hints: pass", (CADDY,), True),
+        (", routes: [{path: /a/, upstream: app, early_hints: 'off'}]", (CADDY,), False),
+        (", early_hints: pass, routes: [{path: /a/, upstream: app, early_hints: 'off'}]", (CADDY,), True),
+    ],
+)
+def test_our_server_sends_no_103_where_none_may_come(site: str, targets: tuple[Target, ...], sent: bool) -> None:
+    made = render(deployment(site=site), targets)
+    assert ("early_hints = false" not in made.files["appserver.toml"]) == sent
+    assert not [finding for finding in made.findings if "103" in finding.message]
+
+
+def test_clients_whose_bytes_are_passed_on_may_have_103() -> None:
+    more = "listeners: {tls: {address: ':443', mode: tcp, upstream: app}}"
+    text = f"""
+appserver: {{app: "shop.asgi:app"}}
+upstreams: {{app: {{protocol: http1, servers: ["127.0.0.1:8000"], proxy_protocol: {{send: v2}}}}}}
+{more}"""
+    made = render(load("s.yaml", text.encode(), {}).deployment, (Target("haproxy", Version.parse("3.2.0")),))
+    assert "early_hints" not in made.files["appserver.toml"]
 
 
 def test_an_application_behind_a_server_that_believes_nobody_is_told_itself() -> None:

@@ -94,7 +94,7 @@ def test_the_table_shows_what_was_observed_and_what_is_wrong_with_it() -> None:
     text.table(report())
     lines = out.getvalue().splitlines()
     assert lines[0] == "  ok   HTTP/2 at the edge (0.2 s)"
-    assert lines[1] == "  skip 103 Early Hints"
+    assert lines[1] == "  skip 103 seen by the client"
     assert any(line.startswith("  FAIL") and line.endswith("; x-real-ip came through") for line in lines)
     assert lines[-1] == "caddy 2.11.7: 1 passed, 1 failed, 1 skipped."
     assert "\033" not in out.getvalue(), "what a peer sent may not steer the terminal"

@@ -14,7 +14,7 @@ from proxyconf.spec.deployment import Deployment, Forward
 from proxyconf.spec.read import load
 from proxyconf.spec.units import Duration, Size
 from proxyconf.verify.certificates import Certificates
-from proxyconf.verify.promises import NothingToAsk, subject
+from proxyconf.verify.promises import NothingToAsk, listener_subject, subject
 from proxyconf.verify.relocate import BODY_LIMIT, RESPONSE_HEAD, Relocation
 from proxyconf.verify.subject import Feature, Prefix, Subject
 
@@ -177,3 +177,16 @@ sites:
     assert found["plain"].tls is None
     used = [route.action.upstream.options for route in deployment.sites[0].routes if isinstance(route.action, Forward)]
     assert [options.tls is not None for options in used] == [True, False, True]
+
+
+def test_of_a_listener_that_passes_bytes_on_the_header_is_promised() -> None:
+    deployment, _ = moved(
+        """
+listeners: {edge: {address: ":443", mode: tcp, upstream: app, tls: {certificates: [{cert: /etc/c.pem, key: /etc/k.pem}]}}}
+upstreams: {app: {protocol: h2c, servers: ["10.0.0.1:8000"], proxy_protocol: {send: v2}}}
+"""
+    )
+    made = listener_subject(deployment, Target("haproxy", Version.parse("3.2.0")), CERTIFICATES)
+    assert made.features == {Feature.HTTP1, Feature.HTTP2, Feature.PROXY_PROTOCOL}
+    assert (made.proxy_protocol, made.edge.tls, made.edge.connect_to) == (2, True, "127.0.0.1")
+    assert made.origins == tuple(str(address) for address in [deployment.tcp_listeners[0].upstream.options.servers[0].address])
