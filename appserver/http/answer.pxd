@@ -1,6 +1,7 @@
 cimport cython
 
 from appserver.contract cimport Receiver, Request, Stream
+from appserver.http.priority cimport Priority, parse_priority
 from appserver.http.reply cimport Reply, has_body
 
 cdef int _HEAD, _BODY, _TRAILERS, _DONE, _LOST, _BROKEN
@@ -29,6 +30,8 @@ cdef class Answer(Receiver):
     cpdef inform(self, int status, fields)
     @cython.locals(context=AnswerContext, request=Request, reply=Reply, judged=list, code=int)
     cpdef respond(self, status, fields)
+    @cython.locals(priority=Priority)
+    cdef _prioritize(self, bytes value)
     @cython.locals(size=Py_ssize_t)
     cpdef write(self, bytes chunk)
     cpdef end(self, bytes chunk)

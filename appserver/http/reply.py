@@ -22,11 +22,13 @@ _LENGTH = 3
 _CONNECTION = 4
 _DROPPED = 5
 _SECRET = 6
+_PRIORITY = 7
 _SPECIAL: dict[bytes, int] = {
     b"date": _DATE,
     b"server": _SERVER,
     b"content-length": _LENGTH,
     b"connection": _CONNECTION,
+    b"priority": _PRIORITY,
     # Framing and the connection are ours, in both protocols.
     b"transfer-encoding": _DROPPED,
     b"keep-alive": _DROPPED,
@@ -59,7 +61,8 @@ def has_body(status: int, head: bool) -> bool:
 class Reply:
     """The judged fields of one response: lower-case, hop-by-hop fields gone.
 
-    `length` is its content-length or -1; `has_date` and `has_server` say that Date and Server are there.
+    `length` is its content-length or -1; `has_date` and `has_server` say that Date and Server are there; `priority` is
+    the value of Priority (RFC 9218), or None.
     A list of the very tuples of the response before is not judged again; nothing secret is kept for it.
     """
 
@@ -71,15 +74,18 @@ class Reply:
         "_known_has_date",
         "_known_has_server",
         "_known_length",
+        "_known_priority",
         "_repeatable",
         "fields",
         "has_date",
         "has_server",
         "length",
+        "priority",
     )
 
     def __init__(self) -> None:
         self.fields: Fields = []
+        self.priority: bytes | None = None
         self.length: int = -1
         self.has_date: bool = False
         self.has_server: bool = False
@@ -88,6 +94,7 @@ class Reply:
         self._known: list[object] | None = None
         self._known_fields: Fields = []
         self._known_length: int = -1
+        self._known_priority: bytes | None = None
         self._known_has_date = False
         self._known_has_server = False
         self._known_h2 = False
@@ -97,10 +104,12 @@ class Reply:
         if type(fields) is list and self._repeats(fields, h2):
             self.fields = self._known_fields[:]
             self.length = self._known_length
+            self.priority = self._known_priority
             self.has_date = self._known_has_date
             self.has_server = self._known_has_server
             return
         self.length = -1
+        self.priority = None
         self.has_date = False
         self.has_server = False
         self._repeatable = type(fields) is list
@@ -146,6 +155,7 @@ class Reply:
             self._known = fields[:]
             self._known_fields = self.fields[:]
             self._known_length = self.length
+            self._known_priority = self.priority
             self._known_has_date = self.has_date
             self._known_has_server = self.has_server
             self._known_h2 = h2
@@ -174,6 +184,8 @@ class Reply:
             self.length = length
         elif kind == _SECRET:
             self._repeatable = False
+        elif kind == _PRIORITY:
+            self.priority = value if self.priority is None else self.priority + b", " + value
         elif kind == _DROPPED or h2:
             return False
         return True
