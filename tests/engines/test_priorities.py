@@ -6,10 +6,13 @@ from collections.abc import Callable
 from itertools import groupby
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from appserver.h2.engine import PASSED_OVER
 from appserver.h2.priorities import FRAMES_PER_REQUEST, MAX_FRAMES
-from tests.engines.talk import Recorder, Talk
+from tests.engines.conftest import load
+from tests.engines.talk import MAKE, Recorder, Talk
 from tests.support.frames import (
     CANCEL,
     ENHANCE_YOUR_CALM,
@@ -380,6 +383,20 @@ def test_a_stream_without_window_is_not_passed_over(open_talk: OpenTalk) -> None
     assert set(listen(talk, 3 * PASSED_OVER)) == {1}
 
 
+def test_one_that_waits_for_others_is_not_stalled(open_talk: OpenTalk) -> None:
+    talk = open_talk(settings={INITIAL_WINDOW_SIZE: 0})
+    talk.say(talk.client.window(0, 100_000_000))
+    endless(talk, 1, "u=0")
+    patient, stalled = answer(talk, 3, 2, "u=7"), answer(talk, 5, 2, "u=0")
+    talk.say(talk.client.window(1, 100_000_000), talk.client.window(3, 100_000_000))
+    for second in range(0, 200, 40):
+        listen(talk, 1)
+        talk.engine.expire(1_000.0 + second, 30.0, 5.0)
+    assert (patient.lost, stalled.lost) == (0, 0)
+    assert talk.faults == ["a stream's window stays shut"]
+    assert talk.engine.inflight == 2
+
+
 @pytest.mark.parametrize("size", [1, 5_000, 40_000, 300_000])
 def test_all_of_it_arrives_whatever_the_takes(wide: Talk, size: int) -> None:
     for stream in range(1, 20, 2):
@@ -388,6 +405,54 @@ def test_all_of_it_arrives_whatever_the_takes(wide: Talk, size: int) -> None:
     assert {stream: len(body) for stream, body in seen.items()} == dict.fromkeys(range(1, 20, 2), 6 * FRAME)
     assert wide.engine.inflight == 0
     assert wide.engine.queued == 0
+
+
+# Frame by frame, both engines
+
+
+Step = tuple[str, int, int]
+_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("ask"), st.integers(0, 7), st.sampled_from((0, 0, 1, 2))),
+        st.tuples(st.just("write"), st.integers(0, 5), st.sampled_from((1, 100, FRAME, 3 * FRAME, 40 * FRAME))),
+        st.tuples(st.just("end"), st.integers(0, 5), st.just(0)),
+        st.tuples(st.just("update"), st.integers(0, 5), st.integers(0, 15)),
+        st.tuples(st.just("take"), st.sampled_from((1, 20_000, 100_000, 1_000_000)), st.just(0)),
+        st.tuples(st.just("reset"), st.integers(0, 5), st.just(0)),
+    ),
+    min_size=4,
+    max_size=40,
+)
+
+
+def order(make: MAKE, steps: list[Step]) -> list[tuple[int, int]]:
+    """Play to one engine; return (stream, size) of each DATA frame."""
+    talk = Talk(make, settings={INITIAL_WINDOW_SIZE: 1_000_000_000})
+    talk.say(talk.client.window(0, 1_000_000_000), talk.client.priority_update(1, b"u=3"))
+    answers: list[Recorder] = []
+    sent: list[Sent] = []
+    for name, n, much in steps:
+        if name == "ask":
+            answers.append(ask(talk, 2 * len(answers) + 1, f"u={n}{', i' * (much == 1)}" if much else None))
+        elif name == "take":
+            sent += talk.wire.read(talk.take(n))
+        elif answers and name == "update":
+            stream = 2 * (n % len(answers)) + 1
+            talk.say(talk.client.priority_update(stream, b"u=%d%b" % (much & 7, b", i" if much > 7 else b"")))
+        elif answers:
+            one = answers[n % len(answers)].stream
+            if name == "reset":
+                one.reset(CANCEL)
+            else:
+                one.write(bytes(much), name == "end")
+    sent += talk.heard()
+    return [(frame.stream, len(frame.body)) for frame in sent if isinstance(frame, Data)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps=_steps)
+def test_both_engines_send_in_one_order(kernel_engine: MAKE, steps: list[Step]) -> None:
+    assert order(load("pure"), steps) == order(kernel_engine, steps)
 
 
 # RFC 7540's priorities are told and drive nothing

@@ -65,12 +65,14 @@ cdef class FrameWatch:                      # follows frame headers, and the ids
 cdef class Turns:                           # who was passed over; there is one once the peer spoke of priorities
     cdef long long frames                   # DATA frames sent
     cdef long long checked                  # when somebody was passed over last, or nobody was found
+    cdef long long seen                     # by has_moved()
     cdef Stream starving                    # who is to send before all others; None: nobody
     cdef list waiting                       # who could have sent and gave way
     cdef bint gives_way(self, Engine engine, Stream stream) except -1
     cdef Stream longest_waiting(self, Engine engine)
     cdef int on_sent(self, Engine engine, Stream stream) except -1
     cdef bint let_all_go_on(self, Engine engine) except -1
+    cdef bint has_moved(self) noexcept
 
 
 # outbox.pxi

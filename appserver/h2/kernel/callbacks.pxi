@@ -75,8 +75,6 @@ cdef int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, 
             stream.engine = engine
             stream.id = frame.hd.stream_id
             stream.writable = True
-            stream.urgency = URGENCY
-            stream.own_urgency = stream.own_incremental = -1
             if frame.hd.flags & NGHTTP2_FLAG_PRIORITY:
                 stream.dependency = frame.headers.pri_spec.weight, frame.headers.pri_spec.stream_id
             join(engine, stream)

@@ -300,8 +300,12 @@ cdef class Engine:
     def expire(self, double now, double stall, double discard):
         cdef Stream stream = self.streams
         cdef Stream after
+        cdef bint moved = self.turns is not None and self.turns.has_moved()
         while stream is not None:
             after = stream.after
+            # One that others are sent before is not stalled by its client.
+            if moved and nghttp2_session_get_stream_remote_window_size(self.session, stream.id) > 0:
+                stream.progressed = True
             stream.expire(now, stall, discard)
             stream = after
 
@@ -365,6 +369,8 @@ cdef class Engine:
 
 cdef int join(Engine engine, Stream stream) except -1:
     # nghttp2 holds the reference that `leave` drops.
+    stream.urgency = URGENCY
+    stream.own_urgency = stream.own_incremental = -1
     stream.after = engine.streams
     if engine.streams is not None:
         engine.streams.before = stream

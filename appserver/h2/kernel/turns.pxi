@@ -44,6 +44,12 @@ cdef class Turns:
             self.let_all_go_on(engine)
         return 0
 
+    cdef bint has_moved(self) noexcept:
+        # Was DATA sent since this was asked last?
+        cdef bint moved = self.frames != self.seen
+        self.seen = self.frames
+        return moved
+
     cdef bint let_all_go_on(self, Engine engine) except -1:
         # Who gave way may send again; tells whether there was anybody.
         cdef Stream stream

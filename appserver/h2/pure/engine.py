@@ -10,17 +10,7 @@ from __future__ import annotations
 from h2.errors import ErrorCodes
 from h2.events import PingAckReceived, StreamReset
 from h2.exceptions import FlowControlError, ProtocolError
-from hyperframe.frame import (
-    DataFrame,
-    ExtensionFrame,
-    Frame,
-    GoAwayFrame,
-    HeadersFrame,
-    PriorityFrame,
-    RstStreamFrame,
-    SettingsFrame,
-    WindowUpdateFrame,
-)
+from hyperframe.frame import DataFrame, ExtensionFrame, Frame, GoAwayFrame, HeadersFrame, PriorityFrame, RstStreamFrame
 
 from appserver.accepted import Peer
 from appserver.contract import Fields, Reset
@@ -126,10 +116,9 @@ class Engine:
                 # h2 answered a WINDOW_UPDATE that overflows the stream's window.
                 self.owner.on_fault("a stream's window grew above 2**31-1")
                 self._lose(self._streams[event.stream_id])
-        if isinstance(frame, WindowUpdateFrame | SettingsFrame):
-            for stream in self.schedule.parked:
-                if self.session.stream_window(stream.id) > 0:
-                    self.schedule.unpark(stream)
+        for stream in self.schedule.parked:
+            if self.session.stream_window(stream.id) > 0:
+                self.schedule.unpark(stream)
 
     def _grow_windows(self) -> None:
         window = self._growth.on_pong()
@@ -377,8 +366,11 @@ class Engine:
 
     def expire(self, now: float, stall: float, discard: float) -> None:
         """Reset each stream whose waiting answer stood still, or whose upload was discarded for long enough."""
+        moved = self.schedule.has_moved()
         for stream in list(self._streams.values()):
             if not stream.closed:
+                # One that others are sent before is not stalled by its client.
+                stream.progressed = stream.progressed or (moved and self.session.stream_window(stream.id) > 0)
                 stream.expire(now, stall, discard)
 
     def shutdown_notice(self) -> None:

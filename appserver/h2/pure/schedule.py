@@ -24,8 +24,7 @@ class Schedule:
         self.prioritized = False
         self._line: dict[int, PureStream] = {}
         self._parked: dict[int, PureStream] = {}
-        self._frames = 0
-        self._checked = 0
+        self._frames = self._checked = self._seen = 0
 
     def add(self, stream: PureStream) -> None:
         """Let a stream that has something to send stand in line, unless it does so already."""
@@ -87,6 +86,12 @@ class Schedule:
             return longest
         self._checked = self._frames
         return None
+
+    def has_moved(self) -> bool:
+        """Tell whether DATA was sent since this was asked last, on a connection where one answer may go before another."""
+        moved = self.prioritized and self._frames != self._seen
+        self._seen = self._frames
+        return moved
 
     def on_sent(self, stream: PureStream, size: int) -> None:
         """A DATA frame of `size` bytes was sent."""
