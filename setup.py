@@ -24,6 +24,7 @@ COMPILED = [
     "appserver.http.forwarded",
     "appserver.http.forwarding",
     "appserver.http.limits",
+    "appserver.http.priority",
     "appserver.http.message",
     "appserver.http.reply",
     "appserver.net.peer",

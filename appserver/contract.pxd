@@ -24,11 +24,14 @@ cdef class Request:
     cdef public bint expects
     cdef public bint forwarded
     cdef public bint trailers_accepted
+    cdef public tuple priority
+    cdef public tuple dependency
 
 cdef class Stream:
     cdef public bint writable
     cpdef inform(self, int status, list fields)
     cpdef respond(self, int status, list fields, bint end)
+    cpdef prioritize(self, int urgency, int incremental)
     cpdef write(self, bytes chunk, bint end)
     cpdef finish(self, list trailers)
     cpdef grant(self, Py_ssize_t size)

@@ -36,6 +36,9 @@ Fields = list[tuple[bytes, bytes]]
 
 Address = tuple[str, int]
 
+# RFC 9218 4.1
+DEFAULT_URGENCY = 3
+
 
 class Reset:
     """Why a stream is given up; each wire maps it (h2: RST_STREAM code; h1: the connection closes)."""
@@ -44,6 +47,7 @@ class Reset:
     PROTOCOL_ERROR = 0x1
     INTERNAL_ERROR = 0x2
     STREAM_CLOSED = 0x5
+    FRAME_SIZE_ERROR = 0x6
     REFUSED_STREAM = 0x7
     CANCEL = 0x8
     ENHANCE_YOUR_CALM = 0xB
@@ -60,11 +64,14 @@ class Request:
     `expects` is set for `Expect: 100-continue`; `forwarded` if forwarding fields are among `fields`.
     `protocol` is what a tunnel is asked for: the `:protocol` of an extended CONNECT (RFC 8441), or b"websocket" of an
     HTTP/1.1 upgrade where that is served, in lower case; else None.
+    `priority` is what the client said of this answer's (RFC 9218): (urgency, 0 first to 7 last; incremental); or None.
+    `dependency` is what RFC 7540 5.3 called priority: (weight, 1 to 256; the stream it depends on); or None.
     """
 
     __slots__ = (
         "authority",
         "client",
+        "dependency",
         "ends",
         "expects",
         "fields",
@@ -74,6 +81,7 @@ class Request:
         "path",
         "peer",
         "prefix",
+        "priority",
         "protocol",
         "query",
         "raw_path",
@@ -102,6 +110,8 @@ class Request:
         self.expects: bool = False
         self.forwarded: bool = False
         self.trailers_accepted: bool = False
+        self.priority: tuple[int, bool] | None = None
+        self.dependency: tuple[int, int] | None = None
 
 
 class Stream:
@@ -128,6 +138,12 @@ class Stream:
     def respond(self, status: int, fields: Fields, end: bool) -> None:
         """Send the response head; `end` if no body follows. Fields are already judged, lower-case."""
         raise NotImplementedError
+
+    def prioritize(self, urgency: int, incremental: int) -> None:
+        """Say when this answer is sent (RFC 9218 8): urgency 0 to 7, incremental 0 or 1; -1 leaves what the client said.
+
+        Given before `respond`; means nothing where a connection has one answer at a time.
+        """
 
     def write(self, chunk: bytes, end: bool) -> None:
         """Queue body bytes; `end` closes the body."""

@@ -20,6 +20,8 @@ __all__ = [
     "CONNECTION_QUEUE",
     "MAX_CONTINUATIONS",
     "MAX_RESPONSE_HEAD",
+    "ONE_FRAME",
+    "PASSED_OVER",
     "STREAM_QUEUE",
     "Engine",
     "EngineOwner",
@@ -30,6 +32,10 @@ __all__ = [
 # A stream stops being writable with this much queued, and all streams of a connection with that much.
 STREAM_QUEUE = 262_144
 CONNECTION_QUEUE = 1_048_576
+# An answer that fits into one DATA frame need not share its turn.
+ONE_FRAME = 16_384
+# Whoever could have sent and was passed over for so many DATA frames is next, however urgent the others are.
+PASSED_OVER = 16
 # CVE-2024-28182; nghttp2's and our own limit.
 MAX_CONTINUATIONS = 8
 # Fields of a response, names and values: a longer head is not sent, and its stream is reset.

@@ -2,6 +2,7 @@ cimport cython
 
 from appserver.accepted cimport Peer
 from appserver.contract cimport Receiver, Request, Stream
+from appserver.http.priority cimport Priority, parse_priority
 from appserver.http.reply cimport Reply, has_body
 
 cdef int _HEAD, _BODY, _TRAILERS, _DONE, _LOST, _BROKEN
@@ -34,6 +35,8 @@ cdef class Answer(Receiver):
     cpdef respond(self, status, fields, bint trailers=*)
     @cython.locals(request=Request)
     cdef list _announce(self, list judged)
+    @cython.locals(priority=Priority)
+    cdef _prioritize(self, bytes value)
     @cython.locals(size=Py_ssize_t)
     cpdef write(self, bytes chunk)
     cpdef end(self, bytes chunk)

@@ -19,6 +19,7 @@ from http import HTTPStatus
 from appserver.contract import Fields, Observer, Receiver, Request, Reset, Stream
 from appserver.errors import BodyTooLong, BodyTooShort, InvalidMessage, error_of
 from appserver.http.dates import http_date
+from appserver.http.priority import parse_priority
 from appserver.http.reply import Reply, has_body
 
 __all__ = ["PHASES", "Answer", "AnswerContext"]
@@ -162,6 +163,8 @@ class Answer(Receiver):
             # RFC 9110 8.6, 15.3.6: a 204 has none, and the wire frames an empty 205 by itself.
             judged = [pair for pair in judged if pair[0] != b"content-length"]
         self.phase = _BODY
+        if reply.priority is not None:
+            self._prioritize(reply.priority)
         self.stream.respond(code, judged, self.bodiless)
 
     def _announce(self, judged: Fields) -> Fields:
@@ -174,6 +177,12 @@ class Answer(Receiver):
             # Only a chunked body can have them (RFC 9112 7.1.2); how long it was to be is still measured.
             return [pair for pair in judged if pair[0] != b"content-length"]
         return judged
+
+    def _prioritize(self, value: bytes) -> None:
+        # RFC 9218 8: where the application knows better than its client.
+        priority = parse_priority(value)
+        if priority is not None:
+            self.stream.prioritize(priority.urgency, priority.incremental)
 
     # Body
 

@@ -6,9 +6,10 @@ from appserver.http.body cimport BodyMeter
 from appserver.http.field cimport Field, classify, judge_as
 from appserver.http.grammar cimport is_field_value, parse_scheme
 from appserver.http.limits cimport Limits
+from appserver.http.priority cimport read_priority
 
 cdef int AUTHORITY, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DROPPED, EXPECT, FORWARDED, FORWARDED_FOR
-cdef int FORWARDED_PROTO, HOST, METHOD, PATH, PLAIN, SCHEME, TE, TRANSFER_ENCODING, UPGRADE
+cdef int FORWARDED_PROTO, HOST, METHOD, PATH, PLAIN, PRIORITY, SCHEME, TE, TRANSFER_ENCODING, UPGRADE
 cdef str BAD_FIELD, CONNECT_REFUSED
 cdef int MAX_COOKIE_FIELDS, DROP_FACTOR
 
@@ -21,7 +22,7 @@ cdef class Head:
     cdef long long _content_length
     cdef Py_ssize_t _count, _size
     cdef list _cookies, _forwarded_lines
-    cdef bytes _forwarded_for, _forwarded_proto
+    cdef bytes _forwarded_for, _forwarded_proto, _priority
     cdef bint _connect_protocol, _trailers_accepted, _forwarded, _forwarded_more, _has_content_type, _has_regular
     cdef readonly bint h2
     cdef public list fields

@@ -29,12 +29,14 @@ from appserver.http.names import (
     METHOD,
     PATH,
     PLAIN,
+    PRIORITY,
     PROTECTED,
     SCHEME,
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
 )
+from appserver.http.priority import read_priority
 from appserver.http.verdicts import DROP_CONNECTION, OK, RESET
 
 __all__ = ["DROP_CONNECTION", "OK", "RESET", "Head"]
@@ -55,11 +57,10 @@ class Head:
     """
 
     __slots__ = (
-        "_authority", "_connect_protocol", "_content_length", "_cookies", "_count", "_forwarded",
-        "_forwarded_for", "_forwarded_lines", "_forwarded_more", "_forwarded_proto", "_forwarded_protos", "_has_content_type",
-        "_has_regular", "_host",
-        "_hosts", "_limits", "_method", "_path", "_protocol", "_scheme", "_size", "_trailers_accepted",
-        "codings", "connection", "expect", "fields", "h2", "reason", "upgrade", "verdict",
+        "_authority", "_connect_protocol", "_content_length", "_cookies", "_count", "_forwarded", "_forwarded_for",
+        "_forwarded_lines", "_forwarded_more", "_forwarded_proto", "_forwarded_protos", "_has_content_type",
+        "_has_regular", "_host", "_hosts", "_limits", "_method", "_path", "_priority", "_protocol", "_scheme", "_size",
+        "_trailers_accepted", "codings", "connection", "expect", "fields", "h2", "reason", "upgrade", "verdict",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, h2: bool, connect_protocol: bool = False) -> None:
@@ -90,6 +91,7 @@ class Head:
         self._forwarded_proto: bytes | None = None
         self._forwarded_protos: int = 0
         self._trailers_accepted = self._has_content_type = self._has_regular = False
+        self._priority: bytes | None = None
         self.expect: bytes | None = None
         self.connection: list[bytes] | None = None
         self.codings: list[bytes] | None = None
@@ -228,6 +230,9 @@ class Head:
             self._has_content_type = True
         elif kind == EXPECT:
             self.expect = field.value.lower()
+        elif kind == PRIORITY:
+            # RFC 9110 5.3: lines of one name are one list.
+            self._priority = field.value if self._priority is None else self._priority + b", " + field.value
         elif kind <= FORWARDED:
             self._add_forwarded(kind, field.value)
         else:
@@ -279,8 +284,6 @@ class Head:
             self._judge_incomplete()
             return None
         self._judge_whole(method, path, ends)
-        if self.verdict:
-            return None
         host = self._judge_host(version)
         if self.verdict:
             return None
@@ -298,12 +301,14 @@ class Head:
         request.version = version
         request.peer = peer
         request.prefix = ""
-        request.protocol = None
+        request.protocol = request.priority = request.dependency = None
         request.length = self._content_length
         request.ends = ends
         request.trailers_accepted = self._trailers_accepted
         request.forwarded = self._forwarded
         request.expects = self.expect is not None and self.expect == b"100-continue" and not ends
+        if self._priority is not None:
+            request.priority = read_priority(self._priority)
         if self._protocol is not None:
             # What follows a CONNECT is no content (RFC 9110 9.3.6): it has no length, and nobody waits to send it.
             # Upgrade tokens have no case (RFC 9110 7.8): HAProxy passes on what its client wrote.

@@ -14,18 +14,19 @@ HOST = 5
 CONTENT_LENGTH = 6
 CONTENT_TYPE = 7
 EXPECT = 8
-TE = 9
-CONNECTION = 10
-TRANSFER_ENCODING = 11
-UPGRADE = 12
-HOP_BY_HOP = 13
-DROPPED = 14
-BAD = 15
-METHOD = 16
-PATH = 17
-SCHEME = 18
-AUTHORITY = 19
-PROTOCOL = 20
+PRIORITY = 9
+TE = 10
+CONNECTION = 11
+TRANSFER_ENCODING = 12
+UPGRADE = 13
+HOP_BY_HOP = 14
+DROPPED = 15
+BAD = 16
+METHOD = 17
+PATH = 18
+SCHEME = 19
+AUTHORITY = 20
+PROTOCOL = 21
 
 KINDS: dict[bytes, int] = {
     b"cookie": COOKIE,
@@ -41,6 +42,7 @@ KINDS: dict[bytes, int] = {
     b"content-length": CONTENT_LENGTH,
     b"content-type": CONTENT_TYPE,
     b"expect": EXPECT,
+    b"priority": PRIORITY,
     b"te": TE,
     b"connection": CONNECTION,
     b"transfer-encoding": TRANSFER_ENCODING,

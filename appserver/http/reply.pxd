@@ -2,7 +2,7 @@ cimport cython
 
 from appserver.http.grammar cimport is_field_name, is_field_value, parse_length
 
-cdef int _DATE, _SERVER, _LENGTH, _CONNECTION, _DROPPED, _SECRET, _TRAILER
+cdef int _DATE, _SERVER, _LENGTH, _CONNECTION, _DROPPED, _SECRET, _TRAILER, _PRIORITY
 cdef Py_ssize_t MAX_KNOWN_SIZE
 cdef dict _SPECIAL
 cdef bytes LENGTH_TABLE
@@ -14,9 +14,11 @@ cdef class Reply:
     cdef public list fields
     cdef public long long length
     cdef public bint has_date, has_server, has_trailer
+    cdef readonly bytes priority
     cdef object _first
     cdef list _known, _known_fields
     cdef long long _known_length
+    cdef bytes _known_priority
     cdef bint _known_has_date, _known_has_server, _known_h2, _repeatable
     @cython.locals(judged=list, kind=object, is_sound=bint, name=bytes, value=bytes)
     cpdef judge(self, object fields, bint h2)

@@ -23,11 +23,13 @@ _CONNECTION = 4
 _DROPPED = 5
 _SECRET = 6
 _TRAILER = 7
+_PRIORITY = 8
 _SPECIAL: dict[bytes, int] = {
     b"date": _DATE,
     b"server": _SERVER,
     b"content-length": _LENGTH,
     b"connection": _CONNECTION,
+    b"priority": _PRIORITY,
     # Framing and the connection are ours, in both protocols.
     b"transfer-encoding": _DROPPED,
     b"keep-alive": _DROPPED,
@@ -61,7 +63,8 @@ def has_body(status: int, head: bool) -> bool:
 class Reply:
     """The judged fields of one response: lower-case, hop-by-hop fields gone.
 
-    `length` is its content-length or -1; `has_date`, `has_server` and `has_trailer` say that Date, Server and Trailer are there.
+    `length` is its content-length or -1; `has_date`, `has_server` and `has_trailer` say that Date, Server and Trailer are
+    there; `priority` is the value of Priority (RFC 9218), or None.
     A list of the very tuples of the response before is not judged again; nothing secret is kept for it.
     """
 
@@ -73,16 +76,19 @@ class Reply:
         "_known_has_date",
         "_known_has_server",
         "_known_length",
+        "_known_priority",
         "_repeatable",
         "fields",
         "has_date",
         "has_server",
         "has_trailer",
         "length",
+        "priority",
     )
 
     def __init__(self) -> None:
         self.fields: Fields = []
+        self.priority: bytes | None = None
         self.length: int = -1
         self.has_date: bool = False
         self.has_server: bool = False
@@ -92,6 +98,7 @@ class Reply:
         self._known: list[object] | None = None
         self._known_fields: Fields = []
         self._known_length: int = -1
+        self._known_priority: bytes | None = None
         self._known_has_date = False
         self._known_has_server = False
         self._known_h2 = False
@@ -102,10 +109,12 @@ class Reply:
         if type(fields) is list and self._repeats(fields, h2):
             self.fields = self._known_fields[:]
             self.length = self._known_length
+            self.priority = self._known_priority
             self.has_date = self._known_has_date
             self.has_server = self._known_has_server
             return
         self.length = -1
+        self.priority = None
         self.has_date = False
         self.has_server = False
         self._repeatable = type(fields) is list
@@ -151,6 +160,7 @@ class Reply:
             self._known = fields[:]
             self._known_fields = self.fields[:]
             self._known_length = self.length
+            self._known_priority = self.priority
             self._known_has_date = self.has_date
             self._known_has_server = self.has_server
             self._known_h2 = h2
@@ -182,6 +192,8 @@ class Reply:
         elif kind == _TRAILER:
             self.has_trailer = True
             self._repeatable = False
+        elif kind == _PRIORITY:
+            self.priority = value if self.priority is None else self.priority + b", " + value
         elif kind == _DROPPED or h2:
             return False
         return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tests.engines.script import Script
-from tests.support.frames import FLOW_CONTROL_ERROR, PROTOCOL_ERROR, STREAM_CLOSED
+from tests.support.frames import FLOW_CONTROL_ERROR, STREAM_CLOSED
 
 __all__ = ["TESTS", "VERDICTS", "Verdict"]
 
@@ -37,11 +37,6 @@ VERDICTS: tuple[Verdict, ...] = (
     Verdict(
         "pure", FLOW_CONTROL_ERROR, frozenset({"settings"}),
         "nghttp2 resets the streams that a SETTINGS frame overflows; RFC 9113 6.9.2 wants a connection error",
-    ),
-    Verdict(
-        "pure", PROTOCOL_ERROR, frozenset({"dependent"}),
-        "nghttp2 ignores a stream that depends on itself where priorities are off; h2spec still asks "
-        "for the error of RFC 7540 5.3.1",
     ),
     Verdict(
         "kernel", STREAM_CLOSED, frozenset({"late"}),

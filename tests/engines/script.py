@@ -20,6 +20,7 @@ from tests.support.frames import (
     MAX_FRAME_SIZE,
     PADDED,
     POST,
+    PRIORITY_UPDATE,
     Client,
     changed,
     frame,
@@ -108,6 +109,8 @@ class _Encoder:
 
     def request(self, behaviour: str, end: bool, length: int, shape: int, skip: int) -> bytes:
         more = [("content-length", str(length))] if length >= 0 else []
+        if shape % 5 == 4:
+            more.append(("priority", f"u={skip}, i" if skip else "u=6"))
         fields = changed(POST, *more, ("cookie", "a=1"), ("cookie", "b=2"), path=f"/{behaviour}/x")
         extras: Sequence[dict[str, object]] = ({}, {"pad": 7}, {"priority": (0, 3)}, {"parts": 3}, {"parts": 9})
         return self.client.headers(self.end(self.new(skip), end), fields, end=end, **extras[shape % 5])  # type: ignore[arg-type] # a table
@@ -145,11 +148,13 @@ class _Encoder:
             self.client.priority(stream, stream + 2),
             self.client.priority(stream + 200),
             frame(0xFA, 0xFF, stream, b"what"),
-            frame(0x10, 0, 0, struct.pack(">L", stream) + b"u=1"),
+            self.client.priority_update(stream, b"u=1"),
             self.client.settings({}),
             self.client.window(0, 10),
             self.client.pong(),
-        )[n % 8]
+            self.client.priority_update(stream + 2, b"u=0, i"),
+            self.client.priority_update(stream, b"u="),
+        )[n % 10]
 
     def dependent(self, n: int) -> bytes:
         return self.client.priority(self.stream(n), self.stream(n))
@@ -173,7 +178,11 @@ class _Encoder:
             frame(HEADERS, 0, idle, b"\x82") + frame(CONTINUATION, 0, idle) * 9,
             frame(0x6, 0, 0, bytes(7)),
             self.client.settings({INITIAL_WINDOW_SIZE: 2**31}),
-        )[n % 12]
+            frame(PRIORITY_UPDATE, 0, stream, struct.pack(">L", stream) + b"u=1"),
+            self.client.priority_update(2, b"u=1"),
+            frame(PRIORITY_UPDATE, 0, 0, bytes(3)),
+            frame(DATA, PADDED, stream),
+        )[n % 16]
 
 
 # What is drawn
@@ -190,10 +199,10 @@ _move = st.one_of(
     st.tuples(st.just("reset"), _few),
     st.tuples(st.just("window"), _few, st.sampled_from((1, 100, 100_000))),
     st.tuples(st.just("settings"), st.sampled_from((0, 7, 65_535, 1_000_000)), st.sampled_from((16_384, 60_000))),
-    st.tuples(st.just("quiet"), st.integers(0, 7)),
+    st.tuples(st.just("quiet"), st.integers(0, 9)),
 )
 _rare = st.one_of(
-    st.tuples(st.just("broken"), st.integers(0, 11)),
+    st.tuples(st.just("broken"), st.integers(0, 15)),
     st.tuples(st.just("overflow"), _few),
     st.tuples(st.just("dependent"), _few),
 )

@@ -108,12 +108,16 @@ class PartialTakes(RuleBasedStateMachine):
 
     # The client
 
-    @rule(end=st.booleans(), length=st.sampled_from((-1, -1, 0, 5, 16_000)), many=st.integers(1, 3))
+    @rule(
+        end=st.booleans(), length=st.sampled_from((-1, -1, 0, 5, 16_000)), many=st.integers(1, 3),
+        priority=st.sampled_from(("", "", "u=0", "u=1, i", "u=7", "i", "u=,")),
+    )
     @precondition(lambda self: not self.over and len(self.streams) < 30)
-    def request(self, end: bool, length: int, many: int) -> None:
+    def request(self, end: bool, length: int, many: int, priority: str) -> None:
         for _ in range(many):
             stream = self.streams[-1] + 2 if self.streams else 1
             more: list[tuple[Text, Text]] = [("content-length", str(length))] if length > 0 and not end else []
+            more += [("priority", priority)] if priority else []
             data = self.client.headers(stream, changed(POST, *more, path=f"/{stream}"), end=end)
             for side in self.sides:
                 side.next_stream = stream
@@ -173,12 +177,24 @@ class PartialTakes(RuleBasedStateMachine):
         for reader in self.readers():
             reader.set(window, frame_size)
 
+    @rule(n=st.integers(-2, 5), value=st.sampled_from((b"u=0", b"u=1, i", b"u=6", b"i", b"", b"u=,")), old=st.booleans())
+    @precondition(lambda self: not self.over and self.streams)
+    def reprioritize(self, n: int, value: bytes, old: bool) -> None:
+        # A negative one is idle.
+        stream = self.streams[-1] - 2 * n if n < 0 else self.stream(n)
+        self.say(self.client.priority(stream, 0, n & 3) if old else self.client.priority_update(stream, value))
+
     @rule(ping=st.booleans())
     @precondition(lambda self: not self.over)
     def quiet(self, ping: bool) -> None:
         self.say(self.client.ping() if ping else self.client.pong())
 
     # The application
+
+    @rule(n=NTH, urgency=st.integers(-1, 7), incremental=st.integers(-1, 1))
+    @precondition(lambda self: self.streams)
+    def prioritize(self, n: int, urgency: int, incremental: int) -> None:
+        self.apply(n, "prioritize", urgency, incremental)
 
     @rule(n=NTH, end=st.booleans())
     @precondition(lambda self: self.streams)

@@ -71,8 +71,30 @@ BROKEN: dict[str, tuple[bytes, int]] = {
     "padding longer than HEADERS": (frame(HEADERS, END_HEADERS | PADDED, 1, b"\x05\x82\x86"), PROTOCOL_ERROR),
     "padding over the priority fields": (
         frame(HEADERS, END_HEADERS | PADDED | PRIORITIZED, 1, b"\x04" + bytes(8)), PROTOCOL_ERROR),
+    "DATA without its pad length": (
+        CLIENT.raw_headers(1, b"\x82\x86\x84\x41\x01a") + frame(DATA, PADDED, 1), FRAME_SIZE_ERROR),
+    "DATA on an idle stream without its pad length": (frame(DATA, PADDED, 1), FRAME_SIZE_ERROR),
+    "DATA of nothing but a pad length that is too long": (
+        CLIENT.raw_headers(1, b"\x82\x86\x84\x41\x01a") + frame(DATA, PADDED, 1, b"\x01"), PROTOCOL_ERROR),
+    "HEADERS without their pad length": (frame(HEADERS, END_HEADERS | PADDED, 1), FRAME_SIZE_ERROR),
+    "trailers without their pad length": (
+        CLIENT.raw_headers(1, b"\x82\x86\x84\x41\x01a") + frame(HEADERS, END_HEADERS | END_STREAM | PADDED, 1),
+        FRAME_SIZE_ERROR),
+    "padded HEADERS whose priority is cut": (
+        frame(HEADERS, END_HEADERS | PADDED | PRIORITIZED, 1, bytes(5)), FRAME_SIZE_ERROR),
     "PRIORITY on stream 0": (frame(PRIORITY, 0, 0, bytes(5)), PROTOCOL_ERROR),
     "PRIORITY of four bytes": (frame(PRIORITY, 0, 1, bytes(4)), FRAME_SIZE_ERROR),
+    "PRIORITY that depends on itself": (CLIENT.priority(1, 1), PROTOCOL_ERROR),
+    "HEADERS that depend on themselves": (
+        CLIENT.raw_headers(1, b"\x82\x86\x84\x41\x01a", priority=(1, 0)), PROTOCOL_ERROR),
+    "PRIORITY_UPDATE on a stream": (frame(PRIORITY_UPDATE, 0, 1, b"\0\0\0\x01u=1"), PROTOCOL_ERROR),
+    "PRIORITY_UPDATE for stream 0": (CLIENT.priority_update(0, b"u=1"), PROTOCOL_ERROR),
+    "PRIORITY_UPDATE for a stream of ours": (CLIENT.priority_update(2, b"u=1"), PROTOCOL_ERROR),
+    "PRIORITY_UPDATE of three bytes": (frame(PRIORITY_UPDATE, 0, 0, bytes(3)), FRAME_SIZE_ERROR),
+    "PRIORITY_UPDATE of nothing": (frame(PRIORITY_UPDATE, 0, 0), FRAME_SIZE_ERROR),
+    "PRIORITY_UPDATE too long": (frame(PRIORITY_UPDATE, 0, 0, b"", 16_385), FRAME_SIZE_ERROR),
+    "PRIORITY_UPDATE inside a header block": (
+        frame(HEADERS, 0, 1, b"\x82") + CLIENT.priority_update(1, b"u=1"), PROTOCOL_ERROR),
     "RST_STREAM on stream 0": (frame(RST_STREAM, 0, 0, bytes(4)), PROTOCOL_ERROR),
     "RST_STREAM on an idle stream": (frame(RST_STREAM, 0, 1, bytes(4)), PROTOCOL_ERROR),
     "RST_STREAM on an even stream": (frame(RST_STREAM, 0, 2, bytes(4)), PROTOCOL_ERROR),
@@ -86,6 +108,7 @@ BROKEN: dict[str, tuple[bytes, int]] = {
     "MAX_FRAME_SIZE 16383": (CLIENT.settings({MAX_FRAME_SIZE: 16_383}), PROTOCOL_ERROR),
     "MAX_FRAME_SIZE 2**24": (CLIENT.settings({MAX_FRAME_SIZE: 2**24}), PROTOCOL_ERROR),
     "SETTINGS of 33 entries": (frame(SETTINGS, 0, 0, b"\0\x01\0\0\x10\0" * 33), ENHANCE_YOUR_CALM),
+    "NO_RFC7540_PRIORITIES after a first SETTINGS without": (CLIENT.settings({NO_RFC7540_PRIORITIES: 1}), PROTOCOL_ERROR),
     "NO_RFC7540_PRIORITIES 2": (CLIENT.settings({NO_RFC7540_PRIORITIES: 2}), PROTOCOL_ERROR),
     "PUSH_PROMISE": (frame(PUSH_PROMISE, END_HEADERS, 1, bytes(4)), PROTOCOL_ERROR),
     "PING on a stream": (frame(PING, 0, 1, bytes(8)), PROTOCOL_ERROR),

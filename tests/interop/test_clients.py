@@ -141,6 +141,12 @@ def test_nghttp_gets_in_a_narrow_window(server: Server) -> None:
     assert stats.count(" 200 ") == 100
 
 
+def test_nghttp_says_what_is_urgent(server: Server) -> None:
+    said = json.loads(run(program("nghttp"), "-p", 200, "-H", "priority: u=1, i", f"{server.url}/scope"))["extensions"]
+    assert said["http.request.priority"] == {"urgency": 1, "incremental": True}
+    assert said["http.response.priority"]["weight"] == 200
+
+
 def test_nghttp_uploads(server: Server, big: tuple[Path, str]) -> None:
     file, digest = big
     assert digest in run(program("nghttp"), f"--data={file}", f"{server.url}/digest")

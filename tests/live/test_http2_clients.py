@@ -90,7 +90,7 @@ def conversation() -> bytes:
     client = Client()
     return b"".join([
         PREFACE, frame(SETTINGS, 0, 0), client.headers(1, changed(POST, path="/digest"), parts=2, pad=3),
-        client.priority(3, 1), client.data(1, b"hello", pad=2), client.ping(), client.window(0, 9), client.window(1, 9),
+        client.priority(3, 1), client.priority_update(3, b"u=1"), client.data(1, b"hello", pad=2), client.ping(), client.window(0, 9), client.window(1, 9),
         frame(0x42, 0, 1, b"unknown"), client.data(1, b"world", end=True), client.headers(3, GET, end=True), client.reset(3),
     ])  # fmt: skip
 

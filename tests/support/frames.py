@@ -323,6 +323,9 @@ class Client:
     def priority(self, stream: int, depends_on: int = 0, weight: int = 15) -> bytes:
         return frame(PRIORITY, 0, stream, struct.pack(">LB", depends_on, weight))
 
+    def priority_update(self, stream: int, value: bytes) -> bytes:
+        return frame(PRIORITY_UPDATE, 0, 0, struct.pack(">L", stream) + value)
+
     def goaway(self, code: int = NO_ERROR, last: int = 0) -> bytes:
         return frame(GOAWAY, 0, 0, struct.pack(">LL", last, code))
 

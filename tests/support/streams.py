@@ -1,6 +1,6 @@
 """A `contract.Stream` that writes down what an application says, and objects where a wire would.
 
-    ("inform", 103, fields)  ("respond", 200, fields, end)  ("write", b"...", end)  ("finish", trailers)  ("reset", 2)
+    ("inform", 103, fields)  ("prioritize", 1, -1)  ("respond", 200, fields, end)  ("write", b"...", end)  ("finish", trailers)  ("reset", 2)
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ class RecordingStream(Stream):
     def inform(self, status: int, fields: Fields) -> None:
         assert 100 <= status < 200
         self._say("inform", status, fields)
+
+    def prioritize(self, urgency: int, incremental: int) -> None:
+        assert not self.responded, "a priority after the head"
+        self._say("prioritize", urgency, incremental)
 
     def respond(self, status: int, fields: Fields, end: bool) -> None:
         assert self.lost or not self.responded, "two responses"

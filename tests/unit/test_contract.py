@@ -46,7 +46,7 @@ def test_a_request_before_anything_is_known_of_it() -> None:
     assert {name: getattr(request, name) for name in MODULES["plain"].Request.__slots__} == {
         "method": "", "target": b"", "path": "", "raw_path": b"", "query": b"", "scheme": "http", "authority": b"",
         "fields": [], "version": "", "peer": None, "prefix": "", "protocol": None, "client": None, "length": -1, "ends": False,
-        "expects": False, "forwarded": False, "trailers_accepted": False,
+        "expects": False, "forwarded": False, "trailers_accepted": False, "priority": None, "dependency": None,
     }  # fmt: skip
     assert request.fields is not Request().fields
 
@@ -68,13 +68,20 @@ def test_a_stream_is_writable_at_first() -> None:
     assert Stream().writable is True
 
 
+def test_a_stream_may_leave_priorities_alone() -> None:
+    # A connection with one answer at a time has nothing to do.
+    stream = Stream()
+    stream.prioritize(1, -1)
+    assert stream.writable is True
+
+
 def test_resets_are_codes_of_http_2() -> None:
     codes = {name: value for name, value in vars(Reset).items() if name.isupper()}
 
     # RFC 9113 7
     assert codes == {
-        "NO_ERROR": 0, "PROTOCOL_ERROR": 1, "INTERNAL_ERROR": 2, "STREAM_CLOSED": 5, "REFUSED_STREAM": 7, "CANCEL": 8,
-        "ENHANCE_YOUR_CALM": 11,
+        "NO_ERROR": 0, "PROTOCOL_ERROR": 1, "INTERNAL_ERROR": 2, "STREAM_CLOSED": 5, "FRAME_SIZE_ERROR": 6,
+        "REFUSED_STREAM": 7, "CANCEL": 8, "ENHANCE_YOUR_CALM": 11,
     }  # fmt: skip
 
 

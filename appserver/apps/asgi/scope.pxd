@@ -16,4 +16,5 @@ cdef class ScopeBuilder:
     @cython.locals(scope=dict, peer=Peer, template=dict)
     cpdef dict build(self, Request request)
     cdef dict _extensions(self, Peer peer, str version)
+    cdef _add_priorities(self, dict extensions, Request request)
     cdef dict _template(self, Peer peer)

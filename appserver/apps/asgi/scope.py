@@ -42,6 +42,8 @@ class ScopeBuilder:
             scope["extensions"]["tls"] = peer.tls.extension()
         if peer.proxy is not None:
             scope["extensions"]["proxy_protocol"] = peer.proxy.extension()
+        if request.priority is not None or request.dependency is not None:
+            self._add_priorities(scope["extensions"], request)
         if request.version != HTTP2:
             scope["http_version"] = request.version
         if request.scheme is not peer.scheme:
@@ -77,6 +79,15 @@ class ScopeBuilder:
                 "http.response.informational": nothing,
             }
         return {"http.request.trailers": nothing, "http.response.trailers": nothing}
+
+    def _add_priorities(self, extensions: dict[str, Any], request: Request) -> None:
+        if request.priority is not None:
+            urgency, incremental = request.priority
+            extensions["http.request.priority"] = {"urgency": urgency, "incremental": incremental}
+        if request.dependency is not None:
+            # As gunicorn's applications know it.
+            weight, depends_on = request.dependency
+            extensions["http.response.priority"] = {"weight": weight, "depends_on": depends_on}
 
     def build_websocket(self, request: Request, subprotocols: list[str]) -> dict[str, Any]:
         """Return the scope of one WebSocket."""

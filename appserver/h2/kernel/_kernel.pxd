@@ -38,6 +38,9 @@ cdef class FrameWatch:                      # follows frame headers, and the ids
     cdef uint8_t frame[9]                   # the frame header being scanned ...
     cdef int scanned                        # ... so far
     cdef Py_ssize_t skip                    # bytes up to the next frame header
+    cdef uint8_t payload[261]               # of a priority frame ...
+    cdef Py_ssize_t payload_size            # ... so far
+    cdef bint collecting                    # inside of one
     cdef int continuations                  # in the block being received
     cdef int32_t highest                    # stream id the peer opened last
     cdef int32_t opening                    # its HEADERS began and nghttp2 has not announced it
@@ -45,13 +48,30 @@ cdef class FrameWatch:                      # follows frame headers, and the ids
     cdef int closed_at
     cdef int32_t expected[128]              # a ring of those we reset while the peer could still send
     cdef int expected_at
-    cdef Py_ssize_t next_data(self, const uint8_t *data, Py_ssize_t size, Py_ssize_t at) noexcept
+    cdef Py_ssize_t next_frame(self, const uint8_t *data, Py_ssize_t size, Py_ssize_t at) noexcept
+    cdef Py_ssize_t collect(self, const uint8_t *data, Py_ssize_t size, Py_ssize_t at) noexcept
+    cdef bint is_cut(self) noexcept
     cdef int32_t stream_id(self) noexcept
     cdef void expect_more(self, int32_t stream_id) noexcept
     cdef void note_closed(self, int32_t stream_id) noexcept
     cdef bint is_expected(self, int32_t stream_id) noexcept
     cdef bint was_open(self, int32_t stream_id) noexcept
     cdef void settle(self) noexcept
+
+
+# turns.pxi
+
+cdef class Turns:                           # who was passed over; there is one once the peer spoke of priorities
+    cdef long long frames                   # DATA frames sent
+    cdef long long checked                  # when somebody was passed over last, or nobody was found
+    cdef long long seen                     # by has_moved()
+    cdef Stream starving                    # who is to send before all others; None: nobody
+    cdef list waiting                       # who could have sent and gave way
+    cdef bint gives_way(self, Engine engine, Stream stream) except -1
+    cdef Stream longest_waiting(self, Engine engine)
+    cdef int on_sent(self, Engine engine, Stream stream) except -1
+    cdef bint let_all_go_on(self, Engine engine) except -1
+    cdef bint has_moved(self) noexcept
 
 
 # outbox.pxi
@@ -106,7 +126,13 @@ cdef class Stream(ContractStream):
     cdef long long discarded                # body bytes that came after the answer was complete
     cdef bint responded, ended              # the application's side: head given, end given
     cdef bint head_held, end_held           # not yet submitted: the next take() will
-    cdef bint incremental                   # takes turns with other long responses (RFC 9218)
+    cdef int urgency                        # RFC 9218, as do the others
+    cdef bint incremental                   # takes turns with others of its urgency
+    cdef bint incremental_given             # by the client, the application, or for it
+    cdef int own_urgency, own_incremental   # what the application said; -1: nothing
+    cdef tuple priority                     # what a frame said before the request came, as `Request` has it
+    cdef tuple dependency                   # RFC 7540's, as `Request` has it
+    cdef long long waits_since              # the turn after which it could have sent
     cdef bint deferred                      # nghttp2 waits for resume_data
     cdef bint end_sent                      # our END_STREAM is in the output
     cdef bint remote_ended                  # the peer's END_STREAM was seen
@@ -136,7 +162,6 @@ cdef class Stream(ContractStream):
     cdef int hold_end(self) except -1
     cdef int submit_end(self) except -1
     cdef int submit_trailers(self) except -1
-    cdef int make_incremental(self) except -1
     cdef int send_payload(self, Py_ssize_t size) except -1
     cdef int check_writable(self) except -1
     cdef int drop_queue(self) except -1
@@ -158,6 +183,8 @@ cdef class Engine:
     cdef FrameWatch watch
     cdef Outbox outbox
     cdef WindowGrowth growth
+    cdef object signals                     # priority frames; None until there is one
+    cdef Turns turns                        # None until somebody speaks of priorities
     cdef Stream streams                     # first of the list of open streams
     cdef Stream last                        # the stream of the last callback: bodies come in runs
     cdef list held                          # streams whose head waits for take()
@@ -181,6 +208,10 @@ cdef class Engine:
     cdef int deliver_bodies(self) except -1
     cdef int feed(self, const uint8_t *data, Py_ssize_t size) except -1
     cdef bint is_late(self) except -1
+    cdef int refuse_frame(self, uint32_t code, str reason) except -1
+    cdef bint take_signal(self) except -1
+    cdef int read_signal(self, bytes payload) except -1
+    cdef int open_signalled(self, Stream stream) except -1
     cdef int on_failure(self, int code) except -1
     cdef int grow_windows(self) except -1
     # Bytes out

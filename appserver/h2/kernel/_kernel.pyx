@@ -24,9 +24,18 @@ from appserver.http.body cimport BodyMeter
 from appserver.http.field cimport Field, judge
 from appserver.http.message cimport Head
 
-from appserver.contract import Reset
-from appserver.h2.engine import CONNECTION_QUEUE, MAX_CONTINUATIONS, MAX_RESPONSE_HEAD, STREAM_QUEUE, trailers_only
+from appserver.contract import DEFAULT_URGENCY, Reset
+from appserver.h2.engine import (
+    CONNECTION_QUEUE,
+    MAX_CONTINUATIONS,
+    MAX_RESPONSE_HEAD,
+    PASSED_OVER,
+    STREAM_QUEUE,
+    trailers_only,
+)
+from appserver.h2.engine import ONE_FRAME as ONE_FRAME_SIZE
 from appserver.h2.growth import GROWTH_PING
+from appserver.h2.priorities import MAX_PAYLOAD, BrokenPriority, PrioritySignals
 from appserver.http.message import DROP_CONNECTION, RESET
 
 cdef extern from "Python.h":
@@ -77,8 +86,7 @@ cdef enum:
     # DATA frames of one read are delivered together, up to this size.
     LARGEST_BODY = 65536
     BULK = 4096
-    # What fits into one DATA frame need not take turns.
-    ONE_FRAME = 16384
+    PRIORITY_PAYLOAD = 261
     LARGEST_DATA = 65536
     # Resets of one connection: this many, and this many more each second. Budgets of our own are yet to come.
     RESET_BURST = 10000
@@ -91,6 +99,10 @@ cdef Py_ssize_t STREAM_HIGH = STREAM_QUEUE
 cdef Py_ssize_t STREAM_LOW = STREAM_QUEUE // 2
 cdef Py_ssize_t CONNECTION_HIGH = CONNECTION_QUEUE
 cdef Py_ssize_t CONNECTION_LOW = CONNECTION_QUEUE // 2
+cdef Py_ssize_t ONE_FRAME = ONE_FRAME_SIZE
+cdef int TURNS = PASSED_OVER
+cdef int URGENCY = DEFAULT_URGENCY
+assert MAX_PAYLOAD == PRIORITY_PAYLOAD
 cdef size_t HEAD_BYTES = MAX_RESPONSE_HEAD
 cdef int CONTINUATIONS = MAX_CONTINUATIONS
 cdef bytes GROWTH_DATA = GROWTH_PING
@@ -102,6 +114,7 @@ cdef uint32_t INTERNAL_ERROR = Reset.INTERNAL_ERROR
 cdef uint32_t CANCEL = Reset.CANCEL
 cdef uint32_t STREAM_CLOSED = Reset.STREAM_CLOSED
 cdef uint32_t REFUSED_STREAM = Reset.REFUSED_STREAM
+cdef uint32_t FRAME_SIZE_ERROR = Reset.FRAME_SIZE_ERROR
 cdef uint32_t ENHANCE_YOUR_CALM = Reset.ENHANCE_YOUR_CALM
 cdef list STATUSES = [b"%d" % status for status in range(1000)]
 
@@ -122,6 +135,7 @@ def limiters():
 
 include "fields.pxi"
 include "watch.pxi"
+include "turns.pxi"
 include "outbox.pxi"
 include "stream.pxi"
 include "session.pxi"

@@ -68,12 +68,18 @@ cdef int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, 
             if engine.inflight >= engine.max_streams:
                 engine.watch.expect_more(frame.hd.stream_id)
                 nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame.hd.stream_id, REFUSED_STREAM)
+                if engine.signals is not None:
+                    engine.signals.on_open(frame.hd.stream_id)
                 return 0
             stream = Stream.__new__(Stream)
             stream.engine = engine
             stream.id = frame.hd.stream_id
             stream.writable = True
+            if frame.hd.flags & NGHTTP2_FLAG_PRIORITY:
+                stream.dependency = frame.headers.pri_spec.weight, frame.headers.pri_spec.stream_id
             join(engine, stream)
+            if engine.signals is not None:
+                engine.open_signalled(stream)
         else:
             known = nghttp2_session_get_stream_user_data(session, frame.hd.stream_id)
             if known != NULL:
@@ -235,6 +241,14 @@ cdef ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf
     if size == 0:  # an end that comes alone is `hold_end`'s
         stream.deferred = True
         return NGHTTP2_ERR_DEFERRED
+    if engine.turns is not None:
+        try:
+            if engine.turns.gives_way(engine, stream):
+                stream.deferred = True
+                return NGHTTP2_ERR_DEFERRED
+        except BaseException as error:
+            engine.park(error)
+            return NGHTTP2_ERR_CALLBACK_FAILURE
     if size > <Py_ssize_t> length:
         size = length
     flags[0] |= NGHTTP2_DATA_FLAG_NO_COPY
@@ -258,6 +272,8 @@ cdef int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t
     try:
         engine.outbox.copy(head, 9)
         (<Stream> source.ptr).send_payload(length)
+        if engine.turns is not None:
+            engine.turns.on_sent(engine, <Stream> source.ptr)
         return NGHTTP2_ERR_PAUSE if engine.outbox.remaining <= 0 else 0
     except BaseException as error:
         engine.park(error)

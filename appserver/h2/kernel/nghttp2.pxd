@@ -34,8 +34,13 @@ cdef extern from "nghttp2/nghttp2.h":
         uint8_t type
         uint8_t flags
 
+    ctypedef struct nghttp2_priority_spec:
+        int32_t stream_id
+        int32_t weight
+
     ctypedef struct nghttp2_headers:
         nghttp2_frame_hd hd
+        nghttp2_priority_spec pri_spec
         int cat
 
     ctypedef struct nghttp2_data:
@@ -82,8 +87,11 @@ cdef extern from "nghttp2/nghttp2.h":
     int NGHTTP2_PING
     int NGHTTP2_GOAWAY
     int NGHTTP2_CONTINUATION
+    int NGHTTP2_PRIORITY_UPDATE
     int NGHTTP2_HCAT_REQUEST
     int NGHTTP2_FLAG_END_STREAM
+    int NGHTTP2_FLAG_PADDED
+    int NGHTTP2_FLAG_PRIORITY
     int NGHTTP2_FLAG_ACK
     int NGHTTP2_FLAG_NONE
     int NGHTTP2_NV_FLAG_NONE
@@ -125,6 +133,7 @@ cdef extern from "nghttp2/nghttp2.h":
     int nghttp2_session_want_read(nghttp2_session *session)
     int nghttp2_session_want_write(nghttp2_session *session)
     int nghttp2_session_resume_data(nghttp2_session *session, int32_t stream_id)
+    int32_t nghttp2_session_get_stream_remote_window_size(nghttp2_session *session, int32_t stream_id)
     int nghttp2_session_consume(nghttp2_session *session, int32_t stream_id, size_t size)
     int nghttp2_session_consume_connection(nghttp2_session *session, size_t size)
     int nghttp2_session_consume_stream(nghttp2_session *session, int32_t stream_id, size_t size)

@@ -76,8 +76,8 @@ cdef class Engine:
     # Bytes in
 
     cpdef receive(self, data, Py_ssize_t size):
-        # nghttp2 drops DATA for streams that it has forgotten without a word, and RFC 9113 5.1 wants an
-        # error: each DATA frame is looked at before nghttp2 sees it.
+        # nghttp2 drops DATA for streams that it has forgotten without a word, and RFC 9113 5.1 wants an error: each DATA
+        # frame is looked at before nghttp2 sees it. Priority frames are read after nghttp2 has seen them, and in their place.
         cdef const uint8_t *base
         cdef Py_ssize_t fed = 0, at = 0
         if isinstance(data, bytearray):
@@ -87,12 +87,23 @@ cdef class Engine:
             base = <const uint8_t *> PyBytes_AS_STRING(<bytes?> data)
             size = min(size, PyBytes_GET_SIZE(data))
         while not self.terminated:
-            at = self.watch.next_data(base, size, at)
+            at = self.watch.next_frame(base, size, at)
             if at < 0:
                 break
+            if self.watch.frame[3] > NGHTTP2_HEADERS:
+                self.feed(base + fed, at - fed)
+                fed = at
+                if not self.take_signal():
+                    self.deliver_bodies()
+                    return
+                continue
             if at > 9:
                 self.feed(base + fed, at - 9 - fed)
                 fed = at - 9
+            if self.watch.is_cut():
+                self.refuse_frame(FRAME_SIZE_ERROR, "a padded frame without room for its pad length")
+                self.deliver_bodies()
+                return
             if self.is_late():
                 self.deliver_bodies()
                 return
@@ -119,6 +130,58 @@ cdef class Engine:
         if nghttp2_session_get_stream_user_data(self.session, stream_id) != NULL:
             return False
         return on_closed_stream(self, stream_id, NGHTTP2_DATA) != 0
+
+    cdef int refuse_frame(self, uint32_t code, str reason) except -1:
+        if self.session != NULL and not self.terminated:
+            self.owner.on_fault(reason)
+            self.terminate(code)
+        return 0
+
+    cdef bint take_signal(self) except -1:
+        # The priority frame in `watch`: False if it, or what came before it, ended the connection.
+        cdef FrameWatch watch = self.watch
+        if self.session == NULL or self.terminated:
+            return False
+        if watch.frame[3] == NGHTTP2_PRIORITY and (watch.payload_size != 5 or not watch.stream_id()):
+            return True  # nghttp2 has refused it
+        if self.signals is None:
+            self.signals = PrioritySignals(self.max_streams)
+        try:
+            self.read_signal(PyBytes_FromStringAndSize(<const char *> watch.payload, watch.payload_size))
+        except BrokenPriority as error:
+            self.refuse_frame(error.code, error.reason)
+            return False
+        return True
+
+    cdef int read_signal(self, bytes payload) except -1:
+        cdef int32_t number = self.watch.stream_id()
+        cdef tuple dependency = None
+        cdef tuple priority = None
+        cdef Stream stream
+        cdef void *known
+        if self.watch.frame[3] == NGHTTP2_PRIORITY:
+            dependency = self.signals.take_dependency(number, payload, self.watch.highest)
+        else:
+            number, priority = self.signals.take_update(number, payload, self.watch.highest, self.inflight)
+        known = nghttp2_session_get_stream_user_data(self.session, number)
+        if known == NULL:
+            return 0
+        stream = <Stream> known
+        if stream.request is not None and dependency is not None:
+            stream.request.dependency = dependency
+        if priority is not None:
+            if stream.request is not None:
+                stream.request.priority = priority
+            take_priority(stream, priority)
+        return 0
+
+    cdef int open_signalled(self, Stream stream) except -1:
+        # What was said of a stream before it was opened.
+        cdef tuple dependency
+        stream.priority, dependency = self.signals.on_open(stream.id)
+        if stream.dependency is None:
+            stream.dependency = dependency
+        return 0
 
     cdef int feed(self, const uint8_t *data, Py_ssize_t size) except -1:
         cdef ssize_t done
@@ -179,7 +242,9 @@ cdef class Engine:
                 self.outbox.copy(data, size)
                 if size == FRAME_HEADER and data[3] == NGHTTP2_HEADERS:
                     self.outbox.make_data()
-            elif size < 0 or self.outbox.remaining <= 0 or not (self.held or self.submit_ping()):
+            elif size < 0 or self.outbox.remaining <= 0:
+                break
+            elif not (self.held or self.submit_ping() or (self.turns is not None and self.turns.let_all_go_on(self))):
                 break
         buffers = self.outbox.end()
         self.busy = False
@@ -235,8 +300,12 @@ cdef class Engine:
     def expire(self, double now, double stall, double discard):
         cdef Stream stream = self.streams
         cdef Stream after
+        cdef bint moved = self.turns is not None and self.turns.has_moved()
         while stream is not None:
             after = stream.after
+            # One that others are sent before is not stalled by its client.
+            if moved and nghttp2_session_get_stream_remote_window_size(self.session, stream.id) > 0:
+                stream.progressed = True
             stream.expire(now, stall, discard)
             stream = after
 
@@ -300,6 +369,8 @@ cdef class Engine:
 
 cdef int join(Engine engine, Stream stream) except -1:
     # nghttp2 holds the reference that `leave` drops.
+    stream.urgency = URGENCY
+    stream.own_urgency = stream.own_incremental = -1
     stream.after = engine.streams
     if engine.streams is not None:
         engine.streams.before = stream

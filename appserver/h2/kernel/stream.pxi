@@ -56,6 +56,8 @@ cdef class Stream(ContractStream):
         if self.ended or not self.responded or not self.is_open():
             return
         if size:
+            if engine.turns is not None and self.queued() == 0:
+                self.waits_since = engine.turns.frames
             if self.queue is None:
                 self.queue = ByteQueue.__new__(ByteQueue)
             self.queue.append(chunk)
@@ -66,8 +68,10 @@ cdef class Stream(ContractStream):
                 self.writable = False
                 engine.blocked = True
         self.ended = end
-        if not self.incremental and (not end or self.queued() > ONE_FRAME):
-            self.make_incremental()
+        if not self.incremental_given and (not end or self.queued() > ONE_FRAME):
+            # RFC 9218 4.2 would send one answer to its end before the next: to a proxy's other clients that is a stall.
+            self.incremental_given = True
+            set_priority(self, self.urgency, True)
         if end and self.queued() == 0 and not self.head_held:
             self.hold_end()
         elif self.deferred:
@@ -102,6 +106,15 @@ cdef class Stream(ContractStream):
         nghttp2_submit_rst_stream(engine.session, NGHTTP2_FLAG_NONE, self.id, reason)
         engine.wake()
 
+    cpdef prioritize(self, int urgency, int incremental):
+        if self.is_open():
+            self.own_urgency = urgency
+            self.own_incremental = incremental
+            if incremental >= 0:
+                self.incremental_given = True
+            begin_turns(self.engine)
+            set_priority(self, self.urgency, self.incremental)
+
     cdef bint is_open(self) noexcept:
         return self.engine is not None and self.engine.session != NULL and not self.was_reset
 
@@ -118,9 +131,14 @@ cdef class Stream(ContractStream):
         if request is None:
             return self.refuse_head()
         self.connect = request.protocol is not None
+        self.request = request
         if not ends:
-            self.request = request
             self.meter = head.meter(request.length)
+        request.dependency = self.dependency
+        if self.priority is not None:
+            request.priority = self.priority  # a frame overrides the field (RFC 9218 7)
+        if request.priority is not None:
+            take_priority(self, request.priority)
         receiver = engine.begin(request, self)
         if receiver is not None:
             self.receiver = <Receiver?> receiver
@@ -320,16 +338,6 @@ cdef class Stream(ContractStream):
             )
         finally:
             free(nva)
-        return 0
-
-    cdef int make_incremental(self) except -1:
-        # By default nghttp2 serves one long response to its end before the next: to a proxy's other clients
-        # that is a stall. RFC 9218 4.2: incremental streams take turns.
-        cdef nghttp2_extpri priority
-        self.incremental = True
-        priority.urgency = 3
-        priority.inc = 1
-        nghttp2_session_change_extpri_stream_priority(self.engine.session, self.id, &priority, 1)
         return 0
 
     cdef int send_payload(self, Py_ssize_t size) except -1:

@@ -1,4 +1,5 @@
-# What is followed beside nghttp2: frame headers, CONTINUATION frames, and which closed streams may still hear.
+# What is followed beside nghttp2: frame headers, CONTINUATION frames, priority frames, of which it knows none without
+# RFC 7540's priorities (and asserts on some, CVE-2026-27135), and which closed streams may still hear.
 
 
 cdef class FrameWatch:
@@ -7,9 +8,15 @@ cdef class FrameWatch:
         memset(self.closed, 0, sizeof(self.closed))
         memset(self.expected, 0, sizeof(self.expected))
 
-    cdef Py_ssize_t next_data(self, const uint8_t *data, Py_ssize_t size, Py_ssize_t at) noexcept:
-        # Return where the payload of the next DATA frame begins, at or after `at`; -1: none in these bytes.
+    cdef Py_ssize_t next_frame(self, const uint8_t *data, Py_ssize_t size, Py_ssize_t at) noexcept:
+        # Return where the payload of the next DATA or cut frame begins, or where that of a priority frame ends, which then
+        # is in `payload`; at or after `at`; -1: none is in these bytes.
         while at < size:
+            if self.collecting:
+                at = self.collect(data, size, at)
+                if self.collecting:
+                    return -1
+                return at
             if self.skip >= size - at:
                 self.skip -= size - at
                 return -1
@@ -23,9 +30,30 @@ cdef class FrameWatch:
                 return -1
             self.scanned = 0
             self.skip = self.frame[0] << 16 | self.frame[1] << 8 | self.frame[2]
-            if self.frame[3] == NGHTTP2_DATA:
+            if self.frame[3] == NGHTTP2_DATA or self.is_cut():
                 return at
+            if self.frame[3] == NGHTTP2_PRIORITY or self.frame[3] == NGHTTP2_PRIORITY_UPDATE:
+                self.payload_size = 0
+                self.collecting = self.skip > 0
+                if not self.collecting:
+                    return at
         return -1
+
+    cdef Py_ssize_t collect(self, const uint8_t *data, Py_ssize_t size, Py_ssize_t at) noexcept:
+        # Of a payload that is far too long for what it is only the beginning is kept.
+        cdef Py_ssize_t here = min(self.skip, size - at)
+        cdef Py_ssize_t kept = min(here, PRIORITY_PAYLOAD - self.payload_size)
+        memcpy(self.payload + self.payload_size, data + at, kept)
+        self.payload_size += kept
+        self.skip -= here
+        self.collecting = self.skip > 0
+        return at + here
+
+    cdef bint is_cut(self) noexcept:
+        # Is there no room for the pad length and the priority fields? RFC 9113 4.2; to nghttp2 it is wrong padding.
+        if self.frame[3] > NGHTTP2_HEADERS or not self.frame[4] & NGHTTP2_FLAG_PADDED:
+            return False
+        return self.skip < (6 if self.frame[3] == NGHTTP2_HEADERS and self.frame[4] & NGHTTP2_FLAG_PRIORITY else 1)
 
     cdef int32_t stream_id(self) noexcept:
         # Of the frame header scanned last.

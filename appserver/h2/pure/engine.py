@@ -7,18 +7,18 @@ it), a stream beyond MAX_CONCURRENT_STREAMS is refused, one after GOAWAY is igno
 
 from __future__ import annotations
 
-from collections import deque
-
 from h2.errors import ErrorCodes
 from h2.events import PingAckReceived, StreamReset
 from h2.exceptions import FlowControlError, ProtocolError
-from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PriorityFrame, RstStreamFrame
+from hyperframe.frame import DataFrame, ExtensionFrame, Frame, GoAwayFrame, HeadersFrame, PriorityFrame, RstStreamFrame
 
 from appserver.accepted import Peer
 from appserver.contract import Fields, Reset
 from appserver.h2.engine import CONNECTION_QUEUE, MAX_RESPONSE_HEAD, STREAM_QUEUE, EngineOwner, Settings
 from appserver.h2.growth import GROWTH_PING, WindowGrowth
+from appserver.h2.priorities import BrokenPriority, Dependency, Priority, PrioritySignals
 from appserver.h2.pure.reader import Broken, Reader
+from appserver.h2.pure.schedule import Schedule
 from appserver.h2.pure.session import HIGHEST_STREAM, HeldBlock, Session
 from appserver.h2.pure.stream import PureStream
 from appserver.http.message import DROP_CONNECTION, RESET, Head
@@ -46,7 +46,8 @@ class Engine:
         self._reader = Reader()
         self._streams: dict[int, PureStream] = {}
         self._held: list[PureStream] = []
-        self._senders: deque[PureStream] = deque()
+        self.schedule = Schedule()
+        self._signals = PrioritySignals(self._max_streams)
         self._last = HIGHEST_STREAM
         self._leaving = False
         self._dead = False
@@ -67,7 +68,7 @@ class Engine:
                     break
                 if len(self.session.outbox) > MAX_WAITING:
                     raise Broken(ErrorCodes.ENHANCE_YOUR_CALM, "frames that ask for answers and take none")
-        except Broken as error:
+        except (Broken, BrokenPriority) as error:
             self._break(error.code, error.reason)
         except ProtocolError as error:
             self._break(error.error_code, str(error))
@@ -81,17 +82,28 @@ class Engine:
             self._take_data(frame)
         elif isinstance(frame, RstStreamFrame):
             self._take_reset(frame)
-        elif isinstance(frame, PriorityFrame):
-            self._check_dependency(frame)
+        elif isinstance(frame, PriorityFrame | ExtensionFrame):
+            self._take_priority(frame)
         elif isinstance(frame, GoAwayFrame):
             self._leaving = True
         else:
             self._take_control(frame)
 
-    def _check_dependency(self, frame: HeadersFrame | PriorityFrame) -> None:
-        # RFC 9113 5.3.2 deprecates priorities; what RFC 7540 5.3.1 forbids is still nothing a peer may send.
-        if frame.depends_on == frame.stream_id:
-            raise Broken(ErrorCodes.PROTOCOL_ERROR, "a stream that depends on itself")
+    def _take_priority(self, frame: PriorityFrame | ExtensionFrame) -> None:
+        highest = self.session.highest_inbound_stream_id
+        if isinstance(frame, PriorityFrame):
+            payload = frame.serialize()[9:]
+            stream = self._streams.get(frame.stream_id)
+            dependency = self._signals.take_dependency(frame.stream_id, payload, highest)
+            if stream is not None and stream.request is not None:
+                stream.request.dependency = dependency
+            return
+        number, priority = self._signals.take_update(frame.stream_id, frame.body, highest, len(self._streams))
+        stream = self._streams.get(number)
+        if stream is not None and priority is not None:
+            if stream.request is not None:
+                stream.request.priority = priority
+            stream.take_priority(*priority)
 
     def _take_control(self, frame: Frame) -> None:
         for event in self.session.control(frame):
@@ -104,6 +116,9 @@ class Engine:
                 # h2 answered a WINDOW_UPDATE that overflows the stream's window.
                 self.owner.on_fault("a stream's window grew above 2**31-1")
                 self._lose(self._streams[event.stream_id])
+        for stream in self.schedule.parked:
+            if self.session.stream_window(stream.id) > 0:
+                self.schedule.unpark(stream)
 
     def _grow_windows(self) -> None:
         window = self._growth.on_pong()
@@ -112,8 +127,9 @@ class Engine:
             self.session.open_connection_window(window)
 
     def _take_block(self, frame: HeadersFrame) -> None:
-        if "PRIORITY" in frame.flags:
-            self._check_dependency(frame)
+        if "PRIORITY" in frame.flags and frame.depends_on == frame.stream_id:
+            # RFC 9113 5.3.2 deprecates priorities; what RFC 7540 5.3.1 forbids is still nothing a peer may send.
+            raise Broken(ErrorCodes.PROTOCOL_ERROR, "a stream that depends on itself")
         ended = "END_STREAM" in frame.flags
         stream = self._streams.get(frame.stream_id)
         if stream is not None and stream.remote_ended:
@@ -123,12 +139,18 @@ class Engine:
         fields = self.session.decode(frame.data)
         if stream is not None:
             self._take_trailers(stream, fields, ended)
-        elif new and frame.stream_id > self._last:
+            return
+        if not new:
+            return
+        early, dependency = self._signals.on_open(frame.stream_id)
+        if frame.stream_id > self._last:
             self.session.skip(frame.stream_id)
-        elif new and len(self._streams) >= self._max_streams:
+        elif len(self._streams) >= self._max_streams:
             self.session.refuse(frame.stream_id)
-        elif new:
-            self._take_request(frame.stream_id, fields, ended)
+        else:
+            if "PRIORITY" in frame.flags:
+                dependency = frame.stream_weight + 1, frame.depends_on
+            self._take_request(frame.stream_id, fields, ended, early, dependency)
 
     def _collect(self, fields: Fields) -> None:
         head = self._head
@@ -138,7 +160,9 @@ class Engine:
             if head.verdict == DROP_CONNECTION:
                 raise Broken(ErrorCodes.ENHANCE_YOUR_CALM, head.reason)
 
-    def _take_request(self, id: int, fields: Fields, ended: bool) -> None:
+    def _take_request(
+        self, id: int, fields: Fields, ended: bool, early: Priority | None, dependency: Dependency | None
+    ) -> None:
         self._collect(fields)
         request = self._head.request(self._peer, ended, "2")
         self.session.open(id, ended)
@@ -146,9 +170,14 @@ class Engine:
         if request is None:
             stream.refuse_head(self._head.verdict, self._head.reason, self._head.refused(self._peer, "2"))
             return
+        request.dependency = dependency
+        if early is not None:
+            request.priority = early  # a frame overrides the field (RFC 9218 7)
+        if request.priority is not None:
+            stream.take_priority(*request.priority)
         stream.connect = request.protocol is not None
+        stream.request = request
         if not ended:
-            stream.request = request
             stream.meter = self._head.meter(request.length)
         receiver = self.owner.begin(request, stream)
         if receiver is not None:
@@ -223,9 +252,8 @@ class Engine:
         elif size and self.queued >= CONNECTION_QUEUE:
             stream.writable = False
             self._blocked = True
-        if not stream.sending:
-            stream.sending = True
-            self._senders.append(stream)
+        if stream.queue or stream.ended:
+            self.schedule.add(stream)
         self.wake()
 
     def measure(self, size: int) -> None:
@@ -241,6 +269,7 @@ class Engine:
     def drop(self, stream: PureStream) -> None:
         """Forget a stream; what its application has not read is credited to the connection."""
         del self._streams[stream.id]
+        self.schedule.remove(stream)
         self.session.close(stream.id)
         self.queued -= stream.release()
         self.session.credit(stream.owed)
@@ -293,39 +322,35 @@ class Engine:
         return frames
 
     def _send_next(self) -> bool:
-        # Each stream that may send has its turn.
-        for _ in range(len(self._senders)):
-            stream = self._senders.popleft()
-            if stream.closed:
-                continue
-            sent = self._send(stream)
-            if stream.closed or stream.end_sent or not (stream.queue or stream.ended):
-                stream.sending = False
-            else:
-                self._senders.append(stream)
-            if sent:
+        while (stream := self.schedule.next()) is not None:
+            size = min(len(stream.queue), self.session.sendable(stream.id))
+            if size or not stream.queue:
+                self._send(stream, size)
                 return True
+            if self.session.stream_window(stream.id) > 0:
+                break  # the connection's is closed
+            self.schedule.park(stream)
         return False
 
-    def _send(self, stream: PureStream) -> bool:
-        size = min(len(stream.queue), self.session.sendable(stream.id))
+    def _send(self, stream: PureStream, size: int) -> None:
         last = stream.ended and size == len(stream.queue)
-        if stream.end_sent or stream.head_held or not (size or last):
-            return False
         trailers = stream.trailers if last else None
         if size or trailers is None:
             self.session.send_data(stream.id, bytes(stream.queue[:size]), end_stream=last and trailers is None)
+        if size:
+            self.schedule.on_sent(stream, size)
         if trailers is not None:
             self.session.send_headers(stream.id, trailers, end_stream=True)
         stream.progressed = True
         del stream.queue[:size]
         self.queued -= size
+        if not stream.queue:
+            self.schedule.remove(stream)
         if last:
             stream.on_end_sent()
         elif self.queued < CONNECTION_QUEUE or not stream.queue:
             # Others, whose windows are closed, may fill the connection's queue.
             stream.check_writable()
-        return True
 
     # The end
 
@@ -341,8 +366,11 @@ class Engine:
 
     def expire(self, now: float, stall: float, discard: float) -> None:
         """Reset each stream whose waiting answer stood still, or whose upload was discarded for long enough."""
+        moved = self.schedule.has_moved()
         for stream in list(self._streams.values()):
             if not stream.closed:
+                # One that others are sent before is not stalled by its client.
+                stream.progressed = stream.progressed or (moved and self.session.stream_window(stream.id) > 0)
                 stream.expire(now, stall, discard)
 
     def shutdown_notice(self) -> None:
@@ -380,7 +408,7 @@ class Engine:
 
     def _lose_all(self) -> None:
         streams, self._streams = self._streams, {}
-        self._senders.clear()
+        self.schedule.clear()
         self._held.clear()
         self.queued = 0
         for stream in streams.values():

@@ -21,11 +21,14 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 MAX_FRAME = 16_384  # SETTINGS_MAX_FRAME_SIZE is never raised
 
 _HEADER = 9
-_PRIORITY, _RST_STREAM, _SETTINGS, _PUSH_PROMISE, _PING, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = range(2, 10)
+_DATA, _HEADERS, _PRIORITY, _RST_STREAM, _SETTINGS, _PUSH_PROMISE, _PING, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = range(10)
+_PRIORITY_UPDATE = 0x10
 # As many as nghttp2 takes (CVE-2020-11080).
 _MAX_SETTINGS = 32
 _SIZES = {_PRIORITY: 5, _RST_STREAM: 4, _PING: 8, _WINDOW_UPDATE: 4}
 _ACK = 0x1
+_PADDED = 0x8
+_PRIORITIZED = 0x20
 
 
 class Broken(Exception):
@@ -69,7 +72,7 @@ class Reader:
             raw = bytes(self._data[:end])
             del self._data[:end]
             self._greeted = True
-            if raw[3] <= _CONTINUATION:
+            if raw[3] <= _CONTINUATION or raw[3] == _PRIORITY_UPDATE:
                 frame = self._assemble(_parse(raw))
                 if frame is not None:
                     yield frame
@@ -84,6 +87,9 @@ class Reader:
     def _check(self, length: int, kind: int, flags: int, stream: int) -> None:
         if length > MAX_FRAME:
             raise Broken(ErrorCodes.FRAME_SIZE_ERROR, "a frame longer than MAX_FRAME_SIZE")
+        least = 6 if kind == _HEADERS and flags & _PRIORITIZED else 1
+        if kind <= _HEADERS and flags & _PADDED and length < least:
+            raise Broken(ErrorCodes.FRAME_SIZE_ERROR, "a padded frame without room for its pad length")
         if not self._greeted and (kind != _SETTINGS or flags & _ACK):
             raise Broken(ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
         if self._block is not None:

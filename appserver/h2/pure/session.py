@@ -88,6 +88,7 @@ class Session(H2Connection):
         self.state_machine = _States()
         self._max_list = settings.max_header_list_size * _HARD
         self._unacknowledged = 1
+        self._no_rfc7540_priorities: int | None = None
         self.decoder = BoundedDecoder(self._max_list)
         self.update_settings(dict(settings.advertised()))
         self._window = _DEFAULT_WINDOW
@@ -205,12 +206,22 @@ class Session(H2Connection):
             if not self._unacknowledged:
                 raise Broken(ErrorCodes.PROTOCOL_ERROR, "SETTINGS acknowledged twice")
             self._unacknowledged -= 1
-        if frame.settings.get(_NO_RFC7540_PRIORITIES, 0) > 1:
-            raise Broken(ErrorCodes.PROTOCOL_ERROR, "SETTINGS_NO_RFC7540_PRIORITIES is neither 0 nor 1")
+        self._check_priorities(frame)
         # h2 would keep each unknown setting, and a table as large as the peer likes.
         frame.settings = {code: value for code, value in frame.settings.items() if code in _KNOWN}
         if frame.settings.get(SettingCodes.HEADER_TABLE_SIZE, 0) > TABLE_BYTES:
             frame.settings[SettingCodes.HEADER_TABLE_SIZE] = TABLE_BYTES
+
+    def _check_priorities(self, frame: SettingsFrame) -> None:
+        # RFC 9218 2.1: 0 or 1, and not changed after the first SETTINGS, where leaving it out says 0.
+        if "ACK" in frame.flags:
+            return
+        value = frame.settings.get(_NO_RFC7540_PRIORITIES, self._no_rfc7540_priorities or 0)
+        if value > 1:
+            raise Broken(ErrorCodes.PROTOCOL_ERROR, "SETTINGS_NO_RFC7540_PRIORITIES is neither 0 nor 1")
+        if self._no_rfc7540_priorities not in (None, value):
+            raise Broken(ErrorCodes.PROTOCOL_ERROR, "SETTINGS_NO_RFC7540_PRIORITIES was changed")
+        self._no_rfc7540_priorities = value
 
     def _local_settings_acked(self) -> dict[SettingCodes | int, ChangedSetting]:
         changes = super()._local_settings_acked()
@@ -222,6 +233,10 @@ class Session(H2Connection):
     def sendable(self, stream: int) -> int:
         """Return how many bytes the next DATA frame of `stream` may hold."""
         return max(0, min(self.local_flow_control_window(stream), self.max_outbound_frame_size))
+
+    def stream_window(self, stream: int) -> int:
+        """Return how much DATA the peer takes on `stream`, were the connection's window open."""
+        return self.streams[stream].outbound_flow_control_window
 
     def send_goaway(self, last: int, code: int) -> None:
         """Queue GOAWAY."""

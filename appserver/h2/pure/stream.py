@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appserver.contract import Fields, Receiver, Request, Reset, Stream
-from appserver.h2.engine import STREAM_QUEUE, trailers_only
+from appserver.contract import DEFAULT_URGENCY, Fields, Receiver, Request, Reset, Stream
+from appserver.h2.engine import ONE_FRAME, STREAM_QUEUE, trailers_only
 from appserver.h2.pure.session import HeldBlock
 from appserver.http.body import BodyMeter
 from appserver.http.message import RESET
@@ -27,8 +27,12 @@ class PureStream(Stream):
     """What the application answers with; `closed` makes each call a quiet no-op."""
 
     __slots__ = (
+        "_incremental_given",
+        "_own_incremental",
+        "_own_urgency",
         "closed",
         "connect",
+        "cycle",
         "discarded",
         "end_sent",
         "ended",
@@ -36,6 +40,8 @@ class PureStream(Stream):
         "fields",
         "head_held",
         "id",
+        "incremental",
+        "last_size",
         "meter",
         "owed",
         "progressed",
@@ -44,11 +50,12 @@ class PureStream(Stream):
         "remote_ended",
         "request",
         "responded",
-        "sending",
         "stamp",
         "status",
         "trailers",
         "tunnel",
+        "urgency",
+        "waits_since",
     )
 
     def __init__(self, engine: Engine, id: int, remote_ended: bool) -> None:
@@ -61,7 +68,12 @@ class PureStream(Stream):
         self.head_held = False
         self.ended = False
         self.end_sent = False
-        self.sending = False
+        # What `schedule` keeps of it.
+        self.urgency = DEFAULT_URGENCY
+        self.incremental = False
+        self.cycle = self.last_size = self.waits_since = 0
+        self._incremental_given = False
+        self._own_urgency = self._own_incremental = -1
         self.connect = False
         self.tunnel = False
         self.receiver: Receiver | None = None
@@ -104,6 +116,10 @@ class PureStream(Stream):
             return
         self.queue += chunk
         self.ended = end
+        if not self._incremental_given and (not end or len(self.queue) > ONE_FRAME):
+            # RFC 9218 4.2 would send one answer to its end before the next: to a proxy's other clients that is a stall.
+            self._incremental_given = True
+            self.engine.schedule.change(self, self.urgency, True)
         self.engine.queue_body(self, len(chunk))
 
     def finish(self, trailers: Fields) -> None:
@@ -133,7 +149,25 @@ class PureStream(Stream):
         # A window that nobody may use any more is not opened.
         self.engine.session.credit(size, 0 if self.remote_ended else self.id)
 
+    def prioritize(self, urgency: int, incremental: int) -> None:
+        """The application's word, where it has one."""
+        if not self.closed:
+            self._own_urgency, self._own_incremental = urgency, incremental
+            self._incremental_given = self._incremental_given or incremental >= 0
+            self._schedule(self.urgency, self.incremental)
+
     # The peer's frames
+
+    def take_priority(self, urgency: int, incremental: bool) -> None:
+        """The client's word, which yields to the application's."""
+        self._incremental_given = True
+        self._schedule(urgency, incremental)
+
+    def _schedule(self, urgency: int, incremental: bool) -> None:
+        schedule = self.engine.schedule
+        schedule.prioritized = True
+        own = self._own_incremental
+        schedule.change(self, urgency if self._own_urgency < 0 else self._own_urgency, incremental if own < 0 else own > 0)
 
     def take_body(self, chunk: bytes) -> None:
         """Pass on a piece of the request's body, or drop it if nobody wants it."""
@@ -219,6 +253,7 @@ class PureStream(Stream):
         """END_STREAM is on its way: done, or what is left of the upload is discarded within a bound."""
         self.end_sent = True
         self.stamp = 0.0
+        self.engine.schedule.remove(self)
         if self.remote_ended:
             self.engine.drop(self)
         elif not self.tunnel and (self.engine.max_discard == 0 or self.discarded > self.engine.max_discard):

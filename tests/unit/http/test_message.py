@@ -422,3 +422,18 @@ def test_http1_refuses_a_host_in_trailers() -> None:
 
 def test_no_trailers_are_no_trailers() -> None:
     assert h2([]).trailers() == []
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_a_priority_is_a_fact_of_its_request_in_both_protocols(version: str) -> None:
+    fields: Fields = [(b"priority", b"u=1"), (b"priority", b"i")]
+    head = h2([*PSEUDO, *fields]) if version == "2" else h1([(b"host", b"a.test"), *fields])
+    request = begun(head, version=version)
+    assert request.priority == (1, True)
+    assert request.fields[1:] == fields
+
+
+@pytest.mark.parametrize("value", [None, b"u=1,", b"U=1"])
+def test_without_a_sound_priority_nothing_was_said(value: bytes | None) -> None:
+    request = begun(h2(PSEUDO if value is None else [*PSEUDO, (b"priority", value)]))
+    assert (request.priority, request.dependency) == (None, None)

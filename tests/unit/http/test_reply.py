@@ -180,6 +180,17 @@ def test_a_head_that_repeats_is_judged_as_the_first_one(reply: Any) -> None:
     assert judged(reply, list(CONSTANTS[:2])) == list(CONSTANTS[:2])
 
 
+def test_a_priority_is_noticed_in_heads_that_repeat_too(reply: Any) -> None:
+    repeated = [(b"priority", b"u=1"), (b"x-type", b"text/plain")]
+    for _ in range(4):
+        assert judged(reply, list(repeated)) == repeated
+        assert reply.priority == b"u=1"
+    assert judged(reply, [(b"Priority", b"u=1"), (b"priority", b"i")]) == [(b"priority", b"u=1"), (b"priority", b"i")]
+    assert reply.priority == b"u=1, i"
+    judged(reply, [])
+    assert reply.priority is None
+
+
 def test_a_wrong_field_is_found_behind_known_ones(reply: Any) -> None:
     for _ in range(3):
         judged(reply, list(CONSTANTS))

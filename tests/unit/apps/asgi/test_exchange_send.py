@@ -589,3 +589,15 @@ def test_sends_can_be_waited_for_in_every_way(converse: Converse) -> None:
 
     talk.loop.finish(answer())
     assert talk.stream.body == b"123"
+
+
+def test_a_priority_that_an_application_gives_is_told_to_the_wire(converse: Converse) -> None:
+    talk = converse()
+    talk.send(start(200, [(b"priority", b"u=0, i=?0")]))
+    assert talk.said == [("prioritize", 0, 0), ("respond", 200, [(b"priority", b"u=0, i=?0")], False)]
+
+
+def test_a_malformed_priority_is_only_passed_on(converse: Converse) -> None:
+    talk = converse()
+    talk.send(start(200, [(b"priority", b"u=0,")]))
+    assert talk.said == [("respond", 200, [(b"priority", b"u=0,")], False)]

@@ -56,6 +56,16 @@ def test_the_scope() -> None:
     }
 
 
+def test_what_a_client_says_of_priorities() -> None:
+    extensions = ScopeBuilder().build(make_request(priority=(1, True)))["extensions"]
+    assert extensions["http.request.priority"] == {"urgency": 1, "incremental": True}
+    assert "http.response.priority" not in extensions
+
+    extensions = ScopeBuilder().build(make_request(dependency=(256, 3)))["extensions"]
+    assert extensions["http.response.priority"] == {"weight": 256, "depends_on": 3}
+    assert "http.request.priority" not in extensions
+
+
 @pytest.mark.parametrize("version", ["1.0", "1.1", "2"])
 @pytest.mark.parametrize(
     "peer",
