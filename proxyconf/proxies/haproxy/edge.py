@@ -181,7 +181,9 @@ def _upgrades(deployment: Deployment, gate: Gate) -> Iterator[Words]:
     yield line("deny deny_status 400 if { var(txn.upgrade) -m found } { req.fhdr_cnt(upgrade) gt 1 }")
     if gate.version >= _UPGRADE_REMOVED_SINCE or not any(upstream.options.is_http2 for upstream in deployment.upstreams):
         yield line("del-header upgrade if { var(txn.upgrade) -m found } !websocket")
-        yield line("del-header connection unless websocket")
+        if not all(upstream.options.is_http2 for upstream in deployment.upstreams):
+            # HTTP/2 has no such field, and HAProxy sends none.
+            yield line("del-header connection unless websocket")
     else:
         yield line("deny deny_status 400 if { var(txn.upgrade) -m found } !websocket")
     yield line("del-header http2-settings")
