@@ -11,25 +11,26 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from bench import loadgen
-from bench.process import ServerProcess, free_port
-from bench.proxies.contest import FOLDER, Contest, Result, minimal, rendered
+from bench.process import ServerFailed, ServerProcess, free_port
+from bench.proxies.contest import FOLDER, Contest, Result, by_hand, protocol, rendered
 from bench.release import ReleaseError
 from proxyconf.proxies.registry import names
 from tools.proxies import BUILDS, ensure
 
 BAR = 1.05
 """A rendered configuration may cost so much of a minimal one."""
+CONFIGURATIONS = ("bare", "minimal", "rendered")
 ROOT = FOLDER.parent.parent
 
 
 def options(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    known = [name for name in names() if minimal(name, {})]
+    known = list(names())
     parser = argparse.ArgumentParser(prog="python -m bench.proxies", description=__doc__.splitlines()[0])
     parser.add_argument("proxies", nargs="*", metavar="PROXY", help=f"which (all): {', '.join(known)}")
     parser.add_argument("--rounds", type=int, default=5, help="measured runs of each configuration (5)")
@@ -38,7 +39,7 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--strict", action="store_true", help=f"exit 1 if one costs more than {BAR:g} of the minimal one's CPU time")
     chosen = parser.parse_args(argv)
     if unknown := set(chosen.proxies) - set(known):
-        parser.error(f"no minimal configuration of {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+        parser.error(f"no proxy {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     chosen.proxies = chosen.proxies or known
     chosen.seed = chosen.seed if chosen.seed is not None else random.randrange(1, 1_000_000)
     return chosen
@@ -49,12 +50,18 @@ def program(name: str) -> Path:
     return ensure(next(build for build in BUILDS if build.proxy == name))
 
 
-def line(name: str, plain: Result, ours: Result) -> str:
+def line(name: str, found: Mapping[str, Result]) -> str:
     """Return a row of the table."""
-    ratio = ours.cpu_each / plain.cpu_each
-    rates = [f"{ours.rate:.0f}", f"{plain.rate:.0f}", f"{ours.rate / plain.rate:.2f}"]
-    cells = [*rates, f"{ours.cpu_each * 1e6:.1f}", f"{plain.cpu_each * 1e6:.1f}", f"{ratio:.2f}"]
-    return f"{name:10}" + "".join(f"{cell:>12}" for cell in cells) + ("" if ratio <= BAR else "   over the bar")
+    results = [found[label] for label in CONFIGURATIONS]
+    rates = [f"{one.rate:.0f}" for one in results]
+    costs = [f"{one.cpu_each * 1e6:.1f}" for one in results]
+    rate, cost = found["rendered"].rate_beside(found["minimal"]), _cost(found)
+    cells = [protocol(name), *rates, f"{rate:.2f}", *costs, f"{cost:.2f}"]
+    return f"{name:10}" + "".join(f"{cell:>10}" for cell in cells) + ("" if cost <= BAR else "   over the bar")
+
+
+def _cost(found: Mapping[str, Result]) -> float:
+    return found["rendered"].cost_beside(found["minimal"])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,20 +70,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     generator = ["taskset", "-c", "0", str(loadgen.build(ROOT / "build" / "bench"))]
     port = free_port()
     origin = [sys.executable, "-m", "appserver", "bench.apps:hello", "--bind", f"127.0.0.1:{port}"]
-    print(f"seed {chosen.seed}, {chosen.rounds} rounds of {chosen.seconds:g} s; HTTP/1.1 in, h2c to the origin")
-    print(f"{'':10}" + "".join(f"{cell:>12}" for cell in ("req/s", "minimal", "ratio", "CPU us", "minimal", "ratio")), flush=True)
+    print(f"seed {chosen.seed}, {chosen.rounds} rounds of {chosen.seconds:g} s; HTTP/1.1 in, every head new")
+    print(" " * 20 + f"{'requests per second':>40}{'CPU microseconds per request':>40}")
+    print(f"{'':10}{'hop':>10}" + "".join(f"{cell:>10}" for cell in (*CONFIGURATIONS, "ratio") * 2), flush=True)
     worst, failed = 0.0, 0
     try:
         with tempfile.TemporaryDirectory() as folder, ServerProcess(origin, port, ROOT, Path(folder) / "origin.log"):
             for name in chosen.proxies:
                 path = program(name)
                 contest = Contest(name, path, port, generator, chosen.seconds)
-                configurations = {"minimal": partial(minimal, name), "rendered": partial(rendered, name, path)}
-                found = contest.run(configurations, chosen.rounds, chosen.seed)
-                plain, ours = found["minimal"], found["rendered"]
-                print(line(name, plain, ours), flush=True)
-                worst, failed = max(worst, ours.cpu_each / plain.cpu_each), failed + plain.failed + ours.failed
-    except (ReleaseError, subprocess.CalledProcessError, loadgen.BuildFailed) as error:
+                made = {"rendered": partial(rendered, name, path)}
+                made |= {label: partial(by_hand, label, name) for label in CONFIGURATIONS if label not in made}
+                found = contest.run(made, chosen.rounds, chosen.seed)
+                print(line(name, found), flush=True)
+                worst = max(worst, _cost(found))
+                failed += sum(one.failed for one in found.values())
+    except (ReleaseError, ServerFailed, subprocess.CalledProcessError, loadgen.BuildFailed) as error:
         print(f"bench.proxies: {error}", file=sys.stderr)
         return 5
     if failed:

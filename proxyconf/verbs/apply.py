@@ -129,6 +129,8 @@ def _own_way(name: str, program: Program, folder: Path, admin: str) -> Reload:
             filled, "", found if program.pid_file else None, Path(admin) if needs_admin else None,
             settle_seconds=program.settle_seconds, environment=program.environment,
         )  # fmt: skip
+    if program.signal and program.pid_file:
+        return Reload((), program.signal, found, settle_seconds=program.settle_seconds)
     if program.watches:
         return Reload(watches=program.watches, settle_seconds=program.settle_seconds)
     if program.signal:
@@ -252,7 +254,11 @@ def _go_back(begun: transaction.Transaction, order: Order, prepared: Prepared, c
     """Put back the files and reload, whatever the state is."""
     try:
         begun.restore()
-        prepared.reload.run(order.seconds)
-    except (FileError, ProgramFault, ProgramMissing) as error:
+    except FileError as error:
         kept = begun.folder / ".proxyconf/previous"
         raise NotRestored(f"{cause}; going back failed, too: {error}; what was there is kept in {kept}") from error
+    try:
+        prepared.reload.run(order.seconds)
+    except (ProgramFault, ProgramMissing) as error:
+        left = f"the files were put back, but {prepared.name} did not take them: {error}; start it again"
+        raise NotRestored(f"{cause}; {left}") from error

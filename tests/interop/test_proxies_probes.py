@@ -110,12 +110,18 @@ def test_no_body_that_is_too_long_passes(on: Installed) -> None:
         assert set(asyncio.run(run(Path(folder)))) == {413}
 
 
-TLS = "sites: [{hostnames: [shop.test], upstream: 'h2://app.internal:8443'}]\n"
+# The run's own CA takes the place of this one.
+TLS = """
+upstreams: {app: {protocol: h2, servers: ["app.internal:8443"], tls: {ca: /etc/ssl/app-ca.pem}}}
+sites: [{hostnames: [shop.test], upstream: app}]
+"""
 
 
 @proves("h2_upstream", "upstream_ca")
 def test_the_hop_over_tls_with_the_certificate_checked(on: Installed) -> None:
-    holds(on, "hop-tls", site=TLS)
+    verdict, text = probed(on, "hop-tls", site=TLS)
+    assert verdict is Verdict.PASSED, text
+    assert "ALPN h2" in text
 
 
 TWO = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
@@ -12,8 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
 
-from tests.interop.hop import DEADLINE, SITE, Installed, Origin, Stack, free_port, origin, proves, stack, until
+from tests.interop.hop import (
+    DEADLINE,
+    SITE,
+    Installed,
+    Origin,
+    Stack,
+    certificate,
+    free_port,
+    listens,
+    origin,
+    proves,
+    stack,
+    until,
+)
 from tests.interop.test_proxies import together
 
 
@@ -34,6 +50,41 @@ def two(pair: tuple[Origin, Origin], options: str, servers: str = '"{0}", "{1}"'
 def counted(shop: Stack, times: int = 24, **more: Any) -> Counter[str]:
     """Return how often each server answered."""
     return Counter(shop.ask("/", **more).json()["by"] for _ in range(times))
+
+
+@contextmanager
+def tls_origin(folder: Path) -> Iterator[str]:
+    """Serve an Origin over TLS as localhost."""
+    app, stop, loop = Origin("localhost"), asyncio.Event(), asyncio.new_event_loop()
+    config, port = Config(), free_port()
+    config.bind, config.errorlog, config.graceful_timeout = [f"127.0.0.1:{port}"], None, 0.2
+    config.certfile, config.keyfile = str(folder / "cert.pem"), str(folder / "key.pem")
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve(app, config, shutdown_trigger=stop.wait)), daemon=True)
+    thread.start()
+    until(lambda: listens(("127.0.0.1", port)), "hypercorn")
+    try:
+        yield f"localhost:{port}"
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(DEADLINE)
+        if not thread.is_alive():
+            loop.close()
+
+
+@proves("h2_upstream")
+def test_a_certificate_of_another_name_is_refused(on: Installed, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("localhost", "other.test")]
+    for folder in folders:
+        folder.mkdir(mode=0o755)
+        certificate(folder, folder.name)
+    with tls_origin(folders[0]) as named, tls_origin(folders[1]) as other:
+        options = (f"{{protocol: h2, servers: ['{at}'], tls: {{ca: {folder}/cert.pem}}}}" for at, folder in zip((named, other), folders, strict=True))
+        upstreams = f"upstreams: {{app: {next(options)}, other: {next(options)}}}"
+        site = SITE.replace('upstreams: {app: {protocol: h2c, servers: ["${APP}"]}}', upstreams)
+        with stack(on, tmp_path, "", f"{site}  routes: [{{path: /other, upstream: other}}]\n") as shop:
+            answer = shop.ask()
+            assert (answer.status_code, answer.json()["version"]) == (200, "2")
+            assert shop.ask("/other").status_code in (500, 502, 503)
 
 
 @pytest.mark.parametrize("policy", ["round_robin", "least_conn", "random"])
@@ -73,7 +124,8 @@ def test_by_chance(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path) -
 @proves("lb_hash")
 def test_the_same_key_goes_to_the_same_server(on: Installed, pair: tuple[Origin, Origin], tmp_path: Path) -> None:
     with stack(on, tmp_path, "", two(pair, "load_balancing: {hash: {key: client_ip}}")) as shop:
-        by = [counted(shop, 6, local=f"127.0.0.{number}") for number in range(2, 14)]
+        # Addresses far apart: a checksum spreads neighbours badly.
+        by = [counted(shop, 3, local=f"127.{number * 9}.{number * 53 % 256}.{number}") for number in range(2, 26)]
     assert all(len(found) == 1 for found in by)
     assert len({next(iter(found)) for found in by}) == 2
 

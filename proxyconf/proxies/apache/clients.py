@@ -56,7 +56,6 @@ def erased(deployment: Deployment) -> Iterator[Words]:
     yield line(r'''RequestHeader unset Connection "expr=req_novary('Connection') !~ /^(?:close|upgrade)$/i"''')
     for name in _names(deployment):
         yield line(f"RequestHeader unset {name}")
-    yield line('SetEnvIf "[_]" "^" UNDERSCORED=1')
 
 
 def twins(deployment: Deployment) -> Iterator[Words]:

@@ -30,6 +30,7 @@ class Apache(TemplatedProxy[Plan]):
         check=("apache2", "-t", *_HERE),
         run=("apache2", *_HERE, "-DFOREGROUND"),
         reload=("kill", "-USR1", "{pid}"),
+        pid_file="{folder}/httpd.pid",
         stop="SIGWINCH",
     )
 

@@ -125,6 +125,8 @@ def transport(options: Upstream, policies: Policies, *, http1: bool = False) -> 
     lines: list[Words] = [(Raw("versions"), Raw("1.1" if http1 else _VERSIONS[options.protocol]))]
     if options.is_tls:
         lines.append((Raw("tls"),))
+        if options.tls is not None and options.tls.ca is not None:
+            lines.append((Raw("tls_trust_pool file"), options.tls.ca))
     # Else Caddy asks for gzip where the client did not, and unpacks it.
     lines.append((Raw("compression"), Raw("off")))
     timed: tuple[tuple[str, Duration], ...] = (

@@ -12,7 +12,7 @@ from proxyconf.proxies.envoy.tree import Tree, duration, extension, typed
 from proxyconf.spec.addresses import ServerAddress
 from proxyconf.spec.deployment import Deployment, Forward, ResolvedTcpListener, ResolvedUpstream, ServeFiles
 from proxyconf.spec.units import Duration
-from proxyconf.spec.upstreams import Upstream
+from proxyconf.spec.upstreams import Upstream, UpstreamTls
 
 __all__ = ["ADMIN", "Clusters", "Kind", "address"]
 
@@ -22,6 +22,7 @@ _POLICIES = {"round_robin": "ROUND_ROBIN", "least_conn": "LEAST_REQUEST", "rando
 _NO_CONNECT_TIMEOUT = Duration(3_600_000)
 # Envoy's own bounds, 1024 each, would be 503 for the 1025th request over HTTP/2; the spec has no such bound.
 _UNBOUNDED = 1_000_000
+_SOCKETS = "extensions.transport_sockets"
 
 
 def address(server: ServerAddress) -> Tree:
@@ -74,6 +75,9 @@ class Clusters:
     def _servers(self, name: str, upstream: ResolvedUpstream, connect: Duration) -> Tree:
         options = upstream.options
         endpoints = [_endpoint(address(server.address), server.weight) for server in options.servers]
+        if options.is_tls:
+            for endpoint, server in zip(endpoints, options.servers, strict=True):
+                endpoint["endpoint"]["hostname"] = server.address.host
         named = any(not (server.address.is_unix or server.address.is_ip) for server in options.servers)
         cluster: Tree = {
             "name": name,
@@ -91,8 +95,11 @@ class Clusters:
         cluster["typed_extension_protocol_options"] = {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _protocol(upstream, kind)
         }
+        socket = _tls(options.tls, kind) if options.is_tls and options.tls else None
         if options.proxy_protocol.send != "off":
-            cluster["transport_socket"] = _proxy_protocol(options.proxy_protocol.send.upper())
+            cluster["transport_socket"] = _proxy_protocol(options.proxy_protocol.send.upper(), inner=socket)
+        elif socket is not None:
+            cluster["transport_socket"] = socket
         cluster.update(self._health(upstream, kind))
         return cluster
 
@@ -178,9 +185,26 @@ def _protocol(upstream: ResolvedUpstream, kind: Kind) -> Tree:
 _CLIENT_HAS_TLS = {"type": 0x20, "value": base64.b64encode(b"\x01" + (1).to_bytes(4, "big")).decode()}
 
 
-def _proxy_protocol(version: str, *, tells_tls: bool = False) -> Tree:
-    sockets = "extensions.transport_sockets"
-    plain = {"name": "envoy.transport_sockets.raw_buffer", "typed_config": typed(f"{sockets}.raw_buffer.v3.RawBuffer")}
+def _tls(tls: UpstreamTls, kind: Kind) -> Tree:
+    """Return what encrypts a hop: each server is asked for by its name, and its certificate checked by it."""
+    context = typed(
+        f"{_SOCKETS}.tls.v3.UpstreamTlsContext",
+        auto_host_sni=True,
+        auto_sni_san_validation=True,
+        # In a session that is resumed nobody shows a certificate.
+        max_session_keys=0,
+        common_tls_context={
+            "alpn_protocols": ["h2" if kind == "h2" else "http/1.1"],
+            # As a client Envoy offers no more than 1.2 unasked.
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},
+            "validation_context": {"trusted_ca": {"filename": tls.ca}},
+        },
+    )
+    return {"name": "envoy.transport_sockets.tls", "typed_config": context}
+
+
+def _proxy_protocol(version: str, *, tells_tls: bool = False, inner: Tree | None = None) -> Tree:
+    raw = {"name": "envoy.transport_sockets.raw_buffer", "typed_config": typed(f"{_SOCKETS}.raw_buffer.v3.RawBuffer")}
     config: Tree = {"version": version, **({"added_tlvs": [_CLIENT_HAS_TLS]} if tells_tls else {})}
-    wrapped = typed(f"{sockets}.proxy_protocol.v3.ProxyProtocolUpstreamTransport", config=config, transport_socket=plain)
+    wrapped = typed(f"{_SOCKETS}.proxy_protocol.v3.ProxyProtocolUpstreamTransport", config=config, transport_socket=inner or raw)
     return {"name": "envoy.transport_sockets.upstream_proxy_protocol", "typed_config": wrapped}

@@ -62,10 +62,21 @@ def _upstream(upstream: ResolvedUpstream, gate: Gate) -> None:
     kinds = {server.address.is_unix for server in options.servers if server.address.is_unix or not server.address.is_ip}
     if len(kinds) > 1:
         gate.refuse((*upstream.path, "servers"), "Envoy has sockets or names in one upstream, not both; use addresses in place of names")
+    if options.is_tls:
+        _verified(upstream, gate)
     if options.health_check is not None and any(status < 100 for status in options.health_check.expected_statuses):
         gate.refuse((*upstream.path, "health_check", "expected_statuses"), "a status is at least 100")
     if options.sticky is not None and options.load_balancing.policy == "hash":
         gate.refuse((*upstream.path, "sticky"), "a cookie and a hash both choose the server; remove one")
+
+
+def _verified(upstream: ResolvedUpstream, gate: Gate) -> None:
+    options = upstream.options
+    if options.tls is None or options.tls.ca is None:
+        file = "/etc/ssl/certs/ca-certificates.crt"
+        gate.refuse(upstream.path, f"Envoy checks a server's certificate against a file only; write tls: {{ca: {file}}} for Debian's own")
+    if any(server.address.is_unix or server.address.is_ip for server in options.servers):
+        gate.refuse(upstream.path, "a server's certificate is checked by its name; write the servers as NAME:PORT")
 
 
 def _route(route: ResolvedRoute, gate: Gate) -> None:

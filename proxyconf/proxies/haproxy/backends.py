@@ -53,7 +53,7 @@ class Backends:
         if isinstance(action, Forward):
             told = bool(self._deployment.trust.trusted_proxies)
             rewritten = _rewrite(action, route.match.path, self._tells(action))
-            rules = (*backend.rules, *rewritten, *_pinned(action.upstream, told))
+            rules = (*backend.rules, *rewritten, *_pinned(action.upstream, self._schemes(), told))
             return self._forward(site, route, action.upstream, replace(backend, rules=rules))
         if isinstance(action, RedirectTo):
             rules = (*backend.rules, *_redirect(action, route.match.path))
@@ -61,6 +61,11 @@ class Backends:
         assert isinstance(action, Respond), "the table refuses the others"
         rules = (*backend.rules, _respond(action))
         return Pair(self._add(f"answer-{_slug(route.match.path.value)}", replace(backend, rules=rules)))
+
+    def _schemes(self) -> set[str]:
+        """Return the schemes of the listeners that pass requests on."""
+        told = bool(self._deployment.trust.trusted_proxies)
+        return {one.scheme for one in self._deployment.listeners if told or one.redirect_port is None}
 
     def _treatment(self, site: ResolvedSite, route: ResolvedRoute) -> Backend:
         policies = route.policies
@@ -147,14 +152,18 @@ def _rewrite(action: Forward, path: PathMatch, tells: bool) -> Iterator[Words]:
         yield line("replace-path", f"^{pattern(old)}(/.*)?$", formatted(new, Raw(r"\1")))
 
 
-def _pinned(upstream: ResolvedUpstream, told: bool) -> Iterator[Words]:
+def _pinned(upstream: ResolvedUpstream, schemes: set[str], told: bool) -> Iterator[Words]:
     """Yield what keeps a client from choosing the `:scheme` that the app server sees; `told`: a proxy in front may."""
     if not upstream.options.is_http2:
         return
     if told:
         yield line("set-uri %[var(txn.proto)]://%[req.hdr(host)]%[pathq]")
-    else:
+    elif schemes == {"http"}:
         # Without a scheme of its own a request goes on as https.
+        yield line("set-uri http://%[req.hdr(host)]%[pathq]")
+    elif schemes == {"https"}:
+        yield line("set-uri https://%[req.hdr(host)]%[pathq] unless { url -m beg / https:// }")
+    else:
         yield line("set-uri %[ssl_fc,iif(https,http)]://%[req.hdr(host)]%[pathq] unless { ssl_fc } { url -m beg / https:// }")
 
 

@@ -23,6 +23,7 @@ __all__ = ["plan"]
 _SMALLEST_HEAD = 15_360
 _REWRITE = 1024  # tune.maxrewrite: what is kept free in a buffer for fields that are added
 _GLITCHES_SINCE = Version.parse("3.0.0")
+_HOT_MEMORY_SINCE = Version.parse("3.0.0")
 _BOOLEANS_SINCE = Version.parse("3.1.0")
 _RESETS_SINCE = Version.parse("3.2.0")
 _WINDOW_SHRINKS_SINCE = Version.parse("3.1.0")
@@ -69,6 +70,9 @@ def _globals(deployment: Deployment, head: int, counts_bodies: bool, gate: Gate)
         yield line("stats socket", gate.target.admin.removeprefix("unix:"), Raw("mode 600 level admin"))
     yield line(f"tune.bufsize {head + _REWRITE}")
     yield line(f"tune.maxrewrite {_REWRITE}")
+    if gate.version >= _HOT_MEMORY_SINCE:
+        # Room for as many of these buffers as of the usual ones: else threads hand them back and forth.
+        yield line("tune.memory.hot-size 2097152")
     if gate.version >= _GLITCHES_SINCE:
         yield line("tune.h2.fe.glitches-threshold 1000")
     if gate.version >= _WINDOW_SHRINKS_SINCE:
@@ -181,7 +185,9 @@ def _upgrades(deployment: Deployment, gate: Gate) -> Iterator[Words]:
     yield line("deny deny_status 400 if { var(txn.upgrade) -m found } { req.fhdr_cnt(upgrade) gt 1 }")
     if gate.version >= _UPGRADE_REMOVED_SINCE or not any(upstream.options.is_http2 for upstream in deployment.upstreams):
         yield line("del-header upgrade if { var(txn.upgrade) -m found } !websocket")
-        yield line("del-header connection unless websocket")
+        if not all(upstream.options.is_http2 for upstream in deployment.upstreams):
+            # HTTP/2 has no such field, and HAProxy sends none.
+            yield line("del-header connection unless websocket")
     else:
         yield line("deny deny_status 400 if { var(txn.upgrade) -m found } !websocket")
     yield line("del-header http2-settings")

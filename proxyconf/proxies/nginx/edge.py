@@ -67,7 +67,7 @@ class _Edge:
 
     def __init__(self, deployment: Deployment, gate: Gate) -> None:
         self._deployment, self._gate = deployment, gate
-        self.variables = Variables(deployment)
+        self.variables = Variables(deployment, gate)
         self.upstreams = Upstreams(gate)
         self.zones: list[Words] = []
         self._listener_lines: dict[str, tuple[Words, ...]] = {}
@@ -106,10 +106,10 @@ class _Edge:
         return self.variables.request_id if name == "request_id" else _LOG_FIELDS[name]
 
     def access_log(self) -> Words:
-        """Return where the access log goes and how it is written; empty: nginx's own."""
+        """Return where the access log goes and how it is written; nginx's own would be a file of its package."""
         logging = self._deployment.spec.logging
         if logging is None:
-            return ()
+            return (Raw("off"),)
         return Raw("/dev/stdout"), Raw("lasthop" if logging.format == "json" else "combined")
 
     def servers(self) -> Iterator[Server]:

@@ -15,6 +15,7 @@ from proxyconf.spec.deployment import (
     ResolvedRoute,
     ResolvedSite,
     ResolvedTcpListener,
+    ResolvedUpstream,
     ServeFiles,
 )
 from proxyconf.spec.routes import RedirectTo
@@ -43,12 +44,28 @@ def judge(deployment: Deployment, gate: Gate) -> None:
         for at, server in enumerate(upstream.options.servers):
             if server.address.is_unix and server.address.path.endswith(":"):
                 gate.refuse((*upstream.path, "servers", at), "nginx reads a ':' at the end of a socket's path as its own; use another path")
+    for upstream in deployment.upstreams:
+        _verified(upstream, gate)
     for site in deployment.sites:
         _site(site, gate)
     raw = deployment.spec.raw.get("nginx")
     for section in raw.sections if raw else ():
         if section not in SECTIONS:
             gate.refuse(("raw", "nginx", section), f"nginx.conf has no place for it; places: {', '.join(SECTIONS)}, server")
+
+
+def _verified(upstream: ResolvedUpstream, gate: Gate) -> None:
+    options, path = upstream.options, upstream.path
+    if not options.is_tls:
+        return
+    if options.tls is None or options.tls.ca is None:
+        file = "/etc/ssl/certs/ca-certificates.crt"
+        gate.refuse(path, f"nginx checks a server's certificate against a file only; write tls: {{ca: {file}}} for Debian's own")
+    addresses = [server.address for server in options.servers]
+    if any(address.is_unix or address.is_ip for address in addresses):
+        gate.refuse(path, "nginx checks a server's certificate by a name; write the servers as NAME:PORT")
+    elif len({address.host for address in addresses}) > 1:
+        gate.refuse(path, "nginx checks the certificates of all servers of an upstream by one name; write an upstream for each name")
 
 
 def _tcp_listener(listener: ResolvedTcpListener, gate: Gate) -> None:
@@ -72,6 +89,7 @@ def _literals(deployment: Deployment) -> Iterator[tuple[Path, str]]:
     for upstream in deployment.all_upstreams:
         for at, server in enumerate(upstream.options.servers):
             yield (*upstream.path, "servers", at), server.address.path
+        yield (*upstream.path, "tls", "ca"), (upstream.options.tls.ca or "") if upstream.options.tls else ""
 
 
 def _certificate(listener: ResolvedListener, site: ResolvedSite, gate: Gate) -> None:

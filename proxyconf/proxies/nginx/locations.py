@@ -229,17 +229,17 @@ class Site:
             return replace(base, proxy=self._told(proxy, base))
         guards = list(base.guards)
         if forward.may_be_websocket and not upstream.options.is_grpc:
-            guards.append(Guard(Raw("$http_upgrade ~* ^websocket$"), raw(_WEBSOCKET), Raw(f"@{name}_websocket")))
+            guards.append(Guard(self._variables.websocket(), raw(_WEBSOCKET), Raw(f"@{name}_websocket")))
             inner = replace(base, head=(Raw(f"@{name}_websocket"),), guards=())
             proxy = self._hop.proxy(route, upstream, "http1", websocket=True, prefix=prefix)
             self._add(replace(inner, proxy=self._told(proxy, base)))
         if kind == "h2":
             # nginx's HTTP/2 to upstreams breaks gRPC's answers without a body; grpc_pass does not.
-            guards.append(Guard(Raw('$content_type ~ "^application/grpc(\\\\+|;|$)"'), raw(_GRPC), Raw(f"@{name}_grpc")))
+            guards.append(Guard(self._variables.grpc(), raw(_GRPC), Raw(f"@{name}_grpc")))
             inner = replace(base, head=(Raw(f"@{name}_grpc"),), guards=())
             self._add(replace(inner, proxy=self._told(self._hop.proxy(route, upstream, "grpc", prefix=prefix), base)))
         if not forward.may_be_websocket:
-            guards.append(Guard(Raw("$http_upgrade ~* ^websocket$"), Raw("403"), NOTHING))
+            guards.append(Guard(self._variables.websocket(), Raw("403"), NOTHING))
         proxy = self._hop.proxy(route, upstream, kind, prefix=prefix)
         return replace(base, guards=tuple(guards), proxy=self._told(proxy, base))
 

@@ -128,7 +128,7 @@ class Hop:
         wanted = {*trust.forwarded.fields, *(["prefix"] if prefix else [])}
         if trust.forwarded.dialect == "rfc7239":
             wanted -= {"for", "proto", "host"}
-        yield Raw("Host"), Raw("$authority")
+        yield Raw("Host"), said.authority
         for key, (name, value) in values.items():
             yield Raw(name), value if key in wanted else Raw('""')
         for name in _ERASED:
@@ -168,6 +168,7 @@ class Hop:
             yield Raw(f"{word}_next_upstream"), Raw("error")
             if retries is not None:
                 yield Raw(f"{word}_next_upstream_tries"), raw(retries.attempts + 1)
+        yield from _verified(upstream.options, word)
         if kind != "grpc" and not websocket:
             yield Raw("proxy_buffering"), Raw(policies.buffering.response)
             yield Raw("proxy_request_buffering"), Raw(policies.buffering.request)
@@ -189,6 +190,17 @@ _ERASED = (
     "X-Forwarded-Method", "X-Forwarded-Path", "X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert",
 )  # fmt: skip
 _FOREVER = 365 * 86_400_000
+
+
+def _verified(options: Options, word: str) -> Iterator[Words]:
+    """Yield how the servers' certificates are checked; nginx checks none unasked, and knows one name for all servers."""
+    if not options.is_tls or options.tls is None or options.tls.ca is None:
+        return
+    yield Raw(f"{word}_ssl_name"), Raw(options.servers[0].address.host)
+    yield Raw(f"{word}_ssl_server_name"), Raw("on")
+    yield Raw(f"{word}_ssl_verify"), Raw("on")
+    yield Raw(f"{word}_ssl_verify_depth"), Raw("4")
+    yield Raw(f"{word}_ssl_trusted_certificate"), options.tls.ca
 
 
 def read_timeout(policies: Policies) -> Duration:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from itertools import count
 
+from proxyconf.facts.gate import Gate
 from proxyconf.proxies.nginx.plan import Map, Words
 from proxyconf.spec.deployment import Deployment
 from proxyconf.spec.policies import Cors
@@ -15,25 +16,33 @@ from proxyconf.syntax.words import Raw
 
 __all__ = ["Variables"]
 
+_PORT_OF_REQUEST_SINCE = (1, 29, 3)
+
 
 @dataclass
 class Variables:
     """Collects them, each once, in the order in which they are asked for."""
 
     deployment: Deployment
+    gate: Gate
     maps: list[Map] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Make those that every server needs."""
-        # The Host of the request with its port, but never another host than the one that nginx chose the server by.
-        self._add("map", (Raw('"$host|$http_host"'),), "$authority", [
-            (Raw("default"), Raw("$host")),
-            (Raw('"~*^([^|]+)\\\\|(\\\\1:[0-9]+)$"'), Raw("$2")),
-        ])  # fmt: skip
+        self._authority = self._of_request()
         if self.deployment.trusted_networks:
             self._trust()
         if self.deployment.trust.request_id is not None:
             self._request_id()
+
+    def _of_request(self) -> Raw:
+        """Return the Host of a request with its port, but never another host than the one that nginx chose the server by."""
+        if self.gate.version.numbers >= _PORT_OF_REQUEST_SINCE:
+            return Raw("$host$is_request_port$request_port")
+        return self._add("map", (Raw('"$host|$http_host"'),), "$authority", [
+            (Raw("default"), Raw("$host")),
+            (Raw('"~*^([^|]+)\\\\|(\\\\1:[0-9]+)$"'), Raw("$2")),
+        ])  # fmt: skip
 
     def _add(self, kind: str, source: Words, variable: str, entries: list[Words]) -> Raw:
         made = Map(Raw(kind), source, Raw(variable), tuple(entries))
@@ -52,7 +61,7 @@ class Variables:
             (Raw("default"), Raw("$scheme")), (Raw('"1|http"'), Raw("http")), (Raw('"1|https"'), Raw("https")),
         ])  # fmt: skip
         self._add("map", (Raw(f'"{trusted}|$http_x_forwarded_host"'),), "$client_host", [
-            (Raw("default"), Raw("$authority")), (Raw('"~^1\\\\|([A-Za-z0-9.:_\\\\[\\\\]-]+)$"'), Raw("$1")),
+            (Raw("default"), self._authority), (Raw('"~^1\\\\|([A-Za-z0-9.:_\\\\[\\\\]-]+)$"'), Raw("$1")),
         ])  # fmt: skip
 
     def _request_id(self) -> None:
@@ -72,7 +81,12 @@ class Variables:
     @property
     def host(self) -> Raw:
         """The host that the client asked for, with its port."""
-        return Raw("$client_host" if self.deployment.trusted_networks else "$authority")
+        return Raw("$client_host") if self.deployment.trusted_networks else self._authority
+
+    @property
+    def authority(self) -> Raw:
+        """The host that the request names, with its port."""
+        return self._authority
 
     @property
     def request_id(self) -> Raw:
@@ -136,6 +150,18 @@ class Variables:
         expression = f"~^{re.escape(prefix)}([^?]*)(.*)$"
         entries: list[Words] = [(Raw("default"), Raw('""')), (pattern(expression), Raw('"$1$2"'))]
         return self._add("map", (Raw("$request_uri"),), f"${name}_rest", entries)
+
+    def websocket(self) -> Raw:
+        """Return a variable that is not empty where a client asks for a WebSocket; a hash is cheaper than an expression."""
+        return self._add("map", (Raw("$http_upgrade"),), "$asks_for_websocket", [
+            (Raw("default"), Raw('""')), (Raw("websocket"), Raw("1")),
+        ])  # fmt: skip
+
+    def grpc(self) -> Raw:
+        """Return a variable that is not empty where a client calls by gRPC."""
+        return self._add("map", (Raw("$content_type"),), "$calls_by_grpc", [
+            (Raw("default"), Raw('""')), (Raw('"~^application/grpc(\\\\+|;|$)"'), Raw("1")),
+        ])  # fmt: skip
 
     def early_hints(self) -> Raw:
         """Return a variable that is not empty where a client is known to cope with 103: navigations."""

@@ -127,8 +127,11 @@ class Middlewares:
         if auth is not None and auth.basic is not None:
             yield self.use("users", "basicAuth", {"usersFile": auth.basic.users_file, "realm": auth.basic.realm})
         if auth is not None and auth.forward is not None and route.auth_upstream is not None:
-            server = route.auth_upstream.options.servers[0].address
-            options: Tree = {"address": f"http://{server}{auth.forward.path}"}
+            asked = route.auth_upstream.options
+            scheme = "https" if asked.is_tls else "http"
+            options: Tree = {"address": f"{scheme}://{asked.servers[0].address}{auth.forward.path}"}
+            if asked.tls is not None and asked.tls.ca is not None:
+                options["tls"] = {"ca": asked.tls.ca}
             if auth.forward.copy_headers:
                 options["authResponseHeaders"] = list(auth.forward.copy_headers)
             # The entry point has erased what nobody is to be believed.

@@ -9,7 +9,6 @@ from proxyconf.facts.gate import Gate
 from proxyconf.proxies.traefik.plan import Tree, duration
 from proxyconf.spec.deployment import Deployment, Forward, ResolvedUpstream
 from proxyconf.spec.policies import Timeouts
-from proxyconf.spec.units import Duration
 
 __all__ = ["Services"]
 
@@ -28,7 +27,7 @@ class Services:
 
     def name(self, upstream: ResolvedUpstream, timeouts: Timeouts) -> str:
         """Return the service for some bounds: Traefik has them by service."""
-        transport = self._transport(upstream.options.connections.idle_timeout, timeouts)
+        transport = self._transport(upstream, timeouts)
         key = (upstream.name, transport)
         if key not in self._names:
             taken = sum(name == upstream.name for name, _ in self._names)
@@ -36,12 +35,13 @@ class Services:
             self.made[name] = {"loadBalancer": self._balancer(upstream, transport)}
         return self._names[key]
 
-    def _transport(self, idle: Duration, timeouts: Timeouts) -> str:
+    def _transport(self, upstream: ResolvedUpstream, timeouts: Timeouts) -> str:
+        tls = upstream.options.tls
         bounds = {
             "dialTimeout": duration(timeouts.connect), "responseHeaderTimeout": duration(timeouts.response_head),
-            "idleConnTimeout": duration(idle),
+            "idleConnTimeout": duration(upstream.options.connections.idle_timeout),
         }  # fmt: skip
-        made: Tree = {"forwardingTimeouts": bounds}
+        made: Tree = {"forwardingTimeouts": bounds, **({"rootCAs": [tls.ca]} if tls and tls.ca else {})}
         known = next((name for name, other in self.transports.items() if other == made), "")
         if not known:
             known = f"transport-{len(self.transports) + 1}" if self.transports else "transport"
@@ -50,7 +50,8 @@ class Services:
 
     def _balancer(self, upstream: ResolvedUpstream, transport: str) -> Tree:
         options = upstream.options
-        scheme = "h2c" if options.is_http2 and self.gate.can("h2c_upstream") else "http"
+        cleartext = "h2c" if options.is_http2 and self.gate.can("h2c_upstream") else "http"
+        scheme = "https" if options.is_tls else cleartext
         servers: list[Tree] = []
         for server in options.servers:
             one: Tree = {"url": f"{scheme}://{server.address}"}
