@@ -57,6 +57,7 @@ class ListenerSettings:
     tls: Tls | None = None
     proxy_protocol: ProxyHeader | None = None
     forwarding: Forwarding | None = None
+    h2c_upgrade: bool = False
 
 
 class Listener:

@@ -121,7 +121,10 @@ cdef class Stream(ContractStream):
         if not ends:
             self.request = request
             self.meter = head.meter(request.length)
-        receiver = engine.begin(request, self)
+        return self.begin(request)
+
+    cdef int begin(self, Request request) except -1:
+        receiver = self.engine.begin(request, self)
         if receiver is not None:
             self.receiver = <Receiver?> receiver
         elif not self.responded:
