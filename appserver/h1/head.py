@@ -17,7 +17,7 @@ from appserver.http.field import Field, judge
 from appserver.http.grammar import TOKEN_BAD
 from appserver.http.limits import Limits
 from appserver.http.message import Head
-from appserver.http.upgrade import read_offer
+from appserver.http.upgrade import upgrade_settings
 from appserver.http.verdicts import DROP_CONNECTION, RESET
 
 __all__ = ["HeadReader"]
@@ -250,7 +250,7 @@ class HeadReader:
         if self._websocket and b"websocket" in tokens:
             request.protocol = b"websocket"
         elif self._h2c and b"h2c" in tokens and request.ends and self._version == "1.1" and self._head.dropped is not None:
-            self.h2_settings = read_offer(self._head.connection or (), [field.pair for field in self._head.dropped])
+            self.h2_settings = upgrade_settings(self._head.connection or (), [field.pair for field in self._head.dropped])
 
     def _take_codings(self, codings: list[bytes], request: Request) -> bool:
         coding = codings[0].lower()

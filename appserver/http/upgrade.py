@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from appserver.contract import Request
 
-__all__ = ["SWITCHING", "parse_settings", "read_offer", "to_http2"]
+__all__ = ["SWITCHING", "parse_settings", "to_http2", "upgrade_settings"]
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
 
@@ -27,8 +27,8 @@ MAX_ENTRIES = 32
 BOUNDS = {0x2: (0, 1), 0x4: (0, 2**31 - 1), 0x5: (16_384, 2**24 - 1), 0x8: (0, 1), 0x9: (0, 1)}
 
 
-def read_offer(connection: Iterable[bytes], fields: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """Return the SETTINGS payload that a client offers to begin HTTP/2 with, None if it offers none that counts.
+def upgrade_settings(connection: Iterable[bytes], fields: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """Return the SETTINGS payload of a request that may become HTTP/2, None if it may not.
 
     `connection` are the values of Connection, which must name both fields; HTTP2-Settings must be there once.
     """

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appserver.contract import Request
-from appserver.http.upgrade import parse_settings, read_offer, to_http2
+from appserver.http.upgrade import parse_settings, to_http2, upgrade_settings
 
 CURL = b"AAMAAABkAAQCAAAAAAIAAAAA"
 JAVA = b"AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA"
@@ -24,7 +24,7 @@ def encode(*entries: tuple[int, int]) -> bytes:
 def test_what_curl_and_java_send() -> None:
     assert parse_settings(CURL) == bytes.fromhex("000300000064 000402000000 000200000000")
     assert parse_settings(JAVA) is not None
-    assert read_offer(BOTH, [(b"x_forwarded_for", b"1"), (b"http2-settings", CURL)]) == parse_settings(CURL)
+    assert upgrade_settings(BOTH, [(b"x_forwarded_for", b"1"), (b"http2-settings", CURL)]) == parse_settings(CURL)
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ def test_what_curl_and_java_send() -> None:
     ],
 )  # fmt: skip
 def test_connection_must_name_both(connection: list[bytes], counts: bool) -> None:
-    assert (read_offer(connection, [(b"http2-settings", CURL)]) is not None) == counts
+    assert (upgrade_settings(connection, [(b"http2-settings", CURL)]) is not None) == counts
 
 
 @pytest.mark.parametrize("values", [[], [CURL, CURL], [CURL, b""], [CURL + b", " + CURL], [CURL + b" "]])
 def test_the_settings_must_be_there_once(values: list[bytes]) -> None:
-    assert read_offer(BOTH, [(b"http2-settings", value) for value in values]) is None
+    assert upgrade_settings(BOTH, [(b"http2-settings", value) for value in values]) is None
 
 
 @pytest.mark.parametrize(
