@@ -110,7 +110,11 @@ class ForwardedElement:
 
 def parse_node(hop: Hop, node: bytes | None) -> int:
     """Read who an element is for: ADDRESS (it is in `hop`), NAMELESS or MALFORMED."""
-    if node is None or _NAMELESS.fullmatch(node):
+    if node is None:
+        return NAMELESS
+    if node[:1].isdigit() and node[-1:].isdigit() and b":" not in node:
+        return ADDRESS if hop.parse(node, 0, len(node)) else MALFORMED
+    if _NAMELESS.fullmatch(node):
         return NAMELESS
     match = _NODE.fullmatch(node)
     if match is None:
