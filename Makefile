@@ -10,10 +10,10 @@ PY := $(VENV)/bin/python
 # Only what is there: the list is the same in every state of the tree.
 CODE := $(wildcard appserver proxyconf bench h2spec tools examples tests docs/generate.py)
 PYTEST := $(PY) -m pytest
-# What is rendered, on every real proxy: minutes, and the same on every Python.
+# What is rendered, on every real proxy, and a browser: minutes, and the same on every Python.
 PROOFS := $(wildcard tests/interop/test_proxies*.py tests/interop/test_any_site.py tests/interop/test_examples.py \
 	tests/interop/test_presets.py tests/interop/test_apply.py tests/interop/test_import.py tests/interop/test_verify_*.py \
-	tests/interop/test_*_hop.py tests/interop/test_*_validate.py)
+	tests/interop/test_*_hop.py tests/interop/test_*_validate.py tests/interop/test_browser.py)
 # What needs a container engine.
 CONTAINERS := $(wildcard tests/containers)
 
@@ -35,7 +35,7 @@ test: setup ## The whole suite but `proofs` and `test-containers`: unit, engines
 	@$(MAKE) --no-print-directory test-uncompiled
 
 proofs: setup ## Every capability of every proxy, on a current and an older real program (PROXY=nginx: of one)
-	@tools/packages.sh test
+	@tools/packages.sh test $(if $(PROXY),,browser)
 	@$(PY) -m tools.proxies $(PROXY) $(if $(PROXY),curl)
 	@LASTHOP_PROOFS=1 $(PYTEST) $(PROOFS) $(if $(PROXY),-k $(PROXY)) $(ARGS)
 

@@ -22,6 +22,7 @@ COMPILED = [
     "appserver.http.field",
     "appserver.http.body",
     "appserver.http.forwarded",
+    "appserver.http.forwarded_element",
     "appserver.http.forwarding",
     "appserver.http.limits",
     "appserver.http.priority",

@@ -2,6 +2,7 @@
 
 cdef class Trust:
     cpdef object resolve(self, bytes forwarded_for)
+    cpdef bint trusts(self, object hop) except -1
 
 cdef class Forwarding:
     cdef public bint is_plain, reads_for, reads_proto

@@ -22,6 +22,10 @@ class Trust:
         """Return the client's (host, port) from all of X-Forwarded-For, one list; None if it says nothing usable."""
         raise NotImplementedError
 
+    def trusts(self, hop: Any) -> bool:
+        """Tell whether a `http.forwarded.Hop` is the address of a peer that may speak for its own client."""
+        raise NotImplementedError
+
 
 class Forwarding:
     """What is done with forwarding fields. A base, so that the compiled build reads C fields and calls a C slot.
@@ -98,6 +102,11 @@ class Registry(Protocol):
 
     def closed(self, connection: ServedConnection) -> None:
         """Let a connection go that is closed."""
+
+    def upgrade(
+        self, connection: ServedConnection, transport: asyncio.Transport, peer: Peer, request: Any, settings: bytes
+    ) -> None:
+        """Put a connection of HTTP/2 in the place of one of HTTP/1.1, with a `contract.Request` and its client's SETTINGS."""
 
 
 class ServedConnection(Protocol):

@@ -19,6 +19,7 @@ cdef class Request:
     cdef public str prefix
     cdef public object protocol
     cdef public object client
+    cdef public object server
     cdef public long long length
     cdef public bint ends
     cdef public bint expects

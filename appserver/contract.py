@@ -60,6 +60,7 @@ class Request:
     `fields` are lower-case, `host` first; `version` is "1.0", "1.1" or "2".
     `client` is the effective client: the peer's, or what a trusted peer forwarded.
     `prefix` is what a trusted peer has taken off the path ("" if it says nothing).
+    `server` is the (host, port) that a trusted peer says the client has asked; None: the peer's `server`.
     `length` is the declared content-length or -1; `ends` says that no body follows.
     `expects` is set for `Expect: 100-continue`; `forwarded` if forwarding fields are among `fields`.
     `protocol` is what a tunnel is asked for: the `:protocol` of an extended CONNECT (RFC 8441), or b"websocket" of an
@@ -86,6 +87,7 @@ class Request:
         "query",
         "raw_path",
         "scheme",
+        "server",
         "target",
         "trailers_accepted",
         "version",
@@ -98,6 +100,7 @@ class Request:
         self.raw_path: bytes = b""
         self.query: bytes = b""
         self.scheme: str = "http"
+        self.server: Address | None = None
         self.authority: bytes = b""
         self.fields: Fields = []
         self.version: str = ""

@@ -5,12 +5,14 @@ AppServerError               whose fault    status  exit
 |-- StartupError             configuration  -       3     the application failed to load or start
 |-- RequestRefused           peer           4xx     -     a request that reaches no application
 |   |-- BadRequest                          400           malformed
+|   |-- Forbidden                           403           websocket.allowed_origins
 |   |-- RequestTimeout                      408           head or body came too slowly
 |   |-- ContentTooLarge                     413           limit.request_body
 |   |-- UriTooLong                          414           limit.request_line
 |   |-- UpgradeRequired                     426           a WebSocket version that is not served
 |   |-- FieldsTooLarge                      431           limit.request_fields, field_size, head_size
 |   |-- NotServed                           501           a method, coding or protocol that nobody here serves
+|   |-- Unavailable                         503           websocket.max_per_connection
 |   `-- VersionNotSupported                 505           a version, or one that is switched off
 |-- ApplicationError         application    500     -     the application broke ASGI
 |   |-- UnexpectedMessage                                 a message its phase does not allow
@@ -37,12 +39,14 @@ __all__ = [
     "ConfigError",
     "ContentTooLarge",
     "FieldsTooLarge",
+    "Forbidden",
     "InvalidMessage",
     "NotServed",
     "RequestRefused",
     "RequestTimeout",
     "StartupError",
     "Stopping",
+    "Unavailable",
     "UnexpectedMessage",
     "UpgradeRequired",
     "UriTooLong",
@@ -81,6 +85,12 @@ class BadRequest(RequestRefused):
     """A malformed request (RFC 9110 15.5.1)."""
 
 
+class Forbidden(RequestRefused):
+    """A request that is not let in, whoever asks again (RFC 9110 15.5.4)."""
+
+    status = 403
+
+
 class RequestTimeout(RequestRefused):
     """A request that came too slowly (RFC 9110 15.5.9)."""
 
@@ -115,6 +125,12 @@ class NotServed(RequestRefused):
     """A method, transfer coding or protocol that is not implemented (RFC 9110 15.6.2)."""
 
     status = 501
+
+
+class Unavailable(RequestRefused):
+    """A request that there is no room for now (RFC 9110 15.6.4)."""
+
+    status = 503
 
 
 class VersionNotSupported(RequestRefused):
@@ -156,7 +172,7 @@ class ClientDisconnected(AppServerError, OSError):
 ANSWERED: dict[int, type[AppServerError]] = {
     error.status: error
     for error in (
-        BadRequest, RequestTimeout, ContentTooLarge, UriTooLong, UpgradeRequired, FieldsTooLarge, NotServed,
+        BadRequest, Forbidden, RequestTimeout, ContentTooLarge, UriTooLong, UpgradeRequired, FieldsTooLarge, NotServed,
         VersionNotSupported, ApplicationError, Stopping,
     )
 }  # fmt: skip

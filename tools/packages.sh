@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install the Debian packages that are missing for what is about to be done, or say which they are.
-#   tools/packages.sh python|build|test|containers|h2spec|bench ...
+#   tools/packages.sh python|build|test|browser|containers|h2spec|bench ...
 # As root on Debian or Ubuntu: apt-get, with `apt-get update` only if the install fails without it.
 # Otherwise: one line naming the packages, and exit 1.
 set -u
@@ -38,6 +38,7 @@ for purpose in "$@"; do
         # Other releases of Debian in a folder, for the proxies that the proofs run on; only root can enter them.
         [ "$(id -u)" -ne 0 ] || need debootstrap command -v debootstrap
         ;;
+    browser) need chromium command -v chromium ;;
     containers)
         # An engine that runs is as good as one that can be started.
         if ! docker_answers; then

@@ -17,6 +17,7 @@ from appserver.config.values import BadValue, quoted, spell
 
 __all__ = ["RULES", "Finding", "findings", "missing_application"]
 
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::[0-9]{1,5})?")
 _FIELD_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -144,6 +145,19 @@ def field_above_head(config: Config) -> Findings:
         yield _exceeds(config, "limit.field_size", "limit.head_size")
 
 
+def upgrade_without_cleartext(config: Config) -> Findings:
+    """`h2c_upgrade` is set where there is no HTTP/1.1 in cleartext that could become HTTP/2."""
+    for key, listener in _listeners(config):
+        if not listener.h2c_upgrade:
+            continue
+        if listener.certfile:
+            yield Finding(f"{key}.h2c_upgrade", "over TLS the client and ALPN choose the version", other=f"{key}.certfile")
+        elif len(listener.http_protocols) < 2:
+            yield Finding(f"{key}.h2c_upgrade", "needs both HTTP versions", other=f"{key}.http_protocols")
+    if config.server.h2c_upgrade and not config.server.http1 and not config.server.certfile:
+        yield Finding("server.h2c_upgrade", "needs both HTTP versions", other="server.http1")
+
+
 def certificate_without_key(config: Config) -> Findings:
     """There are keys, and not one for each certificate."""
     for key, listener in _listeners(config):
@@ -202,6 +216,26 @@ def malformed_trust(config: Config) -> Findings:
                 yield from _unreadable(f"listener.{index}.trust", parse_trust, text)
 
 
+def malformed_origin(config: Config) -> Findings:
+    """An entry of `allowed_origins` is nothing that a browser sends as Origin (RFC 6454 6.1)."""
+    for text in config.websocket.allowed_origins:
+        if text not in ("*", "same-origin", "null") and not _ORIGIN.fullmatch(text):
+            reason = f"{quoted(text)} is no origin; write scheme://host or scheme://host:port without a path, same-origin or *"
+            yield Finding("websocket.allowed_origins", reason)
+
+
+def field_without_parameter(config: Config) -> Findings:
+    """A word of `fields` is one that Forwarded (RFC 7239) has no parameter for, and no listener reads X-Forwarded-*."""
+    dialects = [table.forwarded_dialect for table in config.listeners]
+    if config.server.bind or not dialects:
+        dialects.append(config.forwarded.dialect)
+    if "x-forwarded" not in dialects:
+        for word in ("port", "prefix"):
+            if word in config.forwarded.fields:
+                reason = f"Forwarded has no parameter for {quoted(word)}; drop it" + (" (host says the port)" if word == "port" else "")
+                yield Finding("forwarded.fields", reason, other="forwarded.dialect")
+
+
 RULES: tuple[Callable[[Config], Findings], ...] = (
     malformed_application,
     no_address,
@@ -216,12 +250,15 @@ RULES: tuple[Callable[[Config], Findings], ...] = (
     malformed_server_header,
     connection_window_below_stream_window,
     field_above_head,
+    upgrade_without_cleartext,
     certificate_without_key,
     tls_option_without_certificate,
     client_certificates_without_authority,
     malformed_password_source,
     nobody_sends_the_header,
     malformed_trust,
+    malformed_origin,
+    field_without_parameter,
 )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "DIALECTS",
     "MAX_BYTES",
     "Config",
     "ForwardedOptions",
@@ -65,6 +66,7 @@ def option(
 
 
 HTTP_PROTOCOLS = ("h2", "http/1.1")  # as ALPN spells them
+DIALECTS = ("x-forwarded", "rfc7239")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,9 @@ class ListenerOptions:
     http_protocols: tuple[str, ...] = option(
         HTTP_PROTOCOLS, "HTTP versions that are spoken, the preferred one first.",
         choices=HTTP_PROTOCOLS, metavar="NAME,...",
+    )
+    h2c_upgrade: bool = option(
+        False, "Let a cleartext HTTP/1.1 request without a body become HTTP/2 by Upgrade: h2c; off: it is served as it came."
     )
     certfile: tuple[str, ...] = option(
         (), "Certificate with its chain, PEM: the listener speaks TLS. Given several times, each is for the names in it;"
@@ -128,6 +133,10 @@ class ListenerTable(ListenerOptions):
     trust: tuple[str, ...] = option(
         (), "Whose forwarding fields are believed here, as in [forwarded] trust, which holds where this is not given.",
         metavar="ADDRESS",
+    )
+    forwarded_dialect: str = option(
+        "x-forwarded", "Which forwarding fields are read here, as in [forwarded] dialect, which holds where this is not given.",
+        choices=DIALECTS,
     )
     where: str = field(default="", compare=False)  # how errors name it
 
@@ -223,6 +232,13 @@ class WebSocketOptions:
     """WebSocket, over HTTP/1.1 and HTTP/2 (RFC 8441)."""
 
     enabled: bool = option(True, "Serve WebSocket; without it an upgrade is ignored and extended CONNECT is not announced.")
+    allowed_origins: tuple[str, ...] = option(
+        ("*",), "Origins whose pages may open a WebSocket, such as https://example.com; 'same-origin' is the host that is"
+        " asked, '*' any. Others are answered 403.", metavar="ORIGIN",
+    )
+    max_per_connection: int = option(
+        0, "WebSockets of one HTTP/2 connection; one more is answered 503. 0: as many as streams.", low=0
+    )
     max_message: int = option(
         16_777_216, "Longest message a client may send, decompressed; a longer one is closed with 1009.",
         low=1, high=2**31 - 1, unit="B",
@@ -246,11 +262,14 @@ class ForwardedOptions:
 
     trust: tuple[str, ...] = option(
         ("127.0.0.1", "::1", "unix"),
-        "Peers whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses, networks, 'unix', or '*'.",
+        "Peers whose forwarding fields are believed: addresses, networks, 'unix', or '*'.",
         metavar="ADDRESS",
     )
+    dialect: str = option(
+        "x-forwarded", "Which forwarding fields are read: X-Forwarded-*, or Forwarded (RFC 7239).", choices=DIALECTS
+    )
     fields: tuple[str, ...] = option(
-        ("for", "proto"), "Which X-Forwarded-* fields of a trusted peer are believed.",
+        ("for", "proto"), "What is believed of a trusted peer: its X-Forwarded-* fields or Forwarded parameters.",
         choices=("for", "proto", "host", "port", "prefix"), metavar="NAME,...",
     )
     strip: bool = option(

@@ -132,10 +132,9 @@ def _build(values: dict[str, Value], tables: Sequence[Layer] = ()) -> Config:
         prefix = section + "."
         own = {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
         built[section] = owner(**own)
-    trust: Any = built["forwarded"].trust
-    listeners = [
-        ListenerTable(**{"trust": trust, "where": table.where, **_unprefixed(table.values)}) for table in tables
-    ]
+    forwarded = built["forwarded"]
+    inherited: dict[str, Any] = {"trust": forwarded.trust, "forwarded_dialect": forwarded.dialect}
+    listeners = [ListenerTable(**{**inherited, "where": table.where, **_unprefixed(table.values)}) for table in tables]
     return Config(**built, listeners=tuple(listeners))
 
 

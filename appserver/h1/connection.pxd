@@ -38,6 +38,7 @@ cdef class Connection(Wire):
     cdef _consume(self, bytes data)
     @cython.locals(head=HeadReader, request=Request)
     cdef Py_ssize_t _read_head(self, bytes data, Py_ssize_t at) except -1
+    cdef bint _switch(self, Request request, bytes settings) except -1
     @cython.locals(receiver=Receiver, stream=Http1Stream)
     cdef Py_ssize_t _begin(self, Request request, bytes data, Py_ssize_t at) except -1
     @cython.locals(before=Py_ssize_t, reader=BodyReader)
@@ -65,7 +66,6 @@ cdef class Connection(Wire):
     cdef _close(self, bint linger)
 
     # Called by the worker
-    cdef _start_drain_timer(self)
     cpdef _drain_idle_over(self)
     cpdef tick(self, double now)
     @cython.locals(state=int, held=bint)

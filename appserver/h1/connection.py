@@ -22,6 +22,7 @@ from appserver.h1.stream import Http1Stream
 from appserver.h1.wire import Wire
 from appserver.http.answer import AnswerContext
 from appserver.http.limits import Limits
+from appserver.http.upgrade import SWITCHING
 
 __all__ = ["Connection"]
 
@@ -38,22 +39,14 @@ class Connection(Wire):
 
     __slots__ = (
         "_answers", "_application", "_body", "_call_later", "_deadline", "_discarded", "_drain_idle", "_draining", "_eof",
-        "_eof_sent", "_head", "_max_discard", "_max_requests", "_proceeding", "_received", "_receiver",
-        "_registry", "_rest", "_served", "_state", "_stream", "peer",
+        "_eof_sent", "_head", "_max_discard", "_max_requests", "_proceeding", "_received", "_receiver", "_registry", "_rest",
+        "_served", "_state", "_stream", "peer",
     )  # fmt: skip
 
     def __init__(
-        self,
-        transport: asyncio.Transport,
-        peer: Peer,
-        application: Application,
-        answers: AnswerContext,
-        limits: Limits,
-        options: Http1Options,
-        timeouts: TimeoutOptions,
-        registry: Registry,
-        websocket: bool = False,
-    ) -> None:
+        self, transport: asyncio.Transport, peer: Peer, application: Application, answers: AnswerContext, limits: Limits,
+        options: Http1Options, timeouts: TimeoutOptions, registry: Registry, websocket: bool = False, h2c_upgrade: bool = False,
+    ) -> None:  # fmt: skip
         Wire.__init__(self, transport, registry.loop)
         self.peer = peer
         self._call_later = registry.loop.call_later
@@ -65,7 +58,7 @@ class Connection(Wire):
         self._max_requests: int = options.max_requests
         self._max_discard: int = limits.discard if timeouts.discard > 0 else 0
         self._state: int = IDLE
-        self._head = HeadReader(limits, peer, websocket)
+        self._head = HeadReader(limits, peer, websocket, h2c_upgrade)
         self._body = BodyReader(ChunkReader(limits))
         self._stream: Http1Stream | None = None
         self._receiver: Receiver | None = None
@@ -149,12 +142,23 @@ class Connection(Wire):
         at = head.read(data, at)
         request = head.request
         if request is not None:
+            if head.h2_settings is not None and at == len(data) and self._switch(request, head.h2_settings):
+                return at
             return self._begin(request, data, at)
         if head.status:
             self._refuse(head.status, head.reason)
         elif head.has_begun(data, at):
             self._move(FIRST_BYTES)
         return at
+
+    def _switch(self, request: Request, settings: bytes) -> bool:
+        """Hand the transport and a request over to HTTP/2; False where that cannot begin in the middle of things."""
+        if self._draining or self._eof or self._reading_paused or not self.can_write():
+            return False
+        self.detach(SWITCHING)
+        self._move(GONE)
+        self._registry.upgrade(self, self.transport, self.peer, request, settings)
+        return True
 
     def _begin(self, request: Request, data: bytes, at: int) -> int:
         self._served += 1
@@ -212,7 +216,7 @@ class Connection(Wire):
     def _next(self) -> None:
         self._head.next()
         if self._draining:
-            self._start_drain_timer()
+            self._call_later(self._drain_idle, self._drain_idle_over)
 
     def _end_input(self) -> bool:
         """The client has closed its half, and all it sent is parsed; return whether ours goes on."""
@@ -388,13 +392,10 @@ class Connection(Wire):
         if self._receiver is not None:
             self._receiver.on_drain()
         elif self._state == IDLE:
-            self._start_drain_timer()
-
-    def _start_drain_timer(self) -> None:
-        """A client cannot know that we stop: what it has sent by now is still answered."""
-        self._call_later(self._drain_idle, self._drain_idle_over)
+            self._call_later(self._drain_idle, self._drain_idle_over)
 
     def _drain_idle_over(self) -> None:
+        # A client cannot know that we stop: what it has sent until now was still answered.
         if self._state == IDLE and not self._proceeding:
             self._close(False)
 

@@ -16,6 +16,7 @@ cdef int DROPPED, MALFORMED
 @cython.final
 cdef class HeadReader:
     cdef readonly Request request
+    cdef readonly bytes h2_settings
     cdef readonly bint is_chunked
     cdef public bint is_persistent
     cdef readonly int status
@@ -26,7 +27,7 @@ cdef class HeadReader:
     cdef Py_ssize_t _max_field, _max_line
     cdef Field _method, _target, _scheme, _authority
     cdef str _version
-    cdef bint _in_fields, _websocket
+    cdef bint _h2c, _in_fields, _websocket
     cdef Py_ssize_t _mark, _end
 
     cpdef next(self)
@@ -52,6 +53,7 @@ cdef class HeadReader:
     # The end of the head
     @cython.locals(head=Head, request=Request)
     cdef _finish(self)
+    cdef _take_upgrade(self, list values, Request request)
     cdef bint _take_codings(self, list codings, Request request) except -1
     cdef _take_connection(self, list values, Request request)
 

@@ -17,6 +17,7 @@ from appserver.http.field import Field, judge
 from appserver.http.grammar import TOKEN_BAD
 from appserver.http.limits import Limits
 from appserver.http.message import Head
+from appserver.http.upgrade import upgrade_settings
 from appserver.http.verdicts import DROP_CONNECTION, RESET
 
 __all__ = ["HeadReader"]
@@ -47,17 +48,19 @@ class HeadReader:
 
     `request` is set at the end of a head; `is_chunked`, `is_persistent` and the request's `length` are its framing.
     `status` and `reason` are set if it is refused; nothing is read after that.
-    With `websocket` a request for that upgrade has it as its `protocol`; without, Upgrade means nothing.
+    With `websocket` a request for that upgrade has it as its `protocol`; with `h2c` one for HTTP/2 sets `h2_settings`, the
+    payload of its HTTP2-Settings. Any other Upgrade means nothing.
     """
 
     __slots__ = (
-        "_authority", "_end", "_fields", "_head", "_in_fields", "_mark", "_max_field", "_max_line", "_method", "_peer", "_scheme",
-        "_target", "_version", "_websocket", "is_chunked", "is_persistent", "reason", "request", "status",
+        "_authority", "_end", "_fields", "_h2c", "_head", "_in_fields", "_mark", "_max_field", "_max_line", "_method", "_peer", "_scheme",
+        "_target", "_version", "_websocket", "h2_settings", "is_chunked", "is_persistent", "reason", "request", "status",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, peer: Peer, websocket: bool = False) -> None:
+    def __init__(self, limits: Limits, peer: Peer, websocket: bool = False, h2c: bool = False) -> None:
         self._peer = peer
         self._websocket = websocket
+        self._h2c = h2c
         self._max_line: int = limits.path
         self._max_field: int = limits.field
         self._head = Head(limits, False)
@@ -81,6 +84,7 @@ class HeadReader:
         self._mark: int = 0
         self._end: int = 0
         self.request: Request | None = None
+        self.h2_settings: bytes | None = None
         self.is_chunked = False
         self.is_persistent = True
 
@@ -236,12 +240,17 @@ class HeadReader:
             request.expects = False
         if head.connection is not None or self._version == "1.0":
             self._take_connection(head.connection, request)
-        if head.upgrade is not None and self._websocket:
-            tokens = [token.strip(b" \t") for token in b",".join(head.upgrade).lower().split(b",")]
-            if b"websocket" in tokens:
-                request.protocol = b"websocket"
+        if head.upgrade is not None and (self._websocket or self._h2c):
+            self._take_upgrade(head.upgrade, request)
         if not self.status:
             self.request = request
+
+    def _take_upgrade(self, values: list[bytes], request: Request) -> None:
+        tokens = [token.strip(b" \t") for token in b",".join(values).lower().split(b",")]
+        if self._websocket and b"websocket" in tokens:
+            request.protocol = b"websocket"
+        elif self._h2c and b"h2c" in tokens and request.ends and self._version == "1.1" and self._head.dropped is not None:
+            self.h2_settings = upgrade_settings(self._head.connection or (), [field.pair for field in self._head.dropped])
 
     def _take_codings(self, codings: list[bytes], request: Request) -> bool:
         coding = codings[0].lower()

@@ -6,7 +6,7 @@ r"""The states of one HTTP/1.1 connection: one table, one function that moves.
       '----------------'  '----request with body--> BODY --body ends-----'
                                                       |
                                       answer ends --> '--> DISCARDING --body ends--> IDLE
-    any --closes--> CLOSING --socket gone--> CLOSED
+    any --closes--> CLOSING --socket gone--> CLOSED       IDLE, HEAD --socket gone to HTTP/2--> CLOSED
 
 BODY: the application runs, its body is still coming. ANSWERING: the request is whole, its answer is not. DISCARDING: the
 answer is whole, what is left of the request is read and dropped. TUNNEL: bytes both ways after 101. CLOSING: our last

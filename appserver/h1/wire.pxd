@@ -39,6 +39,7 @@ cdef class Wire:
     cpdef pause_reading(self, bint pause)
 
     # The end
+    cpdef detach(self, bytes last)
     cpdef close_transport(self, bint linger)
     cpdef reset_transport(self)
     cpdef abort(self)

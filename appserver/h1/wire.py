@@ -212,6 +212,12 @@ class Wire:
 
     # The end
 
+    def detach(self, last: bytes) -> None:
+        """Send what is queued and these last bytes, and nothing more: another protocol has the transport."""
+        self.out.append(last)
+        self.flush()
+        self._lost = True
+
     def close_transport(self, linger: bool) -> None:
         """Send what is queued and close; `linger` reads on until the client closes.
 

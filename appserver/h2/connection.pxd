@@ -15,7 +15,7 @@ cdef class Connection:
     cdef Application _application
     cdef list _begun
     cdef bytearray _read_buffer
-    cdef bint _began, _scheduled, _paused
+    cdef bint _awaits_preface, _began, _paused, _scheduled
     cdef double _stalled_at, _idle_since
     cdef Py_ssize_t _unsent
     cdef int _state
@@ -25,8 +25,10 @@ cdef class Connection:
     cpdef data_received(self, bytes data)
     cpdef get_buffer(self, Py_ssize_t size_hint)
     cpdef buffer_updated(self, Py_ssize_t size)
-    @cython.locals(begun=list, receiver=Receiver)
+    cpdef upgrade(self, Request request, bytes settings)
     cdef _receive(self, data, Py_ssize_t size)
+    @cython.locals(begun=list, receiver=Receiver)
+    cdef _start_begun(self)
     cpdef begin(self, Request request, Stream stream)
     cpdef schedule(self)
     cpdef flush(self)

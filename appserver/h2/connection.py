@@ -62,6 +62,7 @@ class Connection:
     __slots__ = (
         "_answers",
         "_application",
+        "_awaits_preface",
         "_began",
         "_begun",
         "_call_soon",
@@ -107,7 +108,7 @@ class Connection:
         self._begun: list[Receiver] = []
         self._began = False
         self._scheduled = False
-        self._paused = False
+        self._paused = self._awaits_preface = False
         self._stalled_at: float = 0.0
         self._unsent: int = -1
         self._state = OPEN
@@ -122,6 +123,17 @@ class Connection:
             return False
         self._state = state
         return True
+
+    def upgrade(self, request: Request, settings: bytes) -> None:
+        """Begin with a request that came as HTTP/1.1 (`Engine.upgrade`); the answer that switches is on its way.
+
+        Our SETTINGS follow it, all else waits for the client's preface: curl fails if more than 32 KiB come before.
+        """
+        self._engine.corked = True
+        self._engine.upgrade(request, settings)
+        self._write(b"".join(self._engine.take(1)))
+        self._paused = self._awaits_preface = True
+        self._start_begun()
 
     # Called by the loop
 
@@ -144,9 +156,14 @@ class Connection:
         """Parse, let the begun requests run, and send all they answered in one write."""
         if self._state >= CLOSING:
             return
+        if self._awaits_preface:
+            self._paused = self._awaits_preface = False
         engine = self._engine
         engine.corked = True
         engine.receive(data, size)
+        self._start_begun()
+
+    def _start_begun(self) -> None:
         if self._begun:
             begun = self._begun
             self._begun = []
@@ -154,7 +171,7 @@ class Connection:
                 receiver.start()
                 if self._state == NOTIFIED:
                     receiver.on_drain()
-        engine.corked = False
+        self._engine.corked = False
         self.flush()
 
     def eof_received(self) -> bool:

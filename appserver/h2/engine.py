@@ -149,6 +149,12 @@ class Engine(Protocol):
     max_discard: int
     """Set by the owner, from `Limits.discard`; 0, as at first, resets at once."""
 
+    def upgrade(self, request: Request, settings: bytes) -> None:
+        """Begin with a request that came as HTTP/1.1, without a body: it is stream 1, ended by its client (RFC 7540 3.2).
+
+        `settings` is the payload of its HTTP2-Settings, which was judged; nothing was received before.
+        """
+
     def receive(self, data: bytes | bytearray, size: int) -> None:
         """Parse the first `size` bytes and make the calls up; nothing of `data` is kept. Never raises for what a peer sent.
 

@@ -29,7 +29,7 @@ cdef class Head:
     cdef public int verdict
     cdef public str reason
     cdef readonly bytes expect
-    cdef readonly list connection, codings, upgrade
+    cdef readonly list connection, codings, dropped, upgrade
 
     cpdef begin(self)
     cpdef fail(self, int verdict, str reason)

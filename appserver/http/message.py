@@ -60,7 +60,8 @@ class Head:
         "_authority", "_connect_protocol", "_content_length", "_cookies", "_count", "_forwarded", "_forwarded_for",
         "_forwarded_lines", "_forwarded_more", "_forwarded_proto", "_forwarded_protos", "_has_content_type",
         "_has_regular", "_host", "_hosts", "_limits", "_method", "_path", "_priority", "_protocol", "_scheme", "_size",
-        "_trailers_accepted", "codings", "connection", "expect", "fields", "h2", "reason", "upgrade", "verdict",
+        "_trailers_accepted", "codings", "connection", "dropped", "expect", "fields", "h2", "reason", "upgrade",
+        "verdict",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, h2: bool, connect_protocol: bool = False) -> None:
@@ -96,6 +97,7 @@ class Head:
         self.connection: list[bytes] | None = None
         self.codings: list[bytes] | None = None
         self.upgrade: list[bytes] | None = None
+        self.dropped: list[Field] | None = None
 
     def fail(self, verdict: int, reason: str) -> None:
         """Keep the first verdict, unless a later one ends the connection."""
@@ -218,6 +220,7 @@ class Head:
             self._host = field
             return
         if kind == DROPPED:
+            self.dropped = [*(self.dropped or ()), field]
             return
         if kind == CONTENT_LENGTH:
             # RFC 9110 8.6 lets a recipient merge equal repetitions; smugglers are why we do not.
@@ -301,7 +304,7 @@ class Head:
         request.version = version
         request.peer = peer
         request.prefix = ""
-        request.protocol = request.priority = request.dependency = None
+        request.server = request.protocol = request.priority = request.dependency = None
         request.length = self._content_length
         request.ends = ends
         request.trailers_accepted = self._trailers_accepted
@@ -323,7 +326,7 @@ class Head:
         return request
 
     def refused(self, peer: Peer, version: str) -> Request:
-        """Return what is known of a request that is never dispatched, for the log; the rest is empty."""
+        """Return what is known of a request that is never dispatched, for the log."""
         request = Request()
         request.peer = peer
         request.version = version
@@ -337,6 +340,9 @@ class Head:
             request.query = self._path.query
         if self._authority is not None and not self._authority.verdict:
             request.authority = self._authority.value
+        request.fields = self.fields
+        if self._forwarded_more and peer.forwarding is not None:
+            peer.forwarding.apply(request)
         return request
 
     def _resolve(self, request: Request, peer: Peer) -> None:
@@ -356,9 +362,7 @@ class Head:
                 request.client = client
         proto = self._forwarded_proto
         if proto is not None and self._forwarded_protos == 1 and (forwarding is None or forwarding.reads_proto):
-            scheme = parse_scheme(proto)
-            if scheme is not None:
-                request.scheme = scheme
+            request.scheme = parse_scheme(proto) or request.scheme
 
     def _judge_whole(self, method: Field, path: Field, ends: bool) -> None:
         # What no field shows by itself.

@@ -58,6 +58,7 @@ class ListenerSettings:
     proxy_protocol: ProxyHeader | None = None
     forwarding: Forwarding | None = None
     early_hints: bool = True
+    h2c_upgrade: bool = False
 
 
 class Listener:

@@ -21,5 +21,6 @@ cdef class TrustList(Trust):
 
     @cython.locals(text="const unsigned char*", start=Py_ssize_t, stop=Py_ssize_t, _=int, hop=Hop)
     cpdef object resolve(self, bytes forwarded_for)
+    cpdef bint trusts(self, object hop) except -1
     @cython.locals(network=TrustedNetwork)
     cdef bint _trusts(self, Hop hop) except -1

@@ -84,6 +84,10 @@ class TrustList(Trust):
             stop = start - 1
         return client
 
+    def trusts(self, hop: Hop) -> bool:
+        """Tell whether the address is that of a peer that is trusted."""
+        return self._trusts(hop)
+
     def _trusts(self, hop: Hop) -> bool:
         if self._everyone:
             return True

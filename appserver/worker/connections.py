@@ -7,12 +7,13 @@ from typing import Any
 
 from appserver.accepted import Peer, ServedConnection
 from appserver.config.options import Config
-from appserver.contract import Application
+from appserver.contract import Application, Request
 from appserver.h1.connection import Connection as Http1Connection
 from appserver.h2.connection import Connection as Http2Connection
 from appserver.h2.engine import Settings
 from appserver.http.answer import AnswerContext
 from appserver.http.limits import Limits
+from appserver.http.upgrade import to_http2
 from appserver.net.listeners import HTTP2, ListenerSettings
 from appserver.worker.front import Front
 
@@ -51,7 +52,7 @@ class Connections:
 
     def front(self, peer: Peer, settings: ListenerSettings) -> Front:
         """Return what a new connection begins with."""
-        return Front(self, peer, settings.protocols, self._timeouts)
+        return Front(self, peer, settings.protocols, self._timeouts, settings.h2c_upgrade)
 
     # The front's calls
 
@@ -62,25 +63,39 @@ class Connections:
             front.drain()
         return not self.max_connections or len(self._open) <= self.max_connections
 
-    def replace(self, front: ServedConnection, protocol: str, transport: asyncio.Transport, peer: Peer) -> Any:
-        """Put a connection of this protocol in the front's place."""
-        make = self._http2_connection if protocol == HTTP2 else self._http1_connection
-        connection = make(transport, peer)
+    def replace(
+        self, front: ServedConnection, protocol: str, transport: asyncio.Transport, peer: Peer, h2c_upgrade: bool = False
+    ) -> Any:
+        """Put a connection of this protocol in the front's place; with `h2c_upgrade` HTTP/1.1 may become HTTP/2."""
+        is_http2 = protocol == HTTP2
+        connection = self._http2_connection(transport, peer) if is_http2 else self._http1_connection(transport, peer, h2c_upgrade)
         self._open.discard(front)
         self._open.add(connection)
         if self._draining:
             connection.drain()
         return connection
 
-    def _http1_connection(self, transport: asyncio.Transport, peer: Peer) -> Any:
+    def _http1_connection(self, transport: asyncio.Transport, peer: Peer, h2c_upgrade: bool) -> Any:
         return Http1Connection(
-            transport, peer, self._application, self.answers, self._limits, self._http1, self._timeouts, self, self._websocket
-        )
+            transport, peer, self._application, self.answers, self._limits, self._http1, self._timeouts, self, self._websocket,
+            h2c_upgrade and peer.tls is None,
+        )  # fmt: skip
 
     def _http2_connection(self, transport: asyncio.Transport, peer: Peer) -> Any:
         return Http2Connection(
             transport, peer, self._application, self.answers, self._engine, self._limits, self._settings, self._timeouts, self
         )
+
+    # The connections' calls
+
+    def upgrade(
+        self, connection: ServedConnection, transport: asyncio.Transport, peer: Peer, request: Request, settings: bytes
+    ) -> None:
+        """Put a connection of HTTP/2 in the place of one of HTTP/1.1 (RFC 7540 3.2)."""
+        to_http2(request)
+        upgraded = self.replace(connection, HTTP2, transport, peer)
+        transport.set_protocol(upgraded)
+        upgraded.upgrade(request, settings)
 
     def closed(self, connection: ServedConnection) -> None:
         """Let a connection go that is closed."""

@@ -31,17 +31,22 @@ class Chooser(Registry, Protocol):
         """Register an accepted connection; False if there are too many."""
 
     def replace(
-        self, front: ServedConnection, protocol: str, transport: asyncio.Transport, peer: Peer
+        self, front: ServedConnection, protocol: str, transport: asyncio.Transport, peer: Peer, h2c_upgrade: bool = False
     ) -> asyncio.Protocol:
-        """Put a connection of this protocol in the front's place."""
+        """Put a connection of this protocol in the front's place; with `h2c_upgrade` HTTP/1.1 may become HTTP/2."""
 
 
 class Front(asyncio.Protocol):
-    """One accepted socket before its protocol is known; `protocols` are those of its listener."""
+    """One accepted socket before its protocol is known; `protocols` and `h2c_upgrade` are those of its listener."""
 
-    __slots__ = ("_accepted", "_chooser", "_first", "_peer", "_protocols", "_refused", "_timeouts", "_transport")
+    __slots__ = (
+        "_accepted", "_chooser", "_first", "_h2c_upgrade", "_peer", "_protocols", "_refused", "_timeouts", "_transport",
+    )  # fmt: skip
 
-    def __init__(self, chooser: Chooser, peer: Peer, protocols: tuple[str, ...], timeouts: TimeoutOptions) -> None:
+    def __init__(
+        self, chooser: Chooser, peer: Peer, protocols: tuple[str, ...], timeouts: TimeoutOptions, h2c_upgrade: bool = False
+    ) -> None:
+        self._h2c_upgrade = h2c_upgrade
         self._chooser = chooser
         self._peer = peer
         self._protocols = protocols
@@ -79,7 +84,7 @@ class Front(asyncio.Protocol):
                 self._refuse(transport, first)
                 return
             protocol = HTTP1
-        connection = self._chooser.replace(self, protocol, transport, self._peer)
+        connection = self._chooser.replace(self, protocol, transport, self._peer, self._h2c_upgrade)
         self._transport = None
         transport.set_protocol(connection)
         connection.data_received(first)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from appserver.accepted import Forwarding
-from appserver.config.options import Config, ListenerOptions
-from appserver.http.forwarding import ForwardingPolicy
+from appserver.config.options import DIALECTS, Config, ListenerOptions
+from appserver.http.forwarding import forwarding_policy
 from appserver.net.listeners import DEFAULT_OPTION, HTTP1, Listener, ListenerSettings, open_all
 from appserver.net.peer import TrustList
 from appserver.net.proxy_header import VERSIONS, RequiredProxyHeader
@@ -22,12 +22,14 @@ def open_listeners(config: Config) -> list[Listener]:
         server = config.server
         protocols = server.http_protocols if server.http1 else tuple(p for p in server.http_protocols if p != HTTP1)
         max_header = config.limit.proxy_header
-        forwarding = ForwardingPolicy(config.forwarded.fields, config.forwarded.strip)
-        settings = _settings(server, protocols, config.forwarded.trust, max_header, "server.certfile", forwarding)
+        forwarded = config.forwarded
+        policies = {name: forwarding_policy(name, forwarded.fields, forwarded.strip) for name in DIALECTS}
+        forwarding = policies[forwarded.dialect]
+        settings = _settings(server, protocols, forwarded.trust, max_header, "server.certfile", forwarding)
         opened += open_all(server.bind, server.unix_mode, settings, server.unix_owner, DEFAULT_OPTION)
         for table in config.listeners:
             name = f"{table.where} certfile"
-            settings = _settings(table, table.http_protocols, table.trust, max_header, name, forwarding)
+            settings = _settings(table, table.http_protocols, table.trust, max_header, name, policies[table.forwarded_dialect])
             opened += open_all(
                 table.bind, table.unix_mode, settings, table.unix_owner, f"{table.where} bind", opened
             )
@@ -48,7 +50,9 @@ def _settings(
     if options.proxy_protocol != "off":
         senders = TrustList(options.proxy_protocol_from)
         header = RequiredProxyHeader(VERSIONS[options.proxy_protocol], senders, trust, max_header)
-    return ListenerSettings(trust, protocols, _tls(options, protocols, name), header, forwarding, options.early_hints)
+    return ListenerSettings(
+        trust, protocols, _tls(options, protocols, name), header, forwarding, options.early_hints, options.h2c_upgrade
+    )
 
 
 def _tls(options: ListenerOptions, protocols: tuple[str, ...], name: str) -> Tls | None:

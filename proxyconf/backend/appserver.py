@@ -56,6 +56,7 @@ def _values(found: Facts) -> Values:
     where = {"app_dir": server.app_dir} if server.app_dir is not None else {}
     mounted = {"root_path": found.prefix} if found.prefix else {}
     silence = found.silence_seconds or 86_400.0
+    dialect = {"dialect": found.dialect} if found.dialect != defaults.forwarded.dialect else {}
     binds: dict[str, object] = {}
     if found.served:
         binds = {"bind": [str(bind) for bind in found.served], "http1": found.http1}
@@ -77,7 +78,7 @@ def _values(found: Facts) -> Values:
             "response_stall": silence,
             "graceful": found.drain_seconds,
         },
-        "forwarded": {"trust": list(found.trust)},
+        "forwarded": {"trust": list(found.trust), **dialect},
         **({"listener": [_listener(one, server.certificates) for one in found.passed]} if found.passed else {}),
     }  # fmt: skip
 

@@ -72,6 +72,8 @@ class Facts:
     """`off`, `v1` or `v2`."""
     hosts: tuple[str, ...]
     """The names that requests come for; `*`: any."""
+    dialect: str = "x-forwarded"
+    """In which words the proxy names the client: `x-forwarded` or `rfc7239`."""
     passed: tuple[PassedBind, ...] = ()
     """Those of the binds that clients' bytes are passed on to."""
     early_hints: bool = True
@@ -179,6 +181,7 @@ def _facts(
         http1=any(_comes_by_http1(upstream, targets) for upstream in upstreams),
         h2c=any(upstream.options.is_http2 for upstream in upstreams),
         trust=tuple(trust),
+        dialect=deployment.trust.forwarded.dialect,
         streams=max(upstream.options.connections.max_concurrent_streams for upstream in upstreams),
         head_bytes=max(one.limits.request_headers.bytes for one in policies) + _SLACK,
         body_bytes=0 if 0 in bodies else max(bodies),

@@ -126,6 +126,28 @@ def test_refusals(server: Server) -> None:
             assert answer.status == status
 
 
+def test_who_is_let_in() -> None:
+    words = ("--websocket-allowed-origins", "same-origin", "--websocket-allowed-origins", "app://shop")
+    with Server(APP, *words, "--websocket-max-per-connection", "2", "--h2-engine", best()) as server:
+        for origin in (server.url, "app://shop", None):
+            with open_h1(server, origin=origin) as client:
+                client.send("in")
+                assert client.recv(SECONDS) == "in"
+        with pytest.raises(InvalidStatus) as caught:
+            open_h1(server, origin="https://evil.test")
+        assert caught.value.response.status_code == 403
+
+        with Http2(server.connect()) as client:
+            evil, same = (Tunnel(client, fields=[*CONNECT, ("origin", origin)]) for origin in ("http://evil.test", "http://a.test"))
+            assert (evil.stream.answer.status, same.stream.answer.status) == (403, 200)
+            second, third = Tunnel(client), Tunnel(client)
+            assert (second.stream.answer.status, third.stream.answer.status) == (200, 503)
+            assert client.ask("GET", "/told").status == 200
+            client.send(client.client.reset(second.stream.id))
+            assert Tunnel(client).stream.answer.status == 200
+        assert server.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("field", "status"),
     [(b"sec-websocket-version: 8", 426), (b"sec-websocket-key: short", 400), (b"connection: close", 400), (b"sec-websocket-protocol: \x80\xff", 400)],

@@ -19,6 +19,7 @@ from appserver.apps.asgi.host import EAGER, Host
 from appserver.apps.asgi.scope import ScopeBuilder
 from appserver.contract import Fields, Request
 from appserver.http.answer import AnswerContext
+from appserver.ws.admission import Admission
 from appserver.ws.session import SessionSettings
 from tests.support.clock import ClockLoop
 from tests.support.streams import RecordingStream
@@ -95,13 +96,13 @@ class Talk:
 
     def __init__(
         self, loop: ClockLoop, exchange: Any, app: Script | None = None, *, eager: bool = True,
-        sessions: SessionSettings | None = None, **request: Any,
+        sessions: SessionSettings | None = None, admission: Admission | None = None, **request: Any,
     ) -> None:  # fmt: skip
         self.loop = loop
         self.puppet = Puppet(loop)
         self.watcher = Watcher()
         self.answers = AnswerContext(has_date=False, observer=self.watcher)
-        self.host = Host(app or self.puppet, self.answers, ScopeBuilder(), sessions)
+        self.host = Host(app or self.puppet, self.answers, ScopeBuilder(), sessions, admission)
         self.host.bind(loop, eager and EAGER)
         self.stream = RecordingStream()
         self.request = make_request(**request)

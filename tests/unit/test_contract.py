@@ -45,8 +45,9 @@ def test_a_request_before_anything_is_known_of_it() -> None:
 
     assert {name: getattr(request, name) for name in MODULES["plain"].Request.__slots__} == {
         "method": "", "target": b"", "path": "", "raw_path": b"", "query": b"", "scheme": "http", "authority": b"",
-        "fields": [], "version": "", "peer": None, "prefix": "", "protocol": None, "client": None, "length": -1, "ends": False,
-        "expects": False, "forwarded": False, "trailers_accepted": False, "priority": None, "dependency": None,
+        "fields": [], "version": "", "peer": None, "prefix": "", "server": None, "protocol": None, "client": None,
+        "length": -1, "ends": False, "expects": False, "forwarded": False, "trailers_accepted": False, "priority": None,
+        "dependency": None,
     }  # fmt: skip
     assert request.fields is not Request().fields
 

@@ -14,6 +14,7 @@ from appserver.apps.asgi.websocket import WebSocket
 from appserver.config.options import LifespanOptions, WebSocketOptions
 from appserver.contract import Application, Receiver, Request, Stream
 from appserver.http.answer import AnswerContext
+from appserver.ws.admission import Admission
 from appserver.ws.deflate import DeflateSettings
 from appserver.ws.handshake import PROTOCOL
 from appserver.ws.session import SessionSettings
@@ -34,7 +35,9 @@ class AsgiApplication(Application):
         root_path_in_target: bool = False, websocket: WebSocketOptions | None = None,
     ) -> None:  # fmt: skip
         scopes = ScopeBuilder(root_path, root_path_in_target)
-        self.host = Host(app, answers, scopes, session_settings(websocket or WebSocketOptions()))
+        options = websocket or WebSocketOptions()
+        admission = Admission(options.allowed_origins, options.max_per_connection)
+        self.host = Host(app, answers, scopes, session_settings(options), admission)
         self._lifespan = Lifespan(app, lifespan)
 
     def begin(self, request: Request, stream: Stream) -> Receiver:

@@ -10,7 +10,7 @@ cdef class Host:
     cdef readonly bint app_is_coroutine_function
     cdef readonly AnswerContext answers
     cdef readonly ScopeBuilder scopes
-    cdef readonly object sessions
+    cdef readonly object admission, sessions
     cdef readonly set running, websockets
     cdef readonly object loop
     cdef readonly object task

@@ -14,6 +14,7 @@ from appserver.contract import Request
 from appserver.errors import ApplicationError
 from appserver.events import Event
 from appserver.http.answer import AnswerContext
+from appserver.ws.admission import Admission
 from appserver.ws.session import SessionSettings
 
 if TYPE_CHECKING:
@@ -27,16 +28,18 @@ EAGER = sys.version_info >= (3, 12)
 class Host:
     """One application in one loop. `running` are the tasks of exchanges that wait for something, `websockets` open ones."""
 
-    __slots__ = ("answers", "app", "app_is_coroutine_function", "loop", "running", "scopes", "sessions", "task", "websockets")
+    __slots__ = ("admission", "answers", "app", "app_is_coroutine_function", "loop", "running", "scopes", "sessions", "task", "websockets")
 
     def __init__(
-        self, app: Callable[..., Any], answers: AnswerContext, scopes: ScopeBuilder, sessions: SessionSettings | None = None
-    ) -> None:
+        self, app: Callable[..., Any], answers: AnswerContext, scopes: ScopeBuilder, sessions: SessionSettings | None = None,
+        admission: Admission | None = None,
+    ) -> None:  # fmt: skip
         self.app = app
         self.app_is_coroutine_function = is_coroutine_function(app)
         self.answers = answers
         self.scopes = scopes
         self.sessions = sessions or SessionSettings()
+        self.admission = admission or Admission()
         self.running: set[asyncio.Task[None]] = set()
         self.websockets: set[Any] = set()
         self.loop: asyncio.AbstractEventLoop | None = None

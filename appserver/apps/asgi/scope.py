@@ -50,6 +50,8 @@ class ScopeBuilder:
             scope["scheme"] = request.scheme
         if request.client is not peer.client:
             scope["client"] = request.client
+        if request.server is not None:
+            scope["server"] = request.server
         scope["method"] = request.method
         scope["path"] = request.path
         scope["raw_path"] = request.raw_path

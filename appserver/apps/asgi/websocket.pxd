@@ -21,7 +21,7 @@ cdef class WebSocket(Conversation):
     cdef readonly int code
     cdef readonly str reason
     cdef list _early
-    cdef bint _input_ended, _draining
+    cdef bint _admitted, _draining, _input_ended
 
     cpdef open(self, Host host, Request request, Stream stream)
     cpdef start(self)

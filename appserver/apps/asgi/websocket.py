@@ -86,7 +86,7 @@ RESTARTS = "the server restarts"
 class WebSocket(Conversation):
     """One WebSocket on the application's side."""
 
-    __slots__ = ("_draining", "_early", "_handshake", "_input_ended", "_next", "_session", "_state", "code", "reason")
+    __slots__ = ("_admitted", "_draining", "_early", "_handshake", "_input_ended", "_next", "_session", "_state", "code", "reason")
 
     def open(self, host: Host, request: Request, stream: Stream) -> None:
         """Set it up: a constructor that the compiled build calls without a tuple."""
@@ -100,7 +100,7 @@ class WebSocket(Conversation):
         # What a client sends before it was accepted.
         self._early: list[bytes] = []
         self._input_ended = False
-        self._draining = False
+        self._draining = self._admitted = False
 
     # Called by the wire
 
@@ -110,10 +110,12 @@ class WebSocket(Conversation):
             return
         try:
             handshake = handshakes.judge(self.request)
+            self.host.admission.enter(self.request)
         except RequestRefused as error:
             self._refuse(error)
             return
         self._handshake = handshake
+        self._admitted = True
         self.run(self.host.scopes.build_websocket(self.request, handshake.subprotocols))
 
     def _refuse(self, error: RequestRefused) -> None:
@@ -351,6 +353,9 @@ class WebSocket(Conversation):
             # A refusal is the application's; else the client has left.
             self._state = _CLOSED if self.phase == _DONE else _GONE
         self.host.websockets.discard(self)
+        if self._admitted:
+            self._admitted = False
+            self.host.admission.leave(self.request)
         early = self._early
         if early:
             self._early = []

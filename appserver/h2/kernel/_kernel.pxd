@@ -147,6 +147,7 @@ cdef class Stream(ContractStream):
     cdef Py_ssize_t queued(self) noexcept
     # Bytes in, called by the callbacks
     cdef int take_head(self, bint ends) except -1
+    cdef int begin(self, Request request) except -1
     cdef int take_body(self, const uint8_t *data, size_t size) except -1
     cdef int gather_body(self, const uint8_t *data, Py_ssize_t size) except -1
     cdef int deliver_body(self) except -1
@@ -204,6 +205,7 @@ cdef class Engine:
     cdef BaseException fault                # raised by a call up inside a callback, re-raised by receive() or take()
 
     # Bytes in
+    cpdef upgrade(self, Request request, bytes settings)
     cpdef receive(self, data, Py_ssize_t size)
     cdef int deliver_bodies(self) except -1
     cdef int feed(self, const uint8_t *data, Py_ssize_t size) except -1

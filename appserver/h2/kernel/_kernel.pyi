@@ -1,6 +1,7 @@
 from typing import Any
 
 from appserver.accepted import Peer
+from appserver.contract import Request
 from appserver.h2.engine import Settings
 from appserver.http.message import Head
 
@@ -14,6 +15,7 @@ class Engine:
     corked: bool
     max_discard: int
     def __init__(self, owner: Any, head: Head, peer: Peer, settings: Settings) -> None: ...
+    def upgrade(self, request: Request, settings: bytes) -> None: ...
     def receive(self, data: bytes | bytearray, size: int) -> None: ...
     def take(self, max_bytes: int) -> list[bytes | memoryview]: ...
     @property

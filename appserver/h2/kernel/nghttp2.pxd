@@ -126,6 +126,8 @@ cdef extern from "nghttp2/nghttp2.h":
     int nghttp2_session_callbacks_new(nghttp2_session_callbacks **callbacks)
     int nghttp2_session_server_new2(nghttp2_session **session, const nghttp2_session_callbacks *callbacks,
                                     void *user_data, const nghttp2_option *option)
+    int nghttp2_session_upgrade2(nghttp2_session *session, const uint8_t *settings_payload, size_t settings_payloadlen,
+                                 int head_request, void *stream_user_data)
     void nghttp2_session_del(nghttp2_session *session)
 
     ssize_t nghttp2_session_mem_recv(nghttp2_session *session, const uint8_t *data, size_t size)

@@ -75,6 +75,24 @@ cdef class Engine:
 
     # Bytes in
 
+    cpdef upgrade(self, Request request, bytes settings):
+        cdef Stream stream
+        cdef int failed
+        self.busy = True
+        failed = nghttp2_session_upgrade2(
+            self.session, <const uint8_t *> PyBytes_AS_STRING(settings), PyBytes_GET_SIZE(settings), request.method == "HEAD", NULL
+        )
+        if failed:
+            raise AssertionError(nghttp2_strerror(failed).decode("ascii"))
+        self.watch.highest = 1
+        stream = Stream.__new__(Stream)
+        stream.engine = self
+        stream.id = 1
+        stream.writable = stream.remote_ended = True
+        join(self, stream)
+        stream.begin(request)
+        self.busy = False
+
     cpdef receive(self, data, Py_ssize_t size):
         # nghttp2 drops DATA for streams that it has forgotten without a word, and RFC 9113 5.1 wants an error: each DATA
         # frame is looked at before nghttp2 sees it. Priority frames are read after nghttp2 has seen them, and in their place.

@@ -134,12 +134,15 @@ cdef class Stream(ContractStream):
         self.request = request
         if not ends:
             self.meter = head.meter(request.length)
+        return self.begin(request)
+
+    cdef int begin(self, Request request) except -1:
         request.dependency = self.dependency
         if self.priority is not None:
             request.priority = self.priority  # a frame overrides the field (RFC 9218 7)
         if request.priority is not None:
             take_priority(self, request.priority)
-        receiver = engine.begin(request, self)
+        receiver = self.engine.begin(request, self)
         if receiver is not None:
             self.receiver = <Receiver?> receiver
         elif not self.responded:

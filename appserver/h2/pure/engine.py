@@ -13,7 +13,7 @@ from h2.exceptions import FlowControlError, ProtocolError
 from hyperframe.frame import DataFrame, ExtensionFrame, Frame, GoAwayFrame, HeadersFrame, PriorityFrame, RstStreamFrame
 
 from appserver.accepted import Peer
-from appserver.contract import Fields, Reset
+from appserver.contract import Fields, Request, Reset
 from appserver.h2.engine import CONNECTION_QUEUE, MAX_RESPONSE_HEAD, STREAM_QUEUE, EngineOwner, Settings
 from appserver.h2.growth import GROWTH_PING, WindowGrowth
 from appserver.h2.priorities import BrokenPriority, Dependency, Priority, PrioritySignals
@@ -55,6 +55,15 @@ class Engine:
         self._blocked = False
 
     # Bytes in
+
+    def upgrade(self, request: Request, settings: bytes) -> None:
+        """Begin with a request that came as HTTP/1.1."""
+        self._busy = True
+        self.session.upgrade(settings)
+        self._reader.highest = 1
+        stream = self._streams[1] = PureStream(self, 1, True)
+        self._begin(stream, request)
+        self._busy = False
 
     def receive(self, data: bytes | bytearray, size: int) -> None:
         """Parse bytes and make the calls up."""
@@ -179,6 +188,9 @@ class Engine:
         stream.request = request
         if not ended:
             stream.meter = self._head.meter(request.length)
+        self._begin(stream, request)
+
+    def _begin(self, stream: PureStream, request: Request) -> None:
         receiver = self.owner.begin(request, stream)
         if receiver is not None:
             stream.receiver = receiver

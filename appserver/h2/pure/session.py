@@ -117,6 +117,15 @@ class Session(H2Connection):
             frames, self.outbox = self.outbox, kept
         return [frame for frame in frames if isinstance(frame, bytes)]
 
+    def upgrade(self, settings: bytes) -> None:
+        """Begin with stream 1, ended by its client, and the SETTINGS of RFC 7540 3.2.1, which are not acknowledged."""
+        frame = SettingsFrame(0)
+        frame.parse_body(memoryview(settings))
+        self._check_settings(frame)
+        self._receive_settings_frame(frame)
+        self.state_machine.process_input(ConnectionInputs.RECV_HEADERS)
+        self._begin_new_stream(1, AllowedStreamIDs.ODD).upgrade(client_side=False)
+
     # Streams
 
     def admit(self, stream: int) -> bool:

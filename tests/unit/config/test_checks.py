@@ -58,6 +58,13 @@ def test_only_the_application_is_missing_from_the_defaults() -> None:
         ("connection_window_below_stream_window", "h2", {"stream_window": 2 << 20}, "2MiB is more than [h2] conn"),
         ("field_above_head", "limit", {"head_size": 512}, "16KiB is more than [limit] head_size, 512"),
         ("malformed_trust", "forwarded", {"trust": ("10.0.0.1/8",)}, "the network is 10.0.0.0/8"),
+        ("field_without_parameter", "forwarded", {"dialect": "rfc7239", "fields": ("for", "port")}, "host says the port"),
+        ("field_without_parameter", "forwarded", {"dialect": "rfc7239", "fields": ("prefix",)}, "no parameter for 'prefix'"),
+        ("malformed_origin", "websocket", {"allowed_origins": ("https://a.test/",)}, "'https://a.test/' is no origin"),
+        ("malformed_origin", "websocket", {"allowed_origins": ("a.test",)}, "same-origin or *"),
+        ("upgrade_without_cleartext", "server", {"h2c_upgrade": True, "certfile": ("a",)}, "ALPN choose the version"),
+        ("upgrade_without_cleartext", "server", {"h2c_upgrade": True, "http_protocols": ("h2",)}, "needs both HTTP versions"),
+        ("upgrade_without_cleartext", "server", {"h2c_upgrade": True, "http1": False}, "needs both HTTP versions"),
     ],
 )
 def test_a_rule_finds_what_it_forbids(rule: str, section: str, values: dict[str, Any], problem: str) -> None:

@@ -26,6 +26,7 @@ OTHERS: dict[str, Value] = {
     "h2.stream_window": 70_000,
     "h2.connection_window": 2_000_000,
     "limit.head_size": 100_000,
+    "websocket.allowed_origins": ("https://a.test", "same-origin"),
     "forwarded.trust": ("10.0.0.0/8", "*"),
 }
 
@@ -223,6 +224,14 @@ def test_a_listener_has_the_common_trust_and_nothing_else_of_the_default_one(tmp
 
     assert [table.trust for table in config.listeners] == [("10.0.0.1",), ()]
     assert [table.unix_mode for table in config.listeners] == ["0660", "0660"]
+
+
+def test_a_listener_has_the_common_dialect_unless_it_says_another(tmp_path: Path) -> None:
+    text = '[[listener]]\nbind = ":1"\n[[listener]]\nbind = ":2"\nforwarded_dialect = "x-forwarded"\n'
+
+    config = load([*toml(tmp_path, text), "--forwarded-dialect", "rfc7239", "--forwarded-fields", "for,port"], APP).config
+
+    assert [table.forwarded_dialect for table in config.listeners] == ["rfc7239", "x-forwarded"]
 
 
 def test_the_default_listener_is_opened_only_if_it_has_an_address_or_is_alone(tmp_path: Path) -> None:

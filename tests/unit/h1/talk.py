@@ -143,9 +143,13 @@ class Registry:
         self.loop: Any = TurnedLoop()
         self.read_buffer = bytearray()
         self.forgotten: list[object] = []
+        self.upgraded: list[tuple[Request, bytes]] = []
 
     def closed(self, connection: object) -> None:
         self.forgotten.append(connection)
+
+    def upgrade(self, connection: object, transport: object, peer: Peer, request: Request, settings: bytes) -> None:
+        self.upgraded.append((request, settings))
 
 
 class Call(Receiver):
@@ -267,6 +271,7 @@ class Talk:
         limits: Limits = LIMITS,
         scheme: str = "http",
         websocket: bool = False,
+        h2c_upgrade: bool = False,
         **options: Any,
     ) -> None:
         self.transport = MemoryTransport()
@@ -284,6 +289,7 @@ class Talk:
             TimeoutOptions(**options),
             self.registry,
             websocket,
+            h2c_upgrade,
         )
         self.transport.connection = self.connection
 

@@ -35,6 +35,9 @@ class Server:
     def accept(self) -> asyncio.Protocol:
         return Front(self)
 
+    def upgrade(self, *handed_over: object) -> None:
+        raise AssertionError("nobody asks for it here")
+
     def closed(self, connection: object) -> None:
         self.open.discard(connection)
 

@@ -62,6 +62,9 @@ class Served:
         self.transport.connect(self.connection)
         self.ask(self.client.greet())
 
+    def upgrade(self, *handed_over: object) -> None:
+        raise AssertionError("nobody asks for it here")
+
     def closed(self, connection: object) -> None:
         self.gone = True
 

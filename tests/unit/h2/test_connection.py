@@ -49,6 +49,11 @@ class Engine:
         if not self.corked:
             self.owner.schedule()
 
+    def upgrade(self, request: Request, settings: bytes) -> None:
+        assert self.corked
+        self.heard.append((request.path, settings))
+        assert self.owner.begin(request, RecordingStream()) is not None
+
     def receive(self, data: bytes | bytearray, size: int) -> None:
         assert self.corked
         data = bytes(data[:size])
@@ -210,6 +215,28 @@ def test_requests_run_after_the_read_that_carried_them(connect: Connect) -> None
     assert talk.engine.corked is False
     talk.loop.turn()
     assert talk.transport.written == b"</1></2>"
+
+
+def test_an_upgraded_request_is_answered_once_its_client_has_spoken(connect: Connect) -> None:
+    talk = connect()
+    talk.engine.output = [b"<settings>"]
+
+    talk.connection.upgrade(make_request(path="/x"), b"payload")
+    talk.loop.turn()
+
+    assert (talk.engine.heard, talk.started, talk.transport.written) == ([("/x", b"payload")], ["/x"], b"<settings>")
+    talk.transport.say(b"preface")
+    assert talk.transport.written == b"<settings></x>"
+
+
+def test_a_client_that_asks_for_http2_and_does_not_speak_it_is_cut(connect: Connect) -> None:
+    talk = connect()
+    talk.engine.output = [b"<settings>"]
+    talk.connection.upgrade(make_request(), b"payload")
+    for _ in range(32):
+        talk.tick()
+
+    assert talk.transport.aborted
 
 
 def test_a_read_without_an_answer_writes_nothing(connect: Connect) -> None:

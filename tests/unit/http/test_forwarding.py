@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from appserver.accepted import Peer
 from appserver.contract import Fields, Request
 from appserver.http.field import judge
-from appserver.http.forwarding import FORWARDING_FIELDS, SELECTED, ForwardingPolicy
+from appserver.http.forwarding import FORWARDING_FIELDS, SELECTED, forwarding_policy
 from appserver.http.limits import Limits
 from appserver.http.message import Head
 from appserver.net.peer import TrustList
@@ -31,10 +31,11 @@ SENT: Fields = [
 
 
 def ask(
-    fields: Fields, selected: tuple[str, ...] = ALL, *, strip: bool = True, trusted: bool = True, scheme: bytes = b"http"
-) -> Request:
-    trust = TrustList(["127.0.0.1"]) if trusted else None
-    peer = Peer(("127.0.0.1", 5), ("127.0.0.1", 80), "http", trust, forwarding=ForwardingPolicy(selected, strip))
+    fields: Fields, selected: tuple[str, ...] = ALL, *, strip: bool = True, trusted: bool = True, scheme: bytes = b"http",
+    dialect: str = "x-forwarded",
+) -> Request:  # fmt: skip
+    trust = TrustList(["127.0.0.1", "10.0.0.0/8"]) if trusted else None
+    peer = Peer(("127.0.0.1", 5), ("127.0.0.1", 80), "http", trust, forwarding=forwarding_policy(dialect, selected, strip))
     head = Head(LIMITS, True)
     for name, value in [(b":method", b"GET"), (b":scheme", scheme), (b":path", b"/x"), (b":authority", b"app.test:81")]:
         head.take(judge(name, value))
@@ -134,6 +135,22 @@ def test_the_host_and_its_port(host: bytes, port: bytes, scheme: bytes, authorit
     assert (request.authority, request.fields[0]) == (authority, (b"host", authority))
 
 
+def test_the_server_is_the_one_that_the_client_has_asked() -> None:
+    def server(host: bytes, port: bytes = b"", scheme: bytes = b"http") -> tuple[str, int] | None:
+        fields = [(b"x-forwarded-host", host), (b"x-forwarded-port", port)]
+        return ask([pair for pair in fields if pair[1]], scheme=scheme).server
+
+    assert server(b"shop.test") == ("shop.test", 80)
+    assert server(b"shop.test", scheme=b"https") == ("shop.test", 443)
+    assert server(b"shop.test", b"8443") == ("shop.test", 8443)
+    assert server(b"[2001:db8::1]:81") == ("2001:db8::1", 81)
+    assert server(b"app.test:81") == ("app.test", 81)
+    assert server(b"", b"443", b"https") == ("app.test", 443)
+    assert server(b"a/b") is None
+    assert ask(SENT, ("for", "proto")).server is None
+    assert ask(SENT, trusted=False).server is None
+
+
 @pytest.mark.parametrize(
     ("said", "prefix"),
     [
@@ -161,3 +178,115 @@ def test_no_field_of_an_untrusted_peer_gets_through(fields: Fields) -> None:
 
     assert request.fields == [(b"host", b"app.test:81")]
     assert (request.client, request.scheme, request.prefix) == (("127.0.0.1", 5), "http", "")
+
+
+THREE = ("for", "proto", "host")
+
+
+def forwarded(*lines: bytes, selected: tuple[str, ...] = THREE, trusted: bool = True) -> Request:
+    return ask([(b"forwarded", line) for line in lines], selected, trusted=trusted, dialect="rfc7239")
+
+
+def heard(request: Request) -> tuple[object, str, bytes]:
+    return request.client, request.scheme, request.authority
+
+
+PEER = ("127.0.0.1", 5)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([b"for=192.0.2.7;proto=https;host=shop.test"], (("192.0.2.7", 0), "https", b"shop.test")),
+        ([b'for="[2001:db8::1]:4711";host="shop.test:8443"'], (("2001:db8::1", 4711), "http", b"shop.test:8443")),
+        # From our side to the left as long as a hop is trusted; who is farthest away knows how the client asked.
+        ([b"for=6.6.6.6, for=192.0.2.7;proto=https, for=10.0.0.2;proto=http"], (("192.0.2.7", 0), "https", b"app.test:81")),
+        ([b"for=192.0.2.7, for=10.0.0.2;proto=https"], (("192.0.2.7", 0), "https", b"app.test:81")),
+        ([b"for=6.6.6.6;host=evil.test;proto=https, for=192.0.2.7"], (("192.0.2.7", 0), "http", b"app.test:81")),
+        ([b"for=10.0.0.3, for=10.0.0.2"], (("10.0.0.3", 0), "http", b"app.test:81")),
+        # Lines are one list, in their order.
+        ([b"for=6.6.6.6", b"for=192.0.2.7;proto=https", b"for=10.0.0.2"], (("192.0.2.7", 0), "https", b"app.test:81")),
+        ([b"for=192.0.2.7", b"", b", ,"], (("192.0.2.7", 0), "http", b"app.test:81")),
+        # Who does not say for whom it speaks is not passed by, and is believed in all else.
+        ([b"for=6.6.6.6, for=unknown;proto=https"], (PEER, "https", b"app.test:81")),
+        ([b"for=6.6.6.6, for=_hidden;host=shop.test, for=10.0.0.2"], (("10.0.0.2", 0), "http", b"shop.test")),
+        ([b"for=6.6.6.6, proto=https"], (PEER, "https", b"app.test:81")),
+        ([b'for="192.0.2.7:_secret"'], (("192.0.2.7", 0), "http", b"app.test:81")),
+        # What breaks the grammar says nothing, and nothing to the left of it does.
+        ([b"for=192.0.2.7; proto=https"], (PEER, "http", b"app.test:81")),
+        ([b"for=192.0.2.7:80;proto=https"], (PEER, "http", b"app.test:81")),
+        ([b'for="192.0.2.7;proto=https'], (PEER, "http", b"app.test:81")),
+        ([b"for=0177.0.0.1;proto=https"], (PEER, "http", b"app.test:81")),
+        ([b"for=6.6.6.6, for=1.2.3.4.5, for=10.0.0.2"], (("10.0.0.2", 0), "http", b"app.test:81")),
+        ([b'for="6.6.6.6, for=192.0.2.7'], (("192.0.2.7", 0), "http", b"app.test:81")),
+        # A parameter by itself.
+        ([b"for=192.0.2.7;proto=javascript;host=shop.test"], (("192.0.2.7", 0), "http", b"shop.test")),
+        ([b"proto=HTTPS"], (PEER, "https", b"app.test:81")),
+        ([b'host="a/b?c";proto=https'], (PEER, "https", b"app.test:81")),
+        ([b'host="u@shop.test"'], (PEER, "http", b"app.test:81")),
+        ([b'host="evil, good"'], (PEER, "http", b"app.test:81")),
+    ],
+)
+def test_forwarded_of_a_trusted_peer(lines: list[bytes], expected: tuple[object, str, bytes]) -> None:
+    assert heard(forwarded(*lines)) == expected
+
+
+def test_forwarded_of_another_says_nothing_and_is_not_seen() -> None:
+    request = forwarded(b"for=192.0.2.7;proto=https;host=shop.test", trusted=False)
+
+    assert heard(request) == (PEER, "http", b"app.test:81")
+    assert request.fields == [(b"host", b"app.test:81")]
+
+
+@pytest.mark.parametrize("selected", [(), ("for",), ("proto",), ("host",), THREE])
+def test_what_is_not_selected_of_forwarded_is_not_believed(selected: tuple[str, ...]) -> None:
+    request = forwarded(b"for=192.0.2.7;proto=https;host=shop.test", selected=selected)
+
+    assert request.client == (("192.0.2.7", 0) if "for" in selected else PEER)
+    assert request.scheme == ("https" if "proto" in selected else "http")
+    assert request.authority == (b"shop.test" if "host" in selected else b"app.test:81")
+    port = 443 if "proto" in selected else 80
+    assert request.server == (("shop.test", port) if "host" in selected else None)
+    assert seen(request) == ({b"forwarded"} if selected else set())
+
+
+def test_one_dialect_is_read_and_the_other_is_not_seen() -> None:
+    rfc7239 = ask(SENT, THREE, dialect="rfc7239")
+    assert heard(rfc7239) == (("192.0.2.9", 0), "http", b"app.test:81")
+    assert (rfc7239.prefix, seen(rfc7239)) == ("", {b"forwarded", b"x-real-ip"})
+
+    x_forwarded = ask(SENT)
+    assert x_forwarded.client == ("192.0.2.7", 0)
+    assert b"forwarded" not in seen(x_forwarded)
+
+    assert seen(ask(SENT, THREE, dialect="rfc7239", strip=False)) == FORWARDING_FIELDS
+
+
+def test_the_log_of_a_refused_request_has_its_client() -> None:
+    trust = TrustList(["127.0.0.1"])
+    peer = Peer(PEER, None, "http", trust, forwarding=forwarding_policy("rfc7239", THREE, True))
+    head = Head(LIMITS, False)
+    head.line(judge(b":method", b"GET"), None, judge(b":path", b"/"), None)
+    head.add(b"forwarded", b"for=192.0.2.7;proto=https;host=shop.test")
+
+    assert head.request(peer, True, "1.1") is None
+
+    assert heard(head.refused(peer, "1.1")) == (("192.0.2.7", 0), "https", b"shop.test")
+
+
+def test_a_thousand_hops_are_not_walked() -> None:
+    hops = [b"for=192.0.2.7"] + [b"for=10.0.0.%d" % (number % 250) for number in range(1_000)]
+
+    assert forwarded(b", ".join(hops)).client == ("10.0.0.150", 0)
+    assert forwarded(b"for=192.0.2.7" + b"," * 1_000).client == PEER
+
+
+@given(st.lists(st.binary(max_size=40), max_size=4), st.booleans())
+def test_only_what_a_grammar_allows_comes_of_forwarded(lines: list[bytes], trusted: bool) -> None:
+    printable = [bytes(byte for byte in line if 32 < byte < 127) for line in lines]
+
+    request = forwarded(*printable, trusted=trusted)
+
+    assert request.scheme in ("http", "https")
+    if not trusted:
+        assert heard(request) == (PEER, "http", b"app.test:81")

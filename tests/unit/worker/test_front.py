@@ -63,10 +63,13 @@ class Connections:
         self.admitted.append(front)
         return not self.full
 
+    def upgrade(self, *handed_over: object) -> None:
+        raise AssertionError("nobody asks for it here")
+
     def closed(self, connection: object) -> None:
         self.gone.append(connection)
 
-    def replace(self, front: object, protocol: str, transport: Any, peer: Peer) -> Any:
+    def replace(self, front: object, protocol: str, transport: Any, peer: Peer, h2c_upgrade: bool = False) -> Any:
         assert self.chosen is None
         self.chosen = Chosen(protocol, transport, peer)
         return self.chosen

@@ -108,6 +108,13 @@ def test_what_a_trusted_proxy_forwarded() -> None:
     assert (own["client"], own["scheme"]) == (("192.0.2.1", 4711), "http")
 
 
+def test_the_server_is_the_one_that_the_client_has_asked_where_a_proxy_says_so() -> None:
+    scopes = ScopeBuilder()
+
+    assert scopes.build(make_request(server=("shop.test", 443)))["server"] == ("shop.test", 443)
+    assert scopes.build(make_request())["server"] == ("192.0.2.2", 80)
+
+
 def test_requests_of_a_connection_do_not_see_each_other() -> None:
     shared, peer = ScopeBuilder(), Peer(("192.0.2.1", 1), ("192.0.2.2", 80), "http")
     first = shared.build(make_request(peer=peer, fields=[(b"a", b"1")]))

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from appserver.accepted import Peer
 from appserver.apps.asgi.websocket import WebSocket
 from appserver.contract import Reset
 from appserver.errors import ClientDisconnected, InvalidMessage, UnexpectedMessage
 from appserver.events import Event
+from appserver.ws.admission import Admission
 from appserver.ws.deflate import DeflateSettings
 from appserver.ws.session import SessionSettings
 from tests.support.asgi import Talk
@@ -195,6 +197,35 @@ def test_a_request_that_is_no_handshake_runs_nothing(converse: Converse, log: Ev
     assert dict(fields)[b"upgrade"] == b"websocket"
     assert talk.watcher.done == [(426, 21)]
     assert "version" in str(log.only(Event.PEER_BROKE_PROTOCOL)["reason"])
+
+
+def test_an_origin_that_is_not_allowed_is_a_403_and_runs_nothing(converse: Converse, log: EventLog) -> None:
+    admission = Admission(["https://shop.test"])
+    talk = converse(fields=[*FIELDS, (b"origin", b"https://evil.test")], admission=admission)
+    assert (talk.puppet.runs, talk.said[0][:2], talk.watcher.done[0][0]) == (0, ("respond", 403), 403)
+    assert "'https://evil.test'" in str(log.only(Event.PEER_BROKE_PROTOCOL)["reason"])
+
+    assert converse(fields=[*FIELDS, (b"origin", b"https://shop.test")], admission=admission).puppet.runs == 1
+
+
+def test_a_websocket_too_many_on_a_connection_is_a_503(converse: Converse) -> None:
+    admission = Admission(max_per_connection=1)
+    peer = Peer(("192.0.2.1", 1), None, "http")
+    values: dict[str, Any] = {**H2, "peer": peer, "admission": admission}
+    one, two = converse(**values), converse(**values)
+    assert (one.puppet.runs, two.puppet.runs, two.said[0][:2]) == (1, 0, ("respond", 503))
+
+    # It is over in whichever way: refused by its application, lost, or closed.
+    one.send(close())
+    refused = converse(**values)
+    assert refused.puppet.runs == 1
+    refused.on_lost()
+    closed = converse(**values)
+    closed.send(ACCEPT)
+    closed.send(close())
+    closed.say(closing(1000))
+    closed.on_end()
+    assert converse(**values).puppet.runs == 1
 
 
 def test_close_before_accept_is_a_403(converse: Converse) -> None:
