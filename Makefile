@@ -10,6 +10,8 @@ PY := $(VENV)/bin/python
 # Only what is there: the list is the same in every state of the tree.
 CODE := $(wildcard appserver proxyconf bench h2spec tools examples tests docs/generate.py)
 PYTEST := $(PY) -m pytest
+# One worker for each core, each with whole files, the last of which are short; ARGS="-n 0" runs in one process, as --pdb wants it.
+PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 # What is rendered, on every real proxy, and a browser: minutes, and the same on every Python.
 PROOFS := $(wildcard tests/interop/test_proxies*.py tests/interop/test_any_site.py tests/interop/test_examples.py \
 	tests/interop/test_presets.py tests/interop/test_apply.py tests/interop/test_import.py tests/interop/test_verify_*.py \
@@ -31,21 +33,21 @@ test: setup ## The whole suite but `proofs` and `test-containers`: unit, engines
 	@tools/packages.sh test
 	@state=$$($(PY) tools/compiled.py --state); EXPECT_BUILD=$$state \
 		LASTHOP_ENGINES=$$([ $$state = kernel ] && echo kernel,pure || echo pure) \
-		$(PYTEST) $(addprefix --ignore=,$(PROOFS) $(CONTAINERS)) $(ARGS)
+		$(PYTEST) $(PARALLEL) $(addprefix --ignore=,$(PROOFS) $(CONTAINERS)) $(ARGS)
 	@$(MAKE) --no-print-directory test-uncompiled
 
 proofs: setup ## Every capability of every proxy, on a current and an older real program (PROXY=nginx: of one)
 	@tools/packages.sh test $(if $(PROXY),,browser)
 	@$(PY) -m tools.proxies $(PROXY) $(if $(PROXY),curl)
-	@LASTHOP_PROOFS=1 $(PYTEST) $(PROOFS) $(if $(PROXY),-k $(PROXY)) $(ARGS)
+	@LASTHOP_PROOFS=1 $(PYTEST) $(PARALLEL) $(PROOFS) $(if $(PROXY),-k $(PROXY)) $(ARGS)
 
 test-unit: setup ## The fast part of the suite
-	@$(PYTEST) $(wildcard tests/house tests/unit tests/engines) $(ARGS)
+	@$(PYTEST) $(PARALLEL) $(wildcard tests/house tests/unit tests/engines) $(ARGS)
 
-test-uncompiled: setup ## Unit and engine suites on the plain Python sources, without any extension
+test-uncompiled: setup ## appserver's unit and engine suites on the plain Python sources, without any extension
 	@tools/leg.sh uncompiled
 
-test-nghttp2: setup ## Unit and engine suites against the libnghttp2 of Debian testing
+test-nghttp2: setup ## The kernel's suites against the libnghttp2 of Debian testing
 	@tools/leg.sh nghttp2
 
 test-containers: setup ## Proxies in container images; starts dockerd for itself where no engine answers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -9,10 +10,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import appserver
 
 KERNEL = "appserver.h2.kernel._kernel"
+
+# How long an example takes says how loaded the machine is, and nothing of the code.
+settings.register_profile("lasthop", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# CI tries the same examples of one commit each time: what it finds is of the commit, and found again at home.
+settings.register_profile("lasthop-ci", settings.get_profile("lasthop"), derandomize=True, print_blob=True)
+settings.load_profile("lasthop-ci" if os.environ.get("LASTHOP_CI") else "lasthop")
 
 
 def build_under_test() -> str:
@@ -37,3 +45,9 @@ def pytest_configure() -> None:
     expected = os.environ.get("EXPECT_BUILD", "")
     if expected and expected != build_under_test():
         pytest.exit(f"EXPECT_BUILD={expected}, but {build_under_test()} would be tested", returncode=3)
+
+
+def pytest_collection_finish() -> None:
+    """Take the tests themselves out of what the collector looks at: they stay, and many tests collect."""
+    gc.collect()
+    gc.freeze()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from proxyconf.document.yaml import parse
 
-__all__ = ["Capability", "Row", "Table", "Version", "capabilities", "proxies_that_can", "table", "tables"]
+__all__ = ["Capability", "Row", "Table", "Version", "capabilities", "proxies_that_can", "table", "table_names", "tables"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -96,17 +97,28 @@ def capabilities() -> dict[str, Capability]:
     return {capability.id: capability for capability in found}
 
 
+def _folder() -> Traversable:
+    return resources.files("proxyconf.facts").joinpath("tables")
+
+
 @cache
+def table_names() -> tuple[str, ...]:
+    """Return the names of the proxies that have a table."""
+    return tuple(sorted(file.name.removesuffix(".yaml") for file in _folder().iterdir() if file.name.endswith(".yaml")))
+
+
+@cache
+def table(proxy: str) -> Table:
+    """Return the table of a proxy; raises KeyError if there is none."""
+    if proxy not in table_names():
+        raise KeyError(proxy)
+    # Only this one: a command about one proxy does not read the tables of all.
+    return _table(f"{proxy}.yaml", _folder().joinpath(f"{proxy}.yaml").read_bytes())
+
+
 def tables() -> dict[str, Table]:
     """Return all tables by the name of their proxy."""
-    files = resources.files("proxyconf.facts").joinpath("tables").iterdir()
-    found = [_table(file.name, file.read_bytes()) for file in files if file.name.endswith(".yaml")]
-    return {entry.proxy: entry for entry in sorted(found, key=lambda entry: entry.proxy)}
-
-
-def table(proxy: str) -> Table:
-    """Return the table of a proxy."""
-    return tables()[proxy]
+    return {name: table(name) for name in table_names()}
 
 
 def proxies_that_can(capability: str) -> list[str]:

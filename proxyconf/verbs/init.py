@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxyconf.backend.presets import PRESETS
-from proxyconf.facts.table import tables
+from proxyconf.facts.table import table, table_names
 from proxyconf.spec.addresses import ServerAddress
 from proxyconf.spec.names import application, hostname
 
@@ -48,7 +48,7 @@ def _address(text: str) -> str:
 
 QUESTIONS = (
     Question("hostname", "Which host name do clients use?", "shop.example.org"),
-    Question("proxy", "Which proxy stands in front?", "caddy", tuple(tables())),
+    Question("proxy", "Which proxy stands in front?", "caddy", table_names()),
     Question("server", "Which server runs the application?", "appserver", tuple(PRESETS)),
     Question("listens", "Where does it listen (HOST:PORT or unix:/PATH)?", "unix:/run/app/app.sock"),
 )
@@ -59,9 +59,9 @@ _READERS: dict[str, Callable[[str], str]] = {
 
 def starter(answers: Answers) -> str:
     """Return a site file, checked by nothing yet but complete."""
-    version = tables()[answers.proxy].newest
-    h2c = PRESETS[answers.server].h2c and tables()[answers.proxy].can("h2c_upstream", version)
-    automatic = tables()[answers.proxy].can("tls_automatic", version)
+    version = table(answers.proxy).newest
+    h2c = PRESETS[answers.server].h2c and table(answers.proxy).can("h2c_upstream", version)
+    automatic = table(answers.proxy).can("tls_automatic", version)
     app = answers.app or "app:app"
     lines = [
         "# One file for the proxy and the app server: proxyconf check, then proxyconf render all -o FOLDER.",

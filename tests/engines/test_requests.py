@@ -138,6 +138,7 @@ def test_interim_responses_go_before_the_answer(talk: Talk) -> None:
     assert talk.heard() == [
         expect.headers(1, [(":status", "100")]),
         expect.headers(1, [(":status", "103"), ("link", "</a>")]),
+        expect.headers(1, [(":status", "103")]),  # the head had not left
         expect.headers(1, [(":status", "200")], end=True),
     ]
 

@@ -8,6 +8,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 __all__ = ["ROOT", "Function", "code_lines", "comment_blocks", "functions", "sources"]
@@ -41,6 +42,7 @@ def docstring_lines(text: str) -> set[int]:
     return lines
 
 
+@cache
 def code_lines(path: Path) -> int:
     """Count the lines that hold code: no blanks, comments or docstrings."""
     text = path.read_text(encoding="utf-8")

@@ -38,6 +38,7 @@ from proxyconf.programs.run import ProgramMissing, find_program, version
 from proxyconf.proxies.contract import render
 from proxyconf.proxies.registry import names, proxy
 from proxyconf.spec.read import SiteFile, load
+from tests.support.ports import free_port
 
 __all__ = [
     "DEADLINE", "PROVED", "REPOSITORY", "SITE", "Installed", "Origin", "Stack", "Stacks", "certificate", "fields_of", "free_port", "installed", "listens",
@@ -48,7 +49,7 @@ T = TypeVar("T", bound=Callable[..., None])
 PROVED: dict[str, tuple[str, ...]] = {}
 """The capabilities that a test proves, by its name."""
 REPOSITORY = Path(__file__).resolve().parents[2]
-DEADLINE = 10.0
+DEADLINE = 20.0
 
 
 @dataclass(frozen=True)
@@ -102,20 +103,6 @@ def proves(*capabilities: str, proxies: tuple[str, ...] = ()) -> Callable[[T], T
         return cast(T, pytest.mark.parametrize("on", able or nobody, ids=str)(test))
 
     return mark
-
-
-_RETURNED: set[int] = set()
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now, and that was not returned before."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port not in _RETURNED:
-            _RETURNED.add(port)
-            return port
 
 
 def until(ready: Callable[[], bool], what: str) -> None:

@@ -171,7 +171,7 @@ def test_a_client_that_leaves_is_not_noticed(on: Installed, tmp_path: Path) -> N
     """What the table says `never` of."""
     with origin(f"127.0.0.1:{free_port()}") as own, stack(on, tmp_path, own.address) as shop:
         with pytest.raises(httpx.ReadTimeout):
-            shop.ask("/hang", timeout=0.3)
+            shop.ask("/hang", timeout=httpx.Timeout(DEADLINE, read=1))
         assert [shop.ask("/slow").status_code for _ in range(3)] == [200] * 3
         assert own.resets == 0
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from proxyconf.programs.run import ProgramMissing, find_program
-from proxyconf.verify.address import free_port
 from tests.interop.test_clients import missing, program, run
 from tests.live.conftest import FAULTS, LOOPS
 from tests.support.early import ANSWER
+from tests.support.ports import free_port
 from tests.support.process import ENGINES, Server, demand, until
 
 CLIENTS = Path(__file__).parent / "clients"

@@ -273,7 +273,7 @@ def test_a_silent_upload_is_cut(on: Installed, stacks: Stacks) -> None:
 def test_a_client_that_leaves_resets_the_request(on: Installed, app: Origin, stacks: Stacks) -> None:
     before = app.resets
     with pytest.raises(httpx.ReadTimeout):
-        stacks.get(on).ask("/hang", timeout=0.3)
+        stacks.get(on).ask("/hang", timeout=httpx.Timeout(DEADLINE, read=1))
     until(lambda: app.resets == before + 1, "the application's http.disconnect")
 
 

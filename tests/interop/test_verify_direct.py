@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxyconf.verify.address import Address, free_port
+from proxyconf.verify.address import Address
 from proxyconf.verify.answer import Answer
 from proxyconf.verify.edge.http1 import connect_http1
 from proxyconf.verify.edge.link import Edge
@@ -21,6 +21,7 @@ from proxyconf.verify.probes.catalogue import PROBES
 from proxyconf.verify.probes.probe import Context, asking
 from proxyconf.verify.runner import attempt
 from proxyconf.verify.subject import Feature, Subject
+from tests.support.ports import free_port
 
 CLEARTEXT = frozenset(Feature) - {Feature.TLS, Feature.STACK}
 BY_ID = {probe.id: probe for probe in PROBES}
@@ -83,6 +84,6 @@ def test_the_origin_notices_a_client_that_leaves_over_http1() -> None:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Wait for something of this process, within a bound."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not holds():
             await asyncio.sleep(0.005)

@@ -20,7 +20,7 @@ from tests.support.process import ENGINES, Server, best, demand, until
 from tests.support.websocket import CLOSE, TEXT, frame, handshake, heard
 
 APP = "tests.support.websocket_app:app"
-SECONDS = 10.0
+SECONDS = 20.0
 CONNECT = [(":protocol", "websocket"), ("sec-websocket-version", "13")]
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from bench.release import Release, missing
-from proxyconf.verify.address import Address, free_port
+from proxyconf.verify.address import Address
 from proxyconf.verify.certificates import make
 from proxyconf.verify.edge.link import Edge
 from proxyconf.verify.outcome import Report, Result
@@ -28,6 +28,7 @@ from proxyconf.verify.program import Program
 from proxyconf.verify.runner import verify
 from proxyconf.verify.stack import LocalStack
 from proxyconf.verify.subject import Feature, Prefix, Subject
+from tests.support.ports import free_port
 
 __all__ = ["TARGETS", "Place", "Quiet", "Target", "origin_program", "tried"]
 

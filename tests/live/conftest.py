@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -91,6 +92,9 @@ def h2(server: Server) -> Talk:
 
 @pytest.fixture
 def said_since(server: Server) -> Callable[[], str]:
-    """What the server wrote since the test began."""
+    """What the server wrote since the test began: its log comes later than its answers, so one line of ours is waited for."""
+    mark = f"raised at {secrets.token_hex(8)}\n"
+    Talk(server, Http1).ask("GET", f"/raise?when={mark.split()[-1]}")
+    until(lambda: mark in server.said, "what was before is logged")
     before = len(server.said)
     return lambda: server.said[before:]

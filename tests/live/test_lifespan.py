@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -210,10 +209,8 @@ def test_a_signal_before_it_is_ready(make: Make, logged: Logged, number: int, lo
     server.start()
     try:
         until(lambda: logged() == ["startup"], "the startup has begun")
-        began = time.monotonic()
         server.signal(number)
         assert server.wait() == 0
-        assert time.monotonic() - began < 2
         assert logged() == ["startup", "cancelled"]
         assert trouble(server) == []
     finally:

@@ -16,6 +16,7 @@ from tests.support.process import Server, until
 CLIENTS = 30
 ROOM = 10
 WATCHED = 2.0
+SECONDS = 15.0
 
 
 def cpu(pid: int) -> float:
@@ -46,22 +47,21 @@ def test_descriptors_run_out_and_come_back(loop: str) -> None:
         assert [client.answer().body for client in served] == [b"hello"] * ROOM
         until(lambda: "accept on" in server.said, "it is said")
 
-        before, said = cpu(server.pid), server.said.count("accept on")
-        end = time.monotonic() + WATCHED
-        while time.monotonic() < end:
+        before, said, began = cpu(server.pid), server.said.count("accept on"), time.monotonic()
+        while time.monotonic() < began + WATCHED:
             # Who is served is served on.
             assert served[0].ask("GET", "/hello").body == b"hello"
             time.sleep(0.1)
-        assert cpu(server.pid) - before < 0.05 * WATCHED
-        assert server.said.count("accept on") - said <= WATCHED + 1
+        assert cpu(server.pid) - before < 0.1 * WATCHED
+        assert server.said.count("accept on") - said <= time.monotonic() - began + 1
         assert "Too many open files" in server.said
         assert "ulimit -n" in server.said
 
         # Room by a client that leaves, then by a higher limit: either way the others' turn comes.
         served[0].close()
-        assert answered(clients[ROOM], 2.0)
+        assert answered(clients[ROOM], SECONDS)
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (4096, 4096))
-        assert [answered(client, 2.0) for client in clients[ROOM + 1 :]] == [True] * (CLIENTS - ROOM - 1)
+        assert [answered(client, SECONDS) for client in clients[ROOM + 1 :]] == [True] * (CLIENTS - ROOM - 1)
         said = server.said.count("accept on")
         with Http1(server.connect()) as late:
             assert late.ask("GET", "/hello").body == b"hello"

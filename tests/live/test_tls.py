@@ -83,7 +83,7 @@ def server(request: pytest.FixtureRequest, folder: Path, issued: Issued) -> Iter
     engine = demand(request.param)
     other = AUTHORITY.issue(folder, "b", ["*.b.test"])
     words = options(issued, "--certfile", other.certfile, "--keyfile", other.keyfile, "--ca-certs", folder / "ca.pem")
-    more = ("--cert-reqs", "optional", "--h2-engine", engine, "--loop", LOOPS[engine], "--timeout-handshake", "1s")
+    more = ("--cert-reqs", "optional", "--h2-engine", engine, "--loop", LOOPS[engine])
     # The tests' client says :scheme http, which is believed of whom is trusted.
     with Server(PROBE, *words, *more, "--forwarded-trust", "") as server:
         assert server.url.startswith("https://")
@@ -155,13 +155,15 @@ def test_what_is_no_tls_is_closed(server: Server) -> None:
         until(lambda: "TLS: http request" in server.said, "it is logged")
 
 
-def test_a_slow_handshake_is_ended(server: Server) -> None:
-    began = time.monotonic()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=SECONDS) as raw:
-        raw.sendall(b"\x16\x03\x01")
-        assert raw.recv(1) == b""
-    assert time.monotonic() - began >= 0.9
-    until(lambda: "nothing of HTTP within 1 s" in server.said, "it is logged")
+@pytest.mark.parametrize("loop", LOOPS.values())
+def test_a_slow_handshake_is_ended(issued: Issued, loop: str) -> None:
+    with Server(PROBE, *options(issued, "--timeout-handshake", "1s", "--loop", loop)) as server:
+        began = time.monotonic()
+        with server.connect() as raw:
+            raw.sendall(b"\x16\x03\x01")
+            assert raw.recv(1) == b""
+        assert time.monotonic() - began >= 0.9
+        until(lambda: "nothing of HTTP within 1 s" in server.said, "it is logged")
 
 
 def test_a_client_that_closes_its_half_is_gone(server: Server) -> None:

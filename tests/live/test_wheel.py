@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import httpx
 import pytest
 
 from tests.house.source import ROOT
+from tests.support.ports import free_port
 from tools.compiled import fits
 from tools.wheel import build
 
@@ -24,7 +24,7 @@ HELLO = (ROOT / "examples" / "hello" / "app.py").read_text(encoding="utf-8")
 START_SECONDS = 15
 
 # The first of them builds the wheel: every module is translated and compiled.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +62,6 @@ def serving(cwd: Path, *command: object) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def get(port: int) -> httpx.Response:

@@ -33,7 +33,7 @@ from tests.support.frames import (
 
 __all__ = ["Answer", "Http1", "Http2", "Open", "Talker", "connect"]
 
-SECONDS = 10.0
+SECONDS = 20.0
 READ = 262_144
 WIDE = 2**30
 Fields = list[tuple[str, str]]
@@ -132,7 +132,7 @@ class Raw:
     def is_closed(self) -> bool:
         """Read to the end of the connection; False if something else comes, or nothing for a while."""
         try:
-            return self.receive(2.0) == b""
+            return self.receive() == b""
         except TimeoutError:
             return False
 
@@ -376,7 +376,7 @@ class Http2(Raw):
         """Read to the end of the connection; False if it does not end."""
         try:
             while not self.ended:
-                self.read(2.0)
+                self.read()
         except TimeoutError:
             return False
         return True

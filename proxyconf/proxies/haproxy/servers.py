@@ -131,6 +131,7 @@ def _health(options: Upstream) -> Iterator[str]:
         yield f"check inter {time(check.interval)} fall {check.unhealthy_threshold} rise {check.healthy_threshold}"
     if outliers is not None:
         if check is None:
-            # The check that was due when a server is taken out still comes, and is the first of two that bring it back.
-            yield f"check inter 5s rise 2 downinter {time(outliers.ejection_time)}"
+            # The check that comes within five seconds finds the port open: the next one, after the time, brings it back.
+            out = time(outliers.ejection_time)
+            yield f"check inter 5s rise 2 fastinter {out} downinter {out}"
         yield f"observe layer7 error-limit {outliers.consecutive_5xx} on-error mark-down"

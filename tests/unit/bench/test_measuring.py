@@ -28,7 +28,7 @@ FACTS: dict[str, Any] = {
 
 
 def a_server(name: str) -> Server:
-    return Server(name, name, f"{sys.executable} {LISTEN} {{port}}", name)
+    return Server(name, name, f"{sys.executable} -IS {LISTEN} {{port}}", name)
 
 
 def a_bench(

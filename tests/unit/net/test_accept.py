@@ -87,13 +87,13 @@ class AcceptingServer:
 
     def connect(self) -> socket.socket:
         client = socket.socket(self.listeners[0].sock.family)
-        client.settimeout(5)
+        client.settimeout(20)
         client.connect(self.address)
         return client
 
     def until(self, holds: Callable[[], bool]) -> None:
         async def wait() -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 while not holds():
                     await asyncio.sleep(0.001)
 
@@ -242,7 +242,7 @@ def test_who_has_asked_by_then_is_still_taken(loop: asyncio.AbstractEventLoop) -
 
         assert [client.recv(5) for client in clients] == [b"hello"] * 3
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(address, timeout=5)
+            socket.create_connection(address, timeout=20)
         for client in clients:
             client.close()
 
@@ -286,7 +286,7 @@ class FullListener:
         self.made: list[Hello] = []
         self.acceptor = Acceptor(loop, [self.listener], self._connect)
         self.acceptor.open()
-        self.client = socket.create_connection(self.sock.getsockname(), timeout=5)
+        self.client = socket.create_connection(self.sock.getsockname(), timeout=20)
         loop.turn()
 
     def _connect(self, peer: Peer, settings: ListenerSettings) -> Hello:

@@ -45,15 +45,30 @@ def peer_of(here: AcceptingServer, *pieces: bytes) -> Peer:
     return here.made[-1].peer
 
 
+def until_closed(here: AcceptingServer, client: socket.socket) -> bytes:
+    """Return all that the server sends until it closes the connection."""
+    said = bytearray()
+
+    def is_closed() -> bool:
+        try:
+            piece = client.recv(100)
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            return True
+        said.extend(piece)
+        return not piece
+
+    client.setblocking(False)
+    here.until(is_closed)
+    return bytes(said)
+
+
 def end_of(here: AcceptingServer, sent: bytes) -> bytes:
     """Send these bytes; return all that comes back before the connection is closed."""
     with here.connect() as client:
         client.sendall(sent)
-        here.until(lambda: not here.acceptor._tasks)
-        try:
-            return client.recv(100)
-        except ConnectionResetError:
-            return b""
+        return until_closed(here, client)
 
 
 def facts(peer: Peer) -> ProxyFacts:
@@ -174,8 +189,7 @@ def test_as_many_wait_with_their_header_as_may_be_served(loop: asyncio.AbstractE
         waiting = [here.connect() for _ in range(2)]
         here.until(lambda: len(here.acceptor._tasks) == 2)
         with here.connect() as third:
-            loop.run_until_complete(asyncio.sleep(0.01))
-            assert third.recv(1) == b""
+            assert until_closed(here, third) == b""
         for client in waiting:
             client.sendall(LINE + REQUEST)
         here.until(lambda: [made.heard for made in here.made] == [REQUEST] * 2)

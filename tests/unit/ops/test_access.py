@@ -242,7 +242,7 @@ def test_the_running_loop_is_the_clock_by_default(tmp_path: Path) -> None:
     async def scene() -> None:
         access = AccessLog(str(tmp_path / "log"))
         access.on_done(request(), 200, 0, 0.0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not lines(tmp_path / "log"):
                 await asyncio.sleep(0.01)
         access.close()

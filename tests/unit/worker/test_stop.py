@@ -62,7 +62,7 @@ def test_from_another_thread() -> None:
         stop.bind(asyncio.get_running_loop())
         asker = threading.Thread(target=stop.request, args=("a thread",))
         asker.start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await stop.drain.wait()
         asker.join()
 
