@@ -54,7 +54,7 @@ class Connection(Wire):
         registry: Registry,
         websocket: bool = False,
     ) -> None:
-        Wire.__init__(self, transport, registry.loop)
+        Wire.__init__(self, transport, registry.loop, peer.tls is None)
         self.peer = peer
         self._call_later = registry.loop.call_later
         self._application = application
@@ -422,7 +422,7 @@ class Connection(Wire):
 
     def _waits_for(self) -> int:
         state = self._state
-        if self._paused and state < CLOSING:
+        if self.awaits_client() and state < CLOSING:
             return deadlines.READER
         if state == BODY:
             held = self._owed > 0 or (self._stream is not None and self._stream.awaits)

@@ -23,7 +23,10 @@ from appserver.ws.session import SessionSettings
 from tests.support.clock import ClockLoop
 from tests.support.streams import RecordingStream
 
-__all__ = ["DISCONNECT", "Script", "Talk", "body", "hint", "http_request", "make_request", "start", "trailers"]
+__all__ = [
+    "DISCONNECT", "Script", "Talk", "body", "hint", "http_request", "make_request", "pathsend", "start", "trailers",
+    "zerocopysend",
+]
 
 DISCONNECT = {"type": "http.disconnect"}
 
@@ -45,6 +48,14 @@ def trailers(headers: Iterable[Any] = (), *, more: bool = False) -> Message:
 
 def hint(*links: Any) -> Message:
     return {"type": "http.response.early_hint", "links": links}
+
+
+def pathsend(path: Any) -> Message:
+    return {"type": "http.response.pathsend", "path": path}
+
+
+def zerocopysend(file: Any, **more: Any) -> Message:
+    return {"type": "http.response.zerocopysend", "file": file, **more}
 
 
 def http_request(data: bytes = b"", *, more: bool = False) -> Message:

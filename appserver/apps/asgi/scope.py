@@ -36,7 +36,11 @@ class ScopeBuilder:
             template = peer.memo = self._template(peer)
         scope: dict[str, Any] = template.copy()
         scope["asgi"] = ASGI.copy()
-        scope["extensions"] = {"http.response.early_hint": {}, "http.response.trailers": {}}
+        nothing: dict[str, Any] = {}
+        scope["extensions"] = {
+            "http.response.early_hint": nothing, "http.response.trailers": nothing,
+            "http.response.pathsend": nothing, "http.response.zerocopysend": nothing,
+        }  # fmt: skip
         if peer.tls is not None:
             scope["extensions"]["tls"] = peer.tls.extension()
         if peer.proxy is not None:

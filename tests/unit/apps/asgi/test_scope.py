@@ -47,7 +47,10 @@ def test_the_scope() -> None:
         "headers": [(b"host", b"example.com")],
         "client": ("192.0.2.1", 4711),
         "server": ("192.0.2.2", 80),
-        "extensions": {"http.response.early_hint": {}, "http.response.trailers": {}},
+        "extensions": {
+            "http.response.early_hint": {}, "http.response.trailers": {},
+            "http.response.pathsend": {}, "http.response.zerocopysend": {},
+        },
     }
 
 
