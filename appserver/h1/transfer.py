@@ -64,7 +64,7 @@ class FileTransfer:
         wire.transfer = self
         try:
             await wire.drained()
-            if not self._stopped:
+            if not self._stopped and not wire.transport.is_closing():
                 self._socket = os.dup(wire.transport.get_extra_info("socket").fileno())
                 await self._send()
         finally:

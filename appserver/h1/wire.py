@@ -189,7 +189,7 @@ class Wire:
     async def drained(self) -> None:
         """Send all output, and wait until the socket has it, or is gone."""
         self.flush()
-        if self._lost or not self.transport.get_write_buffer_size():
+        if self.transport.is_closing() or not self.transport.get_write_buffer_size():
             return
         self._drained = waiter = asyncio.get_running_loop().create_future()
         self.transport.set_write_buffer_limits(high=0)
@@ -197,7 +197,8 @@ class Wire:
             await waiter
         finally:
             self._drained = None
-            self.transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_LOW)
+            if not self.transport.is_closing():  # uvloop's would raise
+                self.transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_LOW)
 
     def _end_drained(self) -> None:
         if self._drained is not None and not self._drained.done():

@@ -176,6 +176,26 @@ def test_a_client_that_leaves_ends_it(loop: NewLoop, path: Path) -> None:
     assert 0 < sum(sender.counted) == sender.results[0] < SIZE
 
 
+def test_a_client_that_leaves_before_its_turn(loop: NewLoop, path: Path) -> None:
+    sender = Sender(path, [(b"content-length", b"%d" % (SIZE + 9_000_000))])
+
+    def handler(call: Call) -> None:
+        sender.handler(call)
+        call.stream.write(b"x" * 9_000_000, False)  # more than a socket takes
+
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Server) -> None:
+        writer.write(GET)
+        await reader.readuntil(b"\r\n\r\n")
+        connection: Any = next(iter(server.open))
+        await until(lambda: connection.transfer is not None)
+        writer.transport.abort()
+        await sender.done()
+        assert server.app.calls[0].lost
+
+    converse(loop, handler, client)
+    assert sender.results == [0]
+
+
 def test_given_up_the_client_sees_that_it_is_cut(loop: NewLoop, path: Path) -> None:
     sender = Sender(path)
 
