@@ -12,8 +12,8 @@ import apps
 Application = Callable[[apps.Message, apps.Receive, apps.Send], Awaitable[None]]
 READ = 65_536
 
-# Goes with the process.
-FOLDER = tempfile.TemporaryDirectory(prefix="bench-files-")
+# Where files of services are: on a disk, and not in /tmp, which may be memory. Goes with the process.
+FOLDER = tempfile.TemporaryDirectory(prefix="files-", dir=Path(__file__).parent)
 
 
 def sending(name: str, content: bytes) -> Application:
