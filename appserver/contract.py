@@ -10,20 +10,25 @@ Calls up (`begin`, `Receiver.*`) never block and never raise. `begin` and `on_*`
 an engine's parser: they must not run application code. `start` is called once, after the whole read
 that carried the head was parsed, so that a request reset in the same read is never run.
 Calls down (`Stream.*`) may come at any time, also from within `on_*`; they only queue.
-Bytes reach the socket in `Connection.flush` and nowhere else.
+Bytes reach the socket in `Connection.flush`, or by what `Stream.send_file` returns, and nowhere else.
 
 The classes are bases, not typing protocols, so that the compiled build calls them through C slots.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
 
 from appserver.accepted import Peer
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = [
     "Application",
     "Fields",
+    "File",
     "Observer",
     "Receiver",
     "Request",
@@ -152,6 +157,16 @@ class Stream:
         """Queue body bytes; `end` closes the body."""
         raise NotImplementedError
 
+    def send_file(
+        self, file: File, offset: int, size: int, count: Callable[[int], None]
+    ) -> Coroutine[Any, Any, int] | None:
+        """Return what sends body bytes of a file past the program (sendfile(2)), and then says how many.
+
+        Fewer than `size`: it cannot go on, the others are to be read and written. `count` is told as they go; nothing
+        may be written meanwhile. None where the wire must see the bytes (HTTP/2, TLS, chunks).
+        """
+        return None
+
     def finish(self, trailers: Fields) -> None:
         """End the body with trailers."""
         raise NotImplementedError
@@ -163,6 +178,17 @@ class Stream:
     def reset(self, reason: int) -> None:
         """Give the stream up (`Reset`); the client must not take what it has for a whole response."""
         raise NotImplementedError
+
+
+class File(Protocol):
+    """An open regular file, of the application's side."""
+
+    @property
+    def fd(self) -> int:
+        """Its descriptor."""
+
+    def in_thread(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
+        """Call `function` where it may wait for a disk; the descriptor stays open until it returns."""
 
 
 class Receiver:

@@ -18,7 +18,7 @@ AppServerError               whose fault    status  exit
 |   |-- UnexpectedMessage                                 a message its phase does not allow
 |   |-- InvalidMessage                                    a message with a value that cannot be sent
 |   |-- BodyTooLong                                       more bytes than its content-length
-|   `-- BodyTooShort                                      fewer bytes than its content-length
+|   `-- BodyTooShort                                      fewer bytes than its content-length, or its file
 |-- Stopping                 server         503     -     the request was cut at a stop
 `-- ClientDisconnected       transport      -       -     also an OSError, as ASGI asks
 
@@ -156,7 +156,7 @@ class BodyTooLong(ApplicationError):
 
 
 class BodyTooShort(ApplicationError):
-    """Fewer body bytes than the declared content-length."""
+    """Fewer body bytes than the declared content-length, or than the file had that is sent."""
 
 
 class Stopping(AppServerError):

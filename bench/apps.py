@@ -13,6 +13,8 @@ HELLO = b"Hello, World!"
 PART = bytes(range(256)) * 64
 PARTS = 64
 MEBIBYTE = PART * PARTS
+SHORT_FILE = PART * 8
+LONG_FILE = MEBIBYTE * 10
 
 
 def mebibyte_start() -> Message:

@@ -17,6 +17,7 @@ GROWTH = MIB
 BEST = "best peer"
 PEERS = tuple(server.id for server in SERVERS if server.id not in (*OURS, LIMIT))
 WEBSOCKET = ("ws-echo-64", "ws-echo-16k")
+FILES = ("h2-file128k", "h1-file128k", "h2-file10m", "h1-file10m")
 BODIES = ("h2-stream1m", "h2-post64k", "h1-post64k")
 
 
@@ -61,6 +62,7 @@ BARS = (
     *(Bar(scenario, "rate", BEST, 1.1) for scenario in BODIES),
     *(Bar(scenario, "per_cpu", BEST, 1.4) for scenario in BODIES),
     Bar("h2-body1m", "rate", BEST, 1.0),
+    *(Bar(scenario, "rate", BEST, 1.0) for scenario in FILES),
     Bar("h2-starlette", "rate", "h2corn", 1.4),
     *(Bar(scenario, "per_cpu", "h2corn", 1.5) for scenario in WEBSOCKET),
     *(Bar(scenario, "per_cpu", BEST, 1.0) for scenario in WEBSOCKET),

@@ -149,7 +149,7 @@ class Bench:
         """Make the folder the servers run in: the applications, the files of nghttpd, and nothing to shadow a wheel."""
         work = self.plan.work
         work.mkdir(parents=True, exist_ok=True)
-        for name in ("apps.py", "granian_apps.py", "starlette_app.py"):
+        for name in ("apps.py", "file_apps.py", "granian_apps.py", "starlette_app.py"):
             shutil.copyfile(HERE / name, work / name)
         (work / "post.bin").write_bytes(POST_BODY)
         for scenarios in self.plan.groups():

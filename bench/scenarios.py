@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.apps import HELLO, MEBIBYTE, PART
+from bench.apps import HELLO, LONG_FILE, MEBIBYTE, PART, SHORT_FILE
 
 __all__ = [
     "CLIENT_APP", "HOP_SCENARIOS", "MEMORY_RUNS", "POST_BODY", "QUICK", "ROAD", "ROAD_APP", "SCENARIOS", "SOAK",
@@ -69,6 +69,7 @@ WEBSOCKET, MESSAGE = "apps:websocket_echo", bytes(range(64))
 HELLO_APP, ECHO, BODY, STREAM, STARLETTE = (
     "apps:hello", "apps:echo_length", "apps:body1m", "apps:stream1m", "starlette_app:app",
 )
+SHORT, LONG = "file_apps:short", "file_apps:long"
 LENGTH = b"%d" % len(POST_BODY)
 PROXIED, INDEXED = "nginx,haproxy", "go,envoy"
 
@@ -91,6 +92,10 @@ SCENARIOS = (
     Scenario("h2-stream1m", "h2c 1 MiB in 64 parts, 8 connections of 4", STREAM, "h2", 8, 4, MEBIBYTE),
     Scenario("h2-starlette", "h2c Starlette, 4 connections of 16", STARLETTE, "h2", 4, 16, HELLO),
     Scenario("h1-starlette", "HTTP/1.1 Starlette, 32 connections", STARLETTE, "h1", 32, 1, HELLO),
+    Scenario("h2-file128k", "h2c file of 128 KiB, 4 connections of 4", SHORT, "h2", 4, 4, SHORT_FILE, limit=True),
+    Scenario("h1-file128k", "HTTP/1.1 file of 128 KiB, 16 connections", SHORT, "h1", 16, 1, SHORT_FILE),
+    Scenario("h2-file10m", "h2c file of 10 MiB, 4 connections of 2", LONG, "h2", 4, 2, LONG_FILE, limit=True),
+    Scenario("h1-file10m", "HTTP/1.1 file of 10 MiB, 8 connections", LONG, "h1", 8, 1, LONG_FILE),
     Scenario("ws-echo-64", "WebSocket echo of 64 bytes, 64 connections", WEBSOCKET, "ws", 64, 1, MESSAGE),
     Scenario("ws-echo-16k", "WebSocket echo of 16 KiB, 64 connections", WEBSOCKET, "ws", 64, 1, PART),
 )

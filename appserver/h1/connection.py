@@ -47,7 +47,7 @@ class Connection(Wire):
         self, transport: asyncio.Transport, peer: Peer, application: Application, answers: AnswerContext, limits: Limits,
         options: Http1Options, timeouts: TimeoutOptions, registry: Registry, websocket: bool = False, h2c_upgrade: bool = False,
     ) -> None:  # fmt: skip
-        Wire.__init__(self, transport, registry.loop)
+        Wire.__init__(self, transport, registry.loop, peer.tls is None)
         self.peer = peer
         self._call_later = registry.loop.call_later
         self._application = application
@@ -423,7 +423,7 @@ class Connection(Wire):
 
     def _waits_for(self) -> int:
         state = self._state
-        if self._paused and state < CLOSING:
+        if self.awaits_client() and state < CLOSING:
             return deadlines.READER
         if state == BODY:
             held = self._owed > 0 or (self._stream is not None and self._stream.awaits)

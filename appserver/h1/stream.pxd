@@ -39,6 +39,7 @@ cdef class Http1Stream(Stream):
     # Body
     @cython.locals(wire=Wire, out=list, size=Py_ssize_t)
     cpdef write(self, bytes chunk, bint end)
+    cpdef file_sent(self, long long size)
     @cython.locals(wire=Wire)
     cpdef finish(self, list trailers)
     @cython.locals(wire=Wire)

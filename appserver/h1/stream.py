@@ -10,10 +10,13 @@ a tunnel has none.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
+from typing import Any
 
-from appserver.contract import Fields, Request, Stream
+from appserver.contract import Fields, File, Request, Stream
 from appserver.errors import InvalidMessage
+from appserver.h1.transfer import FileTransfer
 from appserver.h1.wire import Wire
 from appserver.http.grammar import parse_length
 
@@ -221,6 +224,24 @@ class Http1Stream(Stream):
             else:
                 wire.schedule()
 
+    def send_file(
+        self, file: File, offset: int, size: int, count: Callable[[int], None]
+    ) -> Coroutine[Any, Any, int] | None:
+        """Return what sends it with sendfile(2); not in chunks, and not through TLS."""
+        wire = self._wire
+        if wire is None or not self.responded or self._ended or self._bodiless or self._chunked or self._tunnel:
+            return None
+        if not wire.sends_files or 0 <= self._left < size:
+            return None
+        return FileTransfer(wire, self, file, offset, size, count).run()
+
+    def file_sent(self, size: int) -> None:
+        """So many bytes of a file have gone to the socket."""
+        if self._left >= 0:
+            self._left -= size
+        if self._wire is not None:
+            self._wire.file_sent(size)
+
     def finish(self, trailers: Fields) -> None:
         """End the body with trailers, for a client that wants them and a body that can have them."""
         wire = self._wire
@@ -261,6 +282,7 @@ class Http1Stream(Stream):
         wire = self._wire
         if wire is not None:
             self._wire = None
+            wire.stop_transfer()
             wire.aborted(self.is_cut_unseen())
 
     def is_cut_unseen(self) -> bool:
@@ -269,4 +291,6 @@ class Http1Stream(Stream):
 
     def lose(self) -> None:
         """The connection has given this stream up."""
+        if self._wire is not None:
+            self._wire.stop_transfer()
         self._wire = None

@@ -6,7 +6,9 @@ cdef class Wire:
     cdef readonly object transport
     cdef list out                   # borrowed by the stream while it answers
     cdef long long queued
-    cdef object _write, _writelines, _call_soon, _context
+    cdef object _write, _writelines, _call_soon, _context, _drained
+    cdef public object transfer
+    cdef public bint sends_files
     cdef bint _corked, _scheduled, _yielding, _paused, _reading_paused, _lost
     cdef long long _turn, _written, _owed, _owed_pieces
 
@@ -28,6 +30,12 @@ cdef class Wire:
     @cython.locals(pieces=list, small=list, piece=bytes, size=Py_ssize_t)
     cdef _flush_large(self, list out)
     cpdef _end_turn(self)
+
+    # A file, past the transport
+    cpdef _end_drained(self)
+    cpdef file_sent(self, long long size)
+    cpdef stop_transfer(self)
+    cpdef bint awaits_client(self) except -1
 
     # Reading
     cpdef owe(self, Py_ssize_t size)

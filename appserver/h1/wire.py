@@ -9,6 +9,10 @@ import asyncio
 import contextvars
 import socket
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from appserver.h1.transfer import FileTransfer
 
 __all__ = ["Wire"]
 
@@ -30,14 +34,17 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Wire:
-    """One transport. `out` is written in one piece, `queued` is the size of the body bytes in it."""
+    """One transport. `out` is written in one piece, `queued` is the size of the body bytes in it.
+
+    `sends_files` says that the socket may be written to as it is, `transfer` is what does so.
+    """
 
     __slots__ = (
-        "_call_soon", "_context", "_corked", "_lost", "_owed", "_owed_pieces", "_paused", "_reading_paused", "_scheduled",
-        "_turn", "_write", "_writelines", "_written", "_yielding", "out", "queued", "transport",
+        "_call_soon", "_context", "_corked", "_drained", "_lost", "_owed", "_owed_pieces", "_paused", "_reading_paused", "_scheduled",
+        "_turn", "_write", "_writelines", "_written", "_yielding", "out", "queued", "sends_files", "transfer", "transport",
     )  # fmt: skip
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, sends_files: bool) -> None:
         transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_LOW)
         self.transport = transport
         self.out: list[bytes] = []
@@ -52,6 +59,9 @@ class Wire:
         self._paused = self._reading_paused = self._lost = False
         self._turn: int = 0
         self._written: int = 0
+        self.sends_files = sends_files
+        self.transfer: FileTransfer | None = None
+        self._drained: asyncio.Future[None] | None = None
         self._owed: int = 0
         self._owed_pieces: int = 0
 
@@ -95,6 +105,8 @@ class Wire:
     def resume_writing(self) -> None:
         """The transport has room."""
         self._paused = False
+        if self._drained is not None:
+            self._end_drained()
         if not self._yielding:
             self.set_writable(True)
 
@@ -171,6 +183,40 @@ class Wire:
         self._yielding = False
         if not self._paused:
             self.set_writable(True)
+
+    # A file, past the transport
+
+    async def drained(self) -> None:
+        """Send all output, and wait until the socket has it, or is gone."""
+        self.flush()
+        if self.transport.is_closing() or not self.transport.get_write_buffer_size():
+            return
+        self._drained = waiter = asyncio.get_running_loop().create_future()
+        self.transport.set_write_buffer_limits(high=0)
+        try:
+            await waiter
+        finally:
+            self._drained = None
+            if not self.transport.is_closing():  # uvloop's would raise
+                self.transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_LOW)
+
+    def _end_drained(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def file_sent(self, size: int) -> None:
+        """The socket has taken bytes of a file."""
+        self._written += size
+
+    def stop_transfer(self) -> None:
+        """The stream is over: its file is, too."""
+        if self.transfer is not None:
+            self.transfer.stop()
+            self._end_drained()
+
+    def awaits_client(self) -> bool:
+        """Tell whether the client has to take output before there can be more."""
+        return self._paused or (self.transfer is not None and self.transfer.waits)
 
     # Reading
 

@@ -5,7 +5,7 @@ from appserver.contract cimport Receiver, Request, Stream
 from appserver.http.priority cimport Priority, parse_priority
 from appserver.http.reply cimport Reply, has_body
 
-cdef int _HEAD, _BODY, _TRAILERS, _DONE, _LOST, _BROKEN
+cdef int _HEAD, _BODY, _TRAILERS, _FILE, _DONE, _LOST, _BROKEN
 cdef int MAX_INTERIM
 
 cdef class AnswerContext:
@@ -22,8 +22,7 @@ cdef class Answer(Receiver):
     cdef readonly int phase
     cdef readonly bint bodiless, trailers_announced
     cdef readonly int status
-    cdef readonly long long sent
-    cdef long long _remaining
+    cdef readonly long long sent, remaining
     cdef int _informed
     cdef double _began
 
@@ -46,6 +45,9 @@ cdef class Answer(Receiver):
     cdef _measure_last(self, bytes chunk)
     @cython.locals(excess=cython.longlong)
     cdef _too_long(self, bytes chunk)
+    cpdef begin_file(self)
+    cpdef count_file(self, long long size)
+    cpdef end_file(self)
     @cython.locals(reply=Reply)
     cpdef open_tunnel(self, int status, list fields)
     cpdef count_sent(self, Py_ssize_t size)

@@ -7,7 +7,7 @@ An `Answer` is the answer to one request; what interface the application speaks 
        |                                |  \--end_content--> TRAILERS --finish--> DONE
        |                                '-- a wrong length, or the application failed --> BROKEN
        |-- the server answers for the application --> DONE              any but these --client gone--> LOST
-       '-- open_tunnel --> BODY --close_tunnel--> DONE
+       '-- open_tunnel --> BODY --close_tunnel--> DONE           BODY --begin_file--> FILE --end_file--> BODY
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ __all__ = ["PHASES", "Answer", "AnswerContext"]
 _HEAD = 0
 _BODY = 1
 _TRAILERS = 2
-_DONE = 3
-_LOST = 4
-_BROKEN = 5
-PHASES = ("HEAD", "BODY", "TRAILERS", "DONE", "LOST", "BROKEN")
+_FILE = 3
+_DONE = 4
+_LOST = 5
+_BROKEN = 6
+PHASES = ("HEAD", "BODY", "TRAILERS", "FILE", "DONE", "LOST", "BROKEN")
 
 _STATUS = "a final response status is 200 to 999, not {}"
 _INTERIM = "an interim response status is 100 to 199 and not 101, not {}"
@@ -91,11 +92,12 @@ class Answer(Receiver):
 
     It is a base of what hears the request, so that a request costs one object. `closed` is called at the end.
     `bodiless` says that the head alone is the response (HEAD, 204, 205, 304): body bytes are then dropped.
-    `sent` counts body bytes handed to the stream. `trailers_announced` says that the head did so.
+    `sent` counts body bytes handed to the stream, `remaining` what its content-length leaves (-1: none is declared).
+    `trailers_announced` says that the head did so.
     """
 
     __slots__ = (
-        "_began", "_informed", "_remaining", "bodiless", "context", "phase", "request", "sent", "status", "stream",
+        "_began", "_informed", "bodiless", "context", "phase", "remaining", "request", "sent", "status", "stream",
         "trailers_announced",
     )  # fmt: skip
 
@@ -110,7 +112,7 @@ class Answer(Receiver):
         self.status: int = 0
         self.sent: int = 0
         self._informed: int = 0
-        self._remaining: int = -1
+        self.remaining: int = -1
         self._began: float = time.perf_counter() if context.observer is not None else 0.0
 
     # Head
@@ -155,7 +157,7 @@ class Answer(Receiver):
         if not reply.has_server and context.server is not None:
             judged.append(context.server)
         self.status = code
-        self._remaining = reply.length
+        self.remaining = reply.length
         self.bodiless = not has_body(code, request.method == "HEAD")
         if trailers or reply.has_trailer:
             judged = self._announce(judged)
@@ -191,17 +193,17 @@ class Answer(Receiver):
         size = len(chunk)
         if size == 0 or self.bodiless:
             return
-        if self._remaining >= 0:
-            if size > self._remaining:
+        if self.remaining >= 0:
+            if size > self.remaining:
                 self._too_long(chunk)
-            self._remaining -= size
+            self.remaining -= size
         self.sent += size
         self.stream.write(chunk, False)
 
     def end(self, chunk: bytes) -> None:
         """Send the last body bytes. Raises BodyTooLong or BodyTooShort; the answer is then broken off."""
         if not self.bodiless:
-            if self._remaining >= 0:
+            if self.remaining >= 0:
                 self._measure_last(chunk)
             self.sent += len(chunk)
             self.stream.write(chunk, True)
@@ -209,7 +211,7 @@ class Answer(Receiver):
 
     def end_content(self, chunk: bytes) -> None:
         """Send the last body bytes before trailers; raises as `end` does. An empty chunk is no write."""
-        if not self.bodiless and self._remaining >= 0:
+        if not self.bodiless and self.remaining >= 0:
             self._measure_last(chunk)
         self.write(chunk)
         self.phase = _TRAILERS
@@ -222,20 +224,37 @@ class Answer(Receiver):
 
     def _measure_last(self, chunk: bytes) -> None:
         size = len(chunk)
-        if size > self._remaining:
+        if size > self.remaining:
             self._too_long(chunk)
-        if size < self._remaining:
-            missing = self._remaining - size
+        if size < self.remaining:
+            missing = self.remaining - size
             self.break_off()
             raise BodyTooShort(f"the body ended {missing} bytes before its content-length")
 
     def _too_long(self, chunk: bytes) -> None:
-        excess = len(chunk) - self._remaining
-        if self._remaining:
-            self.sent += self._remaining
-            self.stream.write(chunk[: self._remaining], False)
+        excess = len(chunk) - self.remaining
+        if self.remaining:
+            self.sent += self.remaining
+            self.stream.write(chunk[: self.remaining], False)
         self.break_off()
         raise BodyTooLong(f"the body is longer than its content-length by at least {excess} bytes")
+
+    # A file in the body's place
+
+    def begin_file(self) -> None:
+        """The next body bytes are a file's: nobody may write between them."""
+        self.phase = _FILE
+
+    def count_file(self, size: int) -> None:
+        """The stream has sent bytes of the file by itself."""
+        self.sent += size
+        if self.remaining >= 0:
+            self.remaining -= size
+
+    def end_file(self) -> None:
+        """More may follow the file, or there was none."""
+        if self.phase == _FILE:
+            self.phase = _BODY
 
     # A tunnel in the answer's place
 

@@ -17,6 +17,7 @@ LINES_PER_IGNORE = 500
 LOG_METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log"})
 # Modules that may import inside a function, each for the start-up cost it saves or the choice it makes late.
 LAZY_IMPORTS: dict[str, str] = {
+    "appserver/apps/files.py": "ctypes, which only who sends files pays for",
     "appserver/apps/loader.py": "difflib, for a mistake only",
     "appserver/cli.py": "each action brings what it alone needs: --help and a mistake do not pay for asyncio",
     "appserver/ws/handshake.py": "hashlib, and with it OpenSSL, which only WebSockets over HTTP/1.1 pay for",

@@ -24,7 +24,10 @@ from appserver.ws.session import SessionSettings
 from tests.support.clock import ClockLoop
 from tests.support.streams import RecordingStream
 
-__all__ = ["DISCONNECT", "Script", "Talk", "body", "hint", "http_request", "informational", "make_request", "start", "trailers"]
+__all__ = [
+    "DISCONNECT", "Script", "Talk", "body", "hint", "http_request", "informational", "make_request", "pathsend",
+    "start", "trailers", "zerocopysend",
+]
 
 DISCONNECT = {"type": "http.disconnect"}
 
@@ -50,6 +53,14 @@ def hint(*links: Any) -> Message:
 
 def informational(status: Any = 102, headers: Iterable[Any] = ()) -> Message:
     return {"type": "http.response.informational", "status": status, "headers": headers}
+
+
+def pathsend(path: Any) -> Message:
+    return {"type": "http.response.pathsend", "path": path}
+
+
+def zerocopysend(file: Any, **more: Any) -> Message:
+    return {"type": "http.response.zerocopysend", "file": file, **more}
 
 
 def http_request(data: bytes = b"", *, more: bool = False) -> Message:

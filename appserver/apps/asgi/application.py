@@ -59,6 +59,7 @@ class AsgiApplication(Application):
     async def shutdown(self) -> None:
         """Run the application's lifespan shutdown; what goes wrong is logged."""
         await self._lifespan.shutdown()
+        self.host.files.close()
 
     def tick(self) -> None:
         """Send pings, and end WebSockets whose client does not answer."""

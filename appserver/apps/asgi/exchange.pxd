@@ -6,7 +6,7 @@ from appserver.contract cimport Request, Stream
 from appserver.http.reply cimport Reply
 
 cdef int _TRAILERS, _DONE, _LOST
-cdef int _START, _HINT, _CHUNK, _TRAIL, _INFORM
+cdef int _START, _HINT, _CHUNK, _TRAIL, _INFORM, _PATH, _DESCRIPTOR
 cdef tuple SEND
 cdef long long BURST_BYTES, MESSAGE_BYTES
 cdef double DISCARD_SECONDS
@@ -31,6 +31,7 @@ cdef class Exchange(Conversation):
     cdef _send_interim(self, status, fields)
     @cython.locals(more=bint)
     cdef _send_body(self, dict message)
+    cpdef end_part(self, bytes body)
     @cython.locals(reply=Reply, fields=list)
     cdef _send_trailers(self, dict message)
     cdef _discard(self, dict message)

@@ -4,8 +4,9 @@ Owns the queue of body bytes and who waits; the response is `Answer`'s part, who
 HTTP versions.
 
     send     HEAD --start--> BODY --last body--> DONE
-              ^ |            ^ |\--last body, trailers announced--> TRAILERS --last--> DONE
-              '-'            '-' early hint, informational
+              ^ |            ^ | \--last body, trailers announced--> TRAILERS --last--> DONE
+              '-'            | '--a file--> FILE --sent--> as a last body (`files`)
+          1xx, in BODY too   '--more_body--'
 
     receive  BODY --http.request, more_body False--> WAIT --answer over, or client's half closed--> OVER
              BODY --client lost--> OVER (http.disconnect; a whole body is never claimed)
@@ -21,6 +22,7 @@ from typing import Any
 
 from appserver.apps.asgi.awaitables import Message
 from appserver.apps.asgi.conversation import BURST_BYTES, MESSAGE_BYTES, Conversation, is_disconnect
+from appserver.apps.asgi.files import send_descriptor, send_path
 from appserver.apps.asgi.host import Host
 from appserver.contract import Fields, Request, Stream
 from appserver.errors import (
@@ -44,13 +46,19 @@ _HINT = 2
 _CHUNK = 3
 _TRAIL = 4
 _INFORM = 5
+_PATH = 6
+_DESCRIPTOR = 7
 # What comes after the head is no wrong message, as other servers want it there; it is sent if the head is still here.
 _INTERIM = {"http.response.early_hint": _HINT, "http.response.informational": _INFORM}
 SEND: tuple[dict[str, int], ...] = (
     {"http.response.start": _START, **_INTERIM},  # HEAD
-    {"http.response.body": _CHUNK, **_INTERIM},  # BODY
+    {
+        "http.response.body": _CHUNK, "http.response.pathsend": _PATH, "http.response.zerocopysend": _DESCRIPTOR,
+        **_INTERIM,
+    },  # BODY
     {"http.response.trailers": _TRAIL},  # TRAILERS
-)
+    {},  # FILE
+)  # fmt: skip
 
 _DISCONNECT = "http.disconnect"
 
@@ -189,8 +197,12 @@ class Exchange(Conversation):
             return self._send_interim(message["status"], message.get("headers", ()))
         elif step == _TRAIL:
             self._send_trailers(message)
+        elif step == _PATH:
+            return send_path(self, message)
+        elif step == _DESCRIPTOR:
+            return send_descriptor(self, message)
         else:
-            raise UnexpectedMessage(f"{message['type']!r} in phase {PHASES[phase]}; allowed: {', '.join(table)}")
+            raise UnexpectedMessage(f"{message['type']!r} in phase {PHASES[phase]}; allowed: {', '.join(table) or 'nothing'}")
         return None
 
     def _send_interim(self, status: Any, fields: Any) -> Coroutine[Any, Any, None] | None:
@@ -210,11 +222,16 @@ class Exchange(Conversation):
                 return self._discard(message)
             if self.burst > BURST_BYTES or not self.stream.writable:
                 return self.wait_for_room()
-        elif self.trailers_announced:
+        else:
+            self.end_part(body)
+        return None
+
+    def end_part(self, body: bytes) -> None:
+        """Send the last body bytes; trailers may follow them."""
+        if self.trailers_announced:
             self.end_content(body)
         else:
             self.end(body)
-        return None
 
     def _send_trailers(self, message: Message) -> None:
         reply = self.host.answers.reply

@@ -6,6 +6,7 @@ from appserver.http.answer cimport AnswerContext
 
 @cython.final
 cdef class Host:
+    cdef readonly object files
     cdef readonly object app
     cdef readonly bint app_is_coroutine_function
     cdef readonly AnswerContext answers

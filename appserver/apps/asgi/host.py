@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from appserver.apps.asgi.scope import ScopeBuilder
+from appserver.apps.files import Files
 from appserver.contract import Request
 from appserver.errors import ApplicationError
 from appserver.events import Event
@@ -28,7 +29,10 @@ EAGER = sys.version_info >= (3, 12)
 class Host:
     """One application in one loop. `running` are the tasks of exchanges that wait for something, `websockets` open ones."""
 
-    __slots__ = ("admission", "answers", "app", "app_is_coroutine_function", "loop", "running", "scopes", "sessions", "task", "websockets")
+    __slots__ = (
+        "admission", "answers", "app", "app_is_coroutine_function", "files", "loop", "running", "scopes", "sessions", "task",
+        "websockets",
+    )  # fmt: skip
 
     def __init__(
         self, app: Callable[..., Any], answers: AnswerContext, scopes: ScopeBuilder, sessions: SessionSettings | None = None,
@@ -40,6 +44,7 @@ class Host:
         self.scopes = scopes
         self.sessions = sessions or SessionSettings()
         self.admission = admission or Admission()
+        self.files = Files()
         self.running: set[asyncio.Task[None]] = set()
         self.websockets: set[Any] = set()
         self.loop: asyncio.AbstractEventLoop | None = None

@@ -40,6 +40,7 @@ def test_the_limit_gets_only_what_a_file_can_answer() -> None:
     limit = next(server for server in SERVERS if server.id == "nghttpd")
     assert [scenario.id for scenario in SCENARIOS if limit.serves(scenario)] == [
         "road-h2-literal", "road-h2-indexed", "h2-c16-m16", "h2-c64-m1", "h2-c1-m1", "h2-tls-c16-m16", "h2-body1m",
+        "h2-file128k", "h2-file10m",
     ]
 
 

@@ -15,6 +15,7 @@ from appserver.apps.asgi.exchange import Exchange
 from tests.support.asgi import Talk
 from tests.support.clock import ClockLoop
 from tests.support.events import EventLog
+from tests.support.held_jobs import HeldJobs
 from tests.support.plain import plain
 
 LATE = plain("appserver.apps.asgi.exchange")
@@ -35,6 +36,12 @@ def log() -> Iterator[EventLog]:
     log.open()
     yield log
     log.shut()
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> HeldJobs:
+    """The threads for files."""
+    return HeldJobs(monkeypatch)
 
 
 @pytest.fixture(params=EXCHANGES)

@@ -15,7 +15,7 @@ from tests.support.clock import ClockLoop
 from tests.support.events import EventLog
 from tests.unit.apps.asgi.conftest import EXCHANGES
 
-DONE = 3
+DONE = 4
 QUICK = settings(
     max_examples=150, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

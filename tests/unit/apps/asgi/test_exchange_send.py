@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -20,8 +21,9 @@ from appserver.errors import (
     UnexpectedMessage,
 )
 from appserver.events import Event
-from tests.support.asgi import DISCONNECT, Talk, body, hint, informational, start, trailers
+from tests.support.asgi import DISCONNECT, Talk, body, hint, informational, pathsend, start, trailers, zerocopysend
 from tests.support.events import EventLog
+from tests.support.held_jobs import HeldJobs
 from tests.unit.apps.asgi.conftest import LATE
 
 Converse = Callable[..., Talk]
@@ -31,6 +33,7 @@ PHASES: dict[str, tuple[dict[str, Any], ...]] = {
     "HEAD": (),
     "BODY": (start(),),
     "TRAILERS": (start(trailers=True), body()),
+    "FILE": (start(),),
     "DONE": (start(), body()),
     "LOST": (),
     "BROKEN": (start(200, [(b"content-length", b"0")]),),
@@ -41,7 +44,7 @@ MESSAGES: dict[str, dict[str, Any]] = {
     "http.response.informational": informational(),
     "http.response.body": body(b"x"),
     "http.response.trailers": trailers(),
-    "http.response.pathsend": {"type": "http.response.pathsend", "path": "/etc/hostname"},
+    "http.response.pathsend": pathsend(__file__), "http.response.zerocopysend": zerocopysend(None),
     "http.disconnect": {"type": "http.disconnect"},
     "http.request": {"type": "http.request"},
     "lifespan.startup.complete": {"type": "lifespan.startup.complete"},
@@ -54,10 +57,12 @@ HEARD = {
     "http.response.informational": "inform",
     "http.response.body": "write",
     "http.response.trailers": "finish",
+    "http.response.pathsend": "write",
+    "http.response.zerocopysend": "write",
 }
 
 
-def enter(converse: Converse, phase: str) -> Talk:
+def enter(converse: Converse, phase: str, jobs: HeldJobs) -> Talk:
     talk = converse(trailers_accepted=True)
     for message in PHASES[phase]:
         talk.send(message)
@@ -66,6 +71,9 @@ def enter(converse: Converse, phase: str) -> Talk:
     elif phase == "BROKEN":
         with pytest.raises(BodyTooLong):
             talk.send(body(b"more than nothing"))
+    elif phase == "FILE":
+        jobs.held = True
+        assert not talk.sending(pathsend(__file__)).done()
     return talk
 
 
@@ -77,28 +85,31 @@ def test_the_table_is_whole() -> None:
 
 @pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind or "empty")
 @pytest.mark.parametrize("phase", PHASES)
-def test_each_cell_of_the_table(converse: Converse, phase: str, kind: str) -> None:
-    talk = enter(converse, phase)
+def test_each_cell_of_the_table(converse: Converse, jobs: HeldJobs, phase: str, kind: str, tmp_path: Path) -> None:
+    talk = enter(converse, phase, jobs)
     number = list(PHASES).index(phase)
     allowed = LATE.SEND[number] if number < LATE._DONE else {}
     before = list(talk.said)
+    (tmp_path / "file").write_bytes(b"file")
 
-    if kind in allowed:
-        talk.send(MESSAGES[kind])
-        assert [call[0] for call in talk.said[len(before):]] == [HEARD[kind]]
-    elif phase == "LOST":
-        with pytest.raises(ClientDisconnected, match="the client is gone"):
-            talk.send(MESSAGES[kind])
-        assert talk.said == before
-        assert talk.stream.late == []
-    else:
-        with pytest.raises(UnexpectedMessage) as caught:
-            talk.send(MESSAGES[kind])
-        assert repr(kind) in str(caught.value)
-        assert f"in phase {phase}" in str(caught.value)
-        for name in allowed:
-            assert name in str(caught.value)
-        assert talk.said == before
+    with (tmp_path / "file").open("rb") as file:
+        message = zerocopysend(file) if kind == "http.response.zerocopysend" else MESSAGES[kind]
+        if kind in allowed:
+            talk.send(message)
+            assert [call[0] for call in talk.said[len(before):]] == [HEARD[kind]]
+        elif phase == "LOST":
+            with pytest.raises(ClientDisconnected, match="the client is gone"):
+                talk.send(message)
+            assert talk.said == before
+            assert talk.stream.late == []
+        else:
+            with pytest.raises(UnexpectedMessage) as caught:
+                talk.send(message)
+            assert repr(kind) in str(caught.value)
+            assert f"in phase {phase}" in str(caught.value)
+            for name in allowed:
+                assert name in str(caught.value)
+            assert talk.said == before
 
 
 def test_a_wrong_message_does_not_move_the_phase(converse: Converse) -> None:

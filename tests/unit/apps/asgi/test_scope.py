@@ -52,6 +52,8 @@ def test_the_scope() -> None:
             "http.response.trailers": {},
             "http.response.early_hint": {},
             "http.response.informational": {},
+            "http.response.pathsend": {},
+            "http.response.zerocopysend": {},
         },
     }
 
