@@ -60,3 +60,6 @@ cdef class Head:
     @cython.locals(authority=Field, host=Field)
     cdef bytes _judge_host(self, str version)
     cpdef trailers(self)
+
+
+cdef _set_target(Request request, Field path)

@@ -81,17 +81,14 @@ class Head:
         self._authority: Field | None = None
         self._protocol: Field | None = None
         self._host: Field | None = None
-        self._hosts: int = 0
+        self._hosts = self._count = self._size = self._forwarded_protos = 0
         self._content_length: int = -1
-        self._count: int = 0
-        self._size: int = 0
         self._cookies: list[bytes] | None = None
+        self._trailers_accepted = self._has_content_type = self._has_regular = False
         self._forwarded = self._forwarded_more = False
         self._forwarded_for: bytes | None = None
         self._forwarded_lines: list[bytes] | None = None
         self._forwarded_proto: bytes | None = None
-        self._forwarded_protos: int = 0
-        self._trailers_accepted = self._has_content_type = self._has_regular = False
         self._priority: bytes | None = None
         self.expect: bytes | None = None
         self.connection: list[bytes] | None = None
@@ -295,10 +292,7 @@ class Head:
             self.fields.append((b"cookie", self._cookies[0] if len(self._cookies) == 1 else b"; ".join(self._cookies)))
         request = Request.__new__(Request)
         request.method = method.text
-        request.target = path.value
-        request.path = path.text
-        request.raw_path = path.raw_path
-        request.query = path.query
+        _set_target(request, path)
         request.authority = host
         request.fields = self.fields
         request.version = version
@@ -334,10 +328,7 @@ class Head:
         if self._method is not None and not self._method.verdict:
             request.method = self._method.text
         if self._path is not None and not self._path.verdict:
-            request.target = self._path.value
-            request.path = self._path.text
-            request.raw_path = self._path.raw_path
-            request.query = self._path.query
+            _set_target(request, self._path)
         if self._authority is not None and not self._authority.verdict:
             request.authority = self._authority.value
         request.fields = self.fields
@@ -423,3 +414,10 @@ class Head:
         if self.verdict:
             return None
         return [pair for pair in self.fields if pair[0] not in PROTECTED]
+
+
+def _set_target(request: Request, path: Field) -> None:
+    request.target = path.value
+    request.path = path.text
+    request.raw_path = path.raw_path
+    request.query = path.query

@@ -336,9 +336,7 @@ cdef class Stream(ContractStream):
         if nva == NULL:
             raise MemoryError
         try:
-            nghttp2_submit_trailer(
-                self.engine.session, self.id, nva, fill(nva, self.trailers, NGHTTP2_NV_FLAG_NONE)
-            )
+            nghttp2_submit_trailer(self.engine.session, self.id, nva, fill(nva, self.trailers, NGHTTP2_NV_FLAG_NONE))
         finally:
             free(nva)
         return 0

@@ -36,6 +36,7 @@ def drafted(path: Path) -> tuple[Draft, Statement]:
         _upstream(one, draft)
     _trust(http, draft)
     common = policies(http)
+    common.pop("log", None)  # off for all is what a site file says without `logging`
     for server in http.all("server"):
         _server(server, common, draft)
     _redirects(http, draft)
