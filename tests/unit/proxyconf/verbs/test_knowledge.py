@@ -30,7 +30,9 @@ def test_every_feature_and_proxy_is_in_the_matrix() -> None:
 
 def test_what_changes_between_two_versions() -> None:
     found = changes("nginx", Version.parse("1.28"), Version.parse("1.29.4"))
-    assert [(str(change.version), change.row.capability) for change in found] == [("1.29.0", "early_hints"), ("1.29.4", "h2c_upstream")]
+    assert [(str(change.version), change.row.capability) for change in found] == [
+        ("1.29.0", "early_hints"), ("1.29.4", "h2c_upstream"), ("1.29.4", "h2_upstream"), ("1.29.4", "upstream_ca"),
+    ]
 
 
 @pytest.mark.parametrize("rule", Rule)
