@@ -27,7 +27,7 @@ OF_THE_SERVER = (
     ("websocket", Feature.WEBSOCKET_OVER_HTTP2), ("raw", Feature.RAW_ORIGIN), ("tls", Feature.TLS_ORIGIN),
 )  # fmt: skip
 
-SERVED_SECONDS, POLL, NOT_FOUND = 5.0, 0.05, 404
+SERVED_SECONDS, POLL, NOT_FOUND = 20.0, 0.05, 404
 
 
 class Progress(Protocol):
