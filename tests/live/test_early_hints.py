@@ -31,8 +31,11 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
     await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"1")]})
 '''
-OFFERED = b"http.request.trailers,http.response.early_hint,http.response.informational,http.response.trailers"
-SILENT = b"http.request.trailers,http.response.trailers"
+OFFERED = b",".join(sorted([
+    b"http.request.trailers", b"http.response.early_hint", b"http.response.informational", b"http.response.pathsend",
+    b"http.response.trailers", b"http.response.zerocopysend",
+]))
+SILENT = b"http.request.trailers,http.response.pathsend,http.response.trailers,http.response.zerocopysend"
 VERSIONS = {"1.0": ["--http1.0"], "1.1": ["--http1.1"], "2": ["--http2-prior-knowledge"]}
 
 
