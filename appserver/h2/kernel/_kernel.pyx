@@ -69,7 +69,7 @@ cdef enum:
     SLOT_BITS = 7
     SLOTS = 128
     # Where a field may stand: a power of two.
-    PLACES = 4
+    PLACES = 2
     # Longer values seldom repeat; and what a connection remembers at most.
     MAX_CACHED_VALUE = 512
     MAX_CACHED_BYTES = 32768
