@@ -40,8 +40,9 @@ def pytest_report_header() -> list[str]:
 
 def pytest_configure() -> None:
     """Refuse to test another build than EXPECT_BUILD: a checkout shadows what was installed."""
-    # A suite that was started in the background ignores SIGINT, and so would the programs that tests start and interrupt.
+    # A suite that was started in the background, or by nohup, ignores these, and so would the programs that tests start and signal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     expected = os.environ.get("EXPECT_BUILD", "")
     if expected and expected != build_under_test():
         pytest.exit(f"EXPECT_BUILD={expected}, but {build_under_test()} would be tested", returncode=3)
