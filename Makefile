@@ -39,7 +39,7 @@ test: setup ## The whole suite but `proofs` and `test-containers`: unit, engines
 proofs: setup ## Every capability of every proxy, on a current and an older real program (PROXY=nginx: of one)
 	@tools/packages.sh test $(if $(PROXY),,browser)
 	@$(PY) -m tools.proxies $(PROXY) $(if $(PROXY),curl)
-	@LASTHOP_PROOFS=1 $(PYTEST) $(PARALLEL) $(PROOFS) $(if $(PROXY),-k $(PROXY)) $(ARGS)
+	@LASTHOP_PROOFS=1 $(PYTEST) $(PROOFS) $(if $(PROXY),-k $(PROXY)) $(ARGS)
 
 test-unit: setup ## The fast part of the suite
 	@$(PYTEST) $(PARALLEL) $(wildcard tests/house tests/unit tests/engines) $(ARGS)
