@@ -147,7 +147,7 @@ class Contest:
                 return
             if time.monotonic() > end:
                 raise ServerFailed(f"{self._name} answers {status}")
-            time.sleep(0.05)
+            time.sleep(0.05)  # it listens before it has read its sites
 
     def _load(self, process: ServerProcess, seconds: float) -> Run:
         load = loadgen.arguments(Path(self._generator[-1]), process.port, CONNECTIONS, 1, http1=True, seconds=seconds)

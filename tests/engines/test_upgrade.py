@@ -57,6 +57,18 @@ def test_its_settings_count_until_others_come_and_are_not_acknowledged(upgraded:
     assert upgraded.ask(upgraded.client.window(1, 100)) == [expect.data(1, b"89", end=True)]
 
 
+def test_its_priority_counts(open_talk: OpenTalk) -> None:
+    talk, request = open_talk(greet=False), asked()
+    request.priority = (7, False)
+    talk.engine.upgrade(request, entries({}))
+    talk.ask(talk.client.greet(), talk.client.headers(3, GET, end=True))
+    for stream in (talk.requests[0].stream, talk.requests[1].stream):
+        stream.respond(200, [], False)
+        stream.write(b"x" * 10, True)
+
+    assert [frame.stream for frame in talk.heard() if isinstance(frame, Data)] == [3, 1]
+
+
 def test_its_largest_frame_counts(open_talk: OpenTalk) -> None:
     talk = open_talk(greet=False)
     talk.engine.upgrade(asked(), entries({MAX_FRAME_SIZE: 32_768, INITIAL_WINDOW_SIZE: 100_000}))

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proxyconf.facts.table import Version
-from tests.interop.hop import Installed, free_port, installed
-from tests.interop.test_proxy_protocol_hop import FROM, ask, running
+from tests.interop.hop import Installed, free_port
+from tests.interop.test_proxy_protocol_hop import FROM, ask, haproxy, on
 from tests.live.conftest import FAULTS, PROBE
 from tests.support.process import Server
 
@@ -24,28 +23,15 @@ def server() -> Iterator[Server]:
         assert [line for line in server.lines if any(fault in line for fault in FAULTS)] == []
 
 
-# `option forwarded` came with 2.8.
-NOBODY = [pytest.param(None, marks=pytest.mark.skip(reason="no HAProxy 2.8 or newer is in build/proxies"))]
-
-
-@pytest.mark.parametrize("on", [one for one in installed("haproxy") if one.version >= Version.parse("2.8")] or NOBODY, ids=str)
+@on("haproxy", since="2.8")  # as `option forwarded`
 @pytest.mark.parametrize("protocol", ["h1", "h2"])
 def test_haproxy(on: Installed, server: Server, tmp_path: Path, protocol: str) -> None:
     port = free_port()
-    (tmp_path / "haproxy.cfg").write_text(f"""
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 20s
-  timeout server 20s
-frontend in
-  bind 127.0.0.1:{port}
-  default_backend app
-backend app
-  option forwarded proto host by by_port for for_port
-  server app 127.0.0.1:{server.port} proto {protocol}
-""")
-    with running([on.program, "-db", "-f", str(tmp_path / "haproxy.cfg")], port):
+    backend = [
+        "option forwarded proto host by by_port for for_port",
+        f"server app 127.0.0.1:{server.port} proto {protocol}",
+    ]
+    with haproxy(on, tmp_path, port, backend):
         for forged in FORGED:
             said = ("-H", f"Forwarded: {forged}") if forged else ()
             scope = ask(f"http://127.0.0.1:{port}/scope", "-H", "Host: shop.test:8443", *said)

@@ -73,16 +73,20 @@ def test_a_stream_from_the_client(channel: grpc.Channel) -> None:
     assert channel.stream_unary(path("Total"), None, None)(numbers, timeout=30) == b"499500"
 
 
-def test_a_stream_both_ways(channel: grpc.Channel) -> None:
-    # A message is sent when the one before was answered: neither side waits for the other's end.
+def talk(call: grpc.StreamStreamMultiCallable, messages: int) -> None:
+    """Send a message when the one before was answered: neither side waits for the other's end."""
     waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-    stream = channel.stream_stream(path("Chat"), None, None)(iter(waiting.get, None), timeout=30)
-    for number in range(20):
+    stream = call(iter(waiting.get, None), timeout=30)
+    for number in range(messages):
         waiting.put(b"%d" % number)
         assert next(stream) == b"%d" % number
     waiting.put(None)
     assert list(stream) == []
     assert stream.code() is grpc.StatusCode.OK
+
+
+def test_a_stream_both_ways(channel: grpc.Channel) -> None:
+    talk(channel.stream_stream(path("Chat"), None, None), 20)
 
 
 def test_an_error_is_one_head(channel: grpc.Channel) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import grpc
 import pytest
 from protobuf.wkt.google.protobuf.wrappers_pb import BytesValue
 
+from tests.interop.test_grpc import talk
 from tests.live.conftest import FAULTS
 from tests.support.process import Server, best, until
 
@@ -55,14 +55,7 @@ def test_streams(channel: grpc.Channel) -> None:
 
 
 def test_a_stream_both_ways(channel: grpc.Channel) -> None:
-    waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-    stream = method(channel, "stream_stream", "Chat")(iter(waiting.get, None), timeout=30)
-    for number in range(10):
-        waiting.put(b"%d" % number)
-        assert next(stream) == b"%d" % number
-    waiting.put(None)
-    assert list(stream) == []
-    assert stream.code() is grpc.StatusCode.OK
+    talk(method(channel, "stream_stream", "Chat"), 10)
 
 
 def test_an_error_is_one_head(channel: grpc.Channel) -> None:

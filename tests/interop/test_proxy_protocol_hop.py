@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxyconf.facts.table import Version
 from tests.interop.hop import Installed, free_port, installed, listens, until
 from tests.interop.test_clients import program, run
 from tests.live.conftest import FAULTS, PROBE
@@ -29,11 +31,35 @@ def server() -> Iterator[Server]:
         assert [line for line in server.lines if any(fault in line for fault in FAULTS)] == []
 
 
-def on(proxy: str) -> pytest.MarkDecorator:
-    """Run the test on each version of the proxy that is here."""
-    found = installed(proxy)
-    nobody = [pytest.param(None, marks=pytest.mark.skip(reason=f"{proxy} is not in build/proxies"))]
+def on(proxy: str, since: str = "0") -> pytest.MarkDecorator:
+    """Run the test on each version of the proxy that is here; where CI has to have it none is a failure."""
+    found = [one for one in installed(proxy) if one.version >= Version.parse(since)]
+    if not found and os.environ.get("LASTHOP_CI") and os.environ.get("LASTHOP_PROOFS"):
+        raise AssertionError(f"{proxy} {since} or newer is not in build/proxies")
+    nobody = [pytest.param(None, marks=pytest.mark.skip(reason=f"{proxy} {since} or newer is not in build/proxies"))]
     return pytest.mark.parametrize("on", found or nobody, ids=str)
+
+
+@contextmanager
+def haproxy(
+    on: Installed, folder: Path, port: int, backend: Iterable[str], frontend: Iterable[str] = (), mode: str = "http",
+) -> Iterator[None]:  # fmt: skip
+    """Run HAProxy on a port of this machine: `frontend` is what follows its address and more lines, `backend` lines."""
+    newline = "\n  "
+    (folder / "haproxy.cfg").write_text(f"""
+defaults
+  mode {mode}
+  timeout connect 5s
+  timeout client 20s
+  timeout server 20s
+frontend in
+  bind 127.0.0.1:{port} {newline.join(frontend)}
+  default_backend app
+backend app
+  {newline.join(backend)}
+""")
+    with running([on.program, "-db", "-f", str(folder / "haproxy.cfg")], port):
+        yield
 
 
 @contextmanager
@@ -78,20 +104,11 @@ def test_without_the_header_nothing_is_answered(server: Server) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_haproxy(on: Installed, server: Server, tmp_path: Path, version: str, protocol: str) -> None:
     port = free_port()
-    (tmp_path / "haproxy.cfg").write_text(f"""
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 20s
-  timeout server 20s
-  http-reuse safe
-frontend in
-  bind 127.0.0.1:{port}
-  default_backend app
-backend app
-  server app 127.0.0.1:{server.port} {VERSIONS[version]} proto {protocol}
-""")
-    with running([on.program, "-db", "-f", str(tmp_path / "haproxy.cfg")], port):
+    backend = [
+        "http-reuse safe",
+        f"server app 127.0.0.1:{server.port} {VERSIONS[version]} proto {protocol}",
+    ]
+    with haproxy(on, tmp_path, port, backend):
         seen = [ask(f"http://127.0.0.1:{port}/scope") for _ in range(3)]
         assert {scope["client"][0] for scope in seen} == {FROM}
         assert {scope["http_version"] for scope in seen} == {"2" if protocol == "h2" else "1.1"}
@@ -106,20 +123,14 @@ def test_haproxy_tells_of_the_tls_that_ends_there(on: Installed, server: Server,
     client = authority.issue(tmp_path, "client")
     authority.write(tmp_path / "ca.pem")
     tmp_path.chmod(0o755)
-    (tmp_path / "haproxy.cfg").write_text(f"""
-defaults
-  mode tcp
-  timeout connect 5s
-  timeout client 20s
-  timeout server 20s
-frontend in
-  bind 127.0.0.1:{port} ssl crt {tmp_path}/site.both.pem ca-file {tmp_path}/ca.pem verify optional alpn h2,http/1.1
-  unique-id-format id-%Ts
-  default_backend app
-backend app
-  server app 127.0.0.1:{server.port} send-proxy-v2 proxy-v2-options ssl,cert-cn,ssl-cipher,cert-sig,cert-key,authority,unique-id,crc32c send-proxy-v2-ssl-cn
-""")
-    with running([on.program, "-db", "-f", str(tmp_path / "haproxy.cfg")], port):
+    backend = [
+        f"server app 127.0.0.1:{server.port} send-proxy-v2 proxy-v2-options ssl,cert-cn,ssl-cipher,cert-sig,cert-key,authority,unique-id,crc32c send-proxy-v2-ssl-cn",
+    ]
+    frontend = [
+        f"ssl crt {tmp_path}/site.both.pem ca-file {tmp_path}/ca.pem verify optional alpn h2,http/1.1",
+        "unique-id-format id-%Ts",
+    ]
+    with haproxy(on, tmp_path, port, backend, frontend=frontend, mode="tcp"):
         url = f"https://shop.test:{port}/scope"
         tls = ("-k", "--http2", "--tlsv1.3", "--resolve", f"shop.test:{port}:127.0.0.1")
         anonymous = ask(url, *tls)
@@ -141,21 +152,15 @@ backend app
 def test_a_health_check_of_haproxy_is_its_own_connection(on: Installed, server: Server, tmp_path: Path) -> None:
     """LOCAL: the header names nobody, and the check is answered."""
     port = free_port()
-    (tmp_path / "haproxy.cfg").write_text(f"""
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 20s
-  timeout server 20s
-frontend in
-  bind 127.0.0.1:{port}
-  http-request return status 200 content-type text/plain lf-string %[nbsrv(app),add(0)]:%[srv_is_up(app/app)] if {{ path /up }}
-  default_backend app
-backend app
-  option httpchk GET /hello
-  server app 127.0.0.1:{server.port} send-proxy-v2 check check-send-proxy inter 100ms fall 1 rise 2
-""")
-    with running([on.program, "-db", "-f", str(tmp_path / "haproxy.cfg")], port):
+    backend = [
+        "option httpchk GET /hello",
+        f"server app 127.0.0.1:{server.port} send-proxy-v2 check check-send-proxy inter 100ms fall 1 rise 2",
+    ]
+    frontend = [
+        "",
+        "http-request return status 200 content-type text/plain lf-string %[nbsrv(app),add(0)]:%[srv_is_up(app/app)] if { path /up }",
+    ]
+    with haproxy(on, tmp_path, port, backend, frontend=frontend):
         before = len(server.said)
         until(lambda: ask_text(f"http://127.0.0.1:{port}/up") == "1:1", "the check finds it up")
         assert "no PROXY header" not in server.said[before:]

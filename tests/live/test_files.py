@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.interop.test_clients import program
 from tests.live.conftest import FAULTS, LOOPS
 from tests.support.certificates import Authority
 from tests.support.process import ENGINES, Server, demand, until
@@ -44,12 +44,9 @@ class Site:
 
     def ask(self, protocol: str, path: str, *more: str, seconds: float = 60) -> Answer:
         scheme, version = PROTOCOLS[protocol]
-        curl = shutil.which("curl")
-        if curl is None:
-            pytest.skip("curl is not installed")
         url = f"{scheme}://127.0.0.1:{self.ports[scheme]}{path}"
         run = subprocess.run(
-            [curl, "-sk", version, "-m", str(seconds), "-D", "/dev/stderr", "-o", "-", *more, url],
+            [program("curl"), "-sk", version, "-m", str(seconds), "-D", "/dev/stderr", "-o", "-", *more, url],
             capture_output=True, check=False,
         )  # fmt: skip
         head = run.stderr.decode("latin-1")

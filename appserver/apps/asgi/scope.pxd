@@ -15,7 +15,7 @@ cdef class ScopeBuilder:
 
     @cython.locals(scope=dict, peer=Peer, template=dict)
     cpdef dict build(self, Request request)
-    @cython.locals(nothing=dict, extensions=dict)
+    @cython.locals(nothing=dict)
     cdef dict _extensions(self, Peer peer, str version)
     cdef _add_priorities(self, dict extensions, Request request)
     cdef dict _template(self, Peer peer)

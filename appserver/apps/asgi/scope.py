@@ -73,16 +73,16 @@ class ScopeBuilder:
     def _extensions(self, peer: Peer, version: str) -> dict[str, Any]:
         # One value for all that have nothing to say: dictionaries of the request's own are most of what a scope costs.
         nothing: dict[str, Any] = {}
-        extensions: dict[str, Any] = {
-            "http.request.trailers": nothing,
-            "http.response.trailers": nothing,
-            "http.response.pathsend": nothing,
-            "http.response.zerocopysend": nothing,
-        }
         if peer.early_hints and version != HTTP10:
-            extensions["http.response.early_hint"] = nothing
-            extensions["http.response.informational"] = nothing
-        return extensions
+            return {
+                "http.request.trailers": nothing, "http.response.trailers": nothing,
+                "http.response.pathsend": nothing, "http.response.zerocopysend": nothing,
+                "http.response.early_hint": nothing, "http.response.informational": nothing,
+            }  # fmt: skip
+        return {
+            "http.request.trailers": nothing, "http.response.trailers": nothing,
+            "http.response.pathsend": nothing, "http.response.zerocopysend": nothing,
+        }  # fmt: skip
 
     def _add_priorities(self, extensions: dict[str, Any], request: Request) -> None:
         if request.priority is not None:

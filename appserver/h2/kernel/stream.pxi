@@ -131,15 +131,15 @@ cdef class Stream(ContractStream):
         if request is None:
             return self.refuse_head()
         self.connect = request.protocol is not None
-        self.request = request
         if not ends:
             self.meter = head.meter(request.length)
-        return self.begin(request)
-
-    cdef int begin(self, Request request) except -1:
         request.dependency = self.dependency
         if self.priority is not None:
             request.priority = self.priority  # a frame overrides the field (RFC 9218 7)
+        return self.begin(request)
+
+    cdef int begin(self, Request request) except -1:
+        self.request = request
         if request.priority is not None:
             take_priority(self, request.priority)
         receiver = self.engine.begin(request, self)

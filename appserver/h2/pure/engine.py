@@ -182,15 +182,15 @@ class Engine:
         request.dependency = dependency
         if early is not None:
             request.priority = early  # a frame overrides the field (RFC 9218 7)
-        if request.priority is not None:
-            stream.take_priority(*request.priority)
         stream.connect = request.protocol is not None
-        stream.request = request
         if not ended:
             stream.meter = self._head.meter(request.length)
         self._begin(stream, request)
 
     def _begin(self, stream: PureStream, request: Request) -> None:
+        stream.request = request
+        if request.priority is not None:
+            stream.take_priority(*request.priority)
         receiver = self.owner.begin(request, stream)
         if receiver is not None:
             stream.receiver = receiver
