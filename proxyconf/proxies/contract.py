@@ -52,6 +52,8 @@ class Program:
     """The signal of a graceful stop; empty: there is none."""
     listens_first: bool = False
     """Whether it accepts connections before it has read its sites; until then TLS does not begin, or it answers 404."""
+    untrusted_statuses: frozenset[int] = frozenset({502, 503})
+    """What it answers where a server's certificate is not to be trusted."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What it needs in its environment besides."""
 

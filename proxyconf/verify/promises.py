@@ -67,7 +67,7 @@ def subject(deployment: Deployment, gate: Gate, program: ProxyProgram, certifica
         gate.target.proxy, str(gate.target.version), edge, frozenset(promises.features), promises.reasons,
         base=_base(route), hop=HOPS[_spoken(options, gate)], origins=tuple(str(server.address) for server in options.servers),
         forwarded=frozenset(deployment.trust.forwarded.fields), grpc_path=_grpc_path(site, route, gate),
-        proxy_protocol=VERSIONS[options.proxy_protocol.send],
+        proxy_protocol=VERSIONS[options.proxy_protocol.send], untrusted_statuses=program.untrusted_statuses,
         body_limit=None if route.policies.limits.request_body.is_unlimited else route.policies.limits.request_body.bytes,
         response_timeout=route.policies.timeouts.response_head.seconds, prefix=_prefix(site),
         redirect=_redirect(deployment, site, name),

@@ -119,6 +119,7 @@ class Subject:
     proxy_protocol: int = 0  # the version of the PROXY header to the upstream; 0 for none
     hop_connections: int = 4  # at most so many for a hundred parallel requests
     client_streams: int = 10  # as many requests of one HTTP/2 client go on at once from its first on
+    untrusted_statuses: frozenset[int] = frozenset({502, 503})  # for a server whose certificate is not to be trusted
     body_limit: int | None = None  # bytes
     response_timeout: float | None = None  # seconds of silence until the proxy answers 504
     prefix: Prefix | None = None

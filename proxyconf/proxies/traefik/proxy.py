@@ -30,6 +30,7 @@ class Traefik(Proxy[Plan]):
         watches=("dynamic.yaml",),
         settle_seconds=3.0,
         listens_first=True,
+        untrusted_statuses=frozenset({500}),
     )
 
     def judge(self, deployment: Deployment, gate: Gate) -> None:
