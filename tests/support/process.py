@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -83,6 +84,7 @@ class Server:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed on leaving
         self._said = ""
         self._read = 0
+        self._reading = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Server:
@@ -131,11 +133,13 @@ class Server:
     @property
     def said(self) -> str:
         """What it wrote so far, to stderr or stdout."""
-        if not self._log.closed:
-            more = os.pread(self._log.fileno(), 2**24, self._read)
-            self._read += len(more)
-            self._said += more.decode("utf-8", "replace")
-        return self._said
+        # Two threads of a test that read the same bytes would both count them, and miss as many of the next.
+        with self._reading:
+            if not self._log.closed:
+                more = os.pread(self._log.fileno(), 2**24, self._read)
+                self._read += len(more)
+                self._said += more.decode("utf-8", "replace")
+            return self._said
 
     @property
     def lines(self) -> list[str]:
